@@ -1,0 +1,95 @@
+//! What every block of a chain follows: its id, its forks, its RISC-V rules.
+
+use alloy_eips::{
+    eip1559::BaseFeeParams,
+    eip7594::MAX_BLOBS_PER_TX_FUSAKA,
+    eip7840::{BLOB_BASE_COST, BlobParams},
+};
+use alloy_genesis::ChainConfig;
+use alloy_primitives::Address;
+use revm::primitives::hardfork::SpecId;
+
+use crate::RiscvParams;
+
+/// The rules of a chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChainSpec {
+    /// The chain's id and forks, as geth writes them in `config`.
+    pub config: ChainConfig,
+    /// Limits and prices of RISC-V code.
+    pub riscv: RiscvParams,
+}
+
+impl ChainSpec {
+    /// The chain's id, of EIP-155 and `eth_chainId`.
+    pub const fn chain_id(&self) -> u64 {
+        self.config.chain_id
+    }
+
+    /// The fork that a block with this number and timestamp follows.
+    ///
+    /// revm knows no Constantinople apart from Petersburg: from `constantinopleBlock` on it is
+    /// Petersburg.
+    pub fn fork(&self, number: u64, timestamp: u64) -> SpecId {
+        let by_block = active(&self.block_forks(), number).unwrap_or(SpecId::FRONTIER);
+        if self.merge_block().is_none_or(|merge| number < merge) {
+            return by_block;
+        }
+        active(&self.time_forks(), timestamp).unwrap_or(SpecId::MERGE)
+    }
+
+    /// First block without proof of work, if the chain has one.
+    ///
+    /// `mergeNetsplitBlock` says it; without it, a terminal total difficulty of 0 or one that is
+    /// marked as passed means: from London on.
+    pub fn merge_block(&self) -> Option<u64> {
+        let config = &self.config;
+        let from_london = config.terminal_total_difficulty_passed
+            || match config.terminal_total_difficulty {
+                Some(difficulty) => difficulty.is_zero(),
+                None => config.shanghai_time.is_some(),
+            };
+        config.merge_netsplit_block.or(if from_london { config.london_block } else { None })
+    }
+
+    /// Blob limits and fees at a time, from Cancun on.
+    ///
+    /// A fork without an entry in `blobSchedule` has mainnet's, or, where mainnet has none, those
+    /// of the fork before.
+    pub fn blob_params(&self, timestamp: u64) -> Option<BlobParams> {
+        let mut forks = self.blob_forks();
+        forks.sort_by_key(|fork| fork.at);
+        let mut params = None;
+        for fork in forks.iter().filter(|fork| fork.at.is_some_and(|at| at <= timestamp)) {
+            params = self.blob_entry(fork.name).or(fork.mainnet).or(params);
+        }
+        let params: BlobParams = params?;
+        let osaka = self.config.osaka_time.is_some_and(|at| at <= timestamp);
+        Some(if osaka {
+            params
+                .with_max_blobs_per_tx(MAX_BLOBS_PER_TX_FUSAKA)
+                .with_blob_base_cost(BLOB_BASE_COST)
+        } else {
+            params.with_max_blobs_per_tx(params.max_blob_count).with_blob_base_cost(0)
+        })
+    }
+
+    /// How the base fee moves from block to block (EIP-1559).
+    pub const fn base_fee_params(&self) -> BaseFeeParams {
+        BaseFeeParams::ethereum()
+    }
+
+    /// The contract whose logs are deposit requests (EIP-6110), if the chain has one.
+    pub const fn deposit_contract(&self) -> Option<Address> {
+        self.config.deposit_contract_address
+    }
+
+    fn blob_entry(&self, name: &str) -> Option<BlobParams> {
+        let schedule = &self.config.blob_schedule;
+        schedule.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, params)| *params)
+    }
+}
+
+fn active(forks: &[crate::schedule::Fork], at: u64) -> Option<SpecId> {
+    forks.iter().filter(|fork| fork.at.is_some_and(|start| start <= at)).map(|fork| fork.spec).max()
+}
