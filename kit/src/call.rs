@@ -1,0 +1,239 @@
+//! Calls to other contracts, of either kind, and their creation.
+
+use crate::sys::{self, Message, number};
+use crate::{Address, U256, Word};
+
+/// The signer of `hash`, by the precompile at address 1; `None` if the signature is no good.
+///
+/// It takes both of the two signatures that exist for a hash and a key: who needs one only checks
+/// that `s` is in the lower half, as the contracts in `contracts/` do.
+pub fn ecrecover(hash: Word, v: u8, r: Word, s: Word) -> Option<Address> {
+    let input = [hash, Word::from_u64(v.into()), r, s];
+    let to = Address::from_u64(1);
+    let message =
+        Message { gas: u64::MAX, to: to.word(), value: &Word::ZERO, input: sys::flatten(&input) };
+    // The precompile answers nothing, without failing, if there is no such signer.
+    if !sys::call(number::STATICCALL, &message) || sys::number(number::RETURNDATASIZE) != 32 {
+        return None;
+    }
+    let mut signer = Word::ZERO;
+    sys::copy(number::RETURNDATACOPY, &mut signer.0, 0);
+    Address::from_word(signer)
+}
+
+/// Ends this contract's account at the transaction's end (EIP-6780: if it began in it), and sends
+/// its wei to `heir`.
+pub fn selfdestruct(heir: Address) -> ! {
+    sys::selfdestruct(heir.word())
+}
+
+#[cfg(feature = "heap")]
+pub use typed::{Call, Failure, container, create, create2, image_of};
+
+#[cfg(feature = "heap")]
+mod typed {
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::abi::{Reader, ReturnData, Returns, Source};
+    use crate::{SolError, revert_bytes, revert_empty};
+
+    /// A call to be made: to whom, with how much wei, with at most how much gas.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Call {
+        to: Address,
+        value: U256,
+        gas: u64,
+    }
+
+    /// A call or creation that failed, with what the callee reverted with.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Failure {
+        /// The revert data; empty if the callee halted or could not be called.
+        pub data: Vec<u8>,
+    }
+
+    impl Failure {
+        fn fetch() -> Self {
+            Self { data: return_data() }
+        }
+
+        /// Ends the frame with the callee's revert data: what Solidity does unless told otherwise.
+        pub fn bubble(&self) -> ! {
+            revert_bytes(&self.data)
+        }
+
+        /// Whether it is the error `E`.
+        pub fn is<E: SolError>(&self) -> bool {
+            self.data.starts_with(&E::SELECTOR.to_be_bytes())
+        }
+    }
+
+    impl Call {
+        /// A call to `to`, without value, with all the gas that may be passed on.
+        #[inline(always)]
+        pub fn to(to: Address) -> Self {
+            Self { to, value: U256::ZERO, gas: u64::MAX }
+        }
+
+        /// With this much wei.
+        #[inline(always)]
+        pub fn value(self, value: U256) -> Self {
+            Self { value, ..self }
+        }
+
+        /// With at most this much gas.
+        #[inline(always)]
+        pub fn gas(self, gas: u64) -> Self {
+            Self { gas, ..self }
+        }
+
+        #[inline]
+        fn make(&self, number: u64, input: &[u8]) -> Result<(), Failure> {
+            let value = self.value.to_word();
+            let message = Message { gas: self.gas, to: self.to.word(), value: &value, input };
+            if sys::call(number, &message) { Ok(()) } else { Err(Failure::fetch()) }
+        }
+
+        /// CALL with these bytes; the answer's bytes.
+        pub fn send(&self, input: &[u8]) -> Result<Vec<u8>, Failure> {
+            self.make(number::CALL, input).map(|()| return_data())
+        }
+
+        /// STATICCALL with these bytes; the answer's bytes.
+        pub fn read(&self, input: &[u8]) -> Result<Vec<u8>, Failure> {
+            self.make(number::STATICCALL, input).map(|()| return_data())
+        }
+
+        /// DELEGATECALL with these bytes: the callee's code over this contract's state, caller and
+        /// value. The answer's bytes.
+        pub fn delegate(&self, input: &[u8]) -> Result<Vec<u8>, Failure> {
+            self.make(number::DELEGATECALL, input).map(|()| return_data())
+        }
+
+        /// A call of a declared function: what [`interface!`](crate::interface) makes.
+        #[doc(hidden)]
+        #[inline]
+        pub fn invoke<R: Returns>(&self, is_view: bool, input: &[u8]) -> Result<R, Failure> {
+            let number = if is_view { number::STATICCALL } else { number::CALL };
+            self.make(number, input)?;
+            // An account without code answers every call with nothing. Solidity looks before the
+            // call; looking after it, and only if nothing came back, is cheaper and sees the same.
+            if R::HEADS == 0
+                && ReturnData.size() == 0
+                && sys::number_of(number::EXTCODESIZE, self.to.word()) == 0
+            {
+                revert_empty();
+            }
+            Ok(R::read(&mut Reader::new(&ReturnData, 0)))
+        }
+    }
+
+    fn return_data() -> Vec<u8> {
+        let mut data = alloc::vec![0; ReturnData.size()];
+        ReturnData.copy(0, &mut data);
+        data
+    }
+
+    fn created(address: Option<Word>) -> Result<Address, Failure> {
+        address.map(Address::trusted).ok_or_else(Failure::fetch)
+    }
+
+    /// CREATE: a contract out of init code, EVM's or a container (see [`container`]).
+    pub fn create(code: &[u8], value: U256) -> Result<Address, Failure> {
+        created(sys::create(&value.to_word(), code, None))
+    }
+
+    /// CREATE2: as [`create`], at an address that depends on this contract, the code and the salt.
+    pub fn create2(code: &[u8], value: U256, salt: Word) -> Result<Address, Failure> {
+        created(sys::create(&value.to_word(), code, Some(&salt)))
+    }
+
+    const MAGIC: [u8; 4] = [0xef, 0x52, 0x56, 0x01];
+
+    /// RISC-V code: the container of an image, with the constructor's arguments as its tail.
+    pub fn container(image: &[u8], tail: &[u8]) -> Vec<u8> {
+        let mut code = Vec::with_capacity(8 + image.len() + tail.len());
+        code.extend_from_slice(&MAGIC);
+        code.extend_from_slice(&(image.len() as u32).to_be_bytes());
+        code.extend_from_slice(image);
+        code.extend_from_slice(tail);
+        code
+    }
+
+    /// The image in RISC-V code; `None` if it is not RISC-V code.
+    pub fn image_of(code: &[u8]) -> Option<&[u8]> {
+        let (len, rest) = code.strip_prefix(&MAGIC)?.split_first_chunk()?;
+        rest.get(..u32::from_be_bytes(*len) as usize)
+    }
+}
+
+/// Declares the functions of another contract, to be called with typed arguments.
+///
+/// ```
+/// # use tandem_kit::prelude::*;
+/// interface! {
+///     Token {
+///         view balanceOf(owner: Address) -> U256;
+///         write transfer(to: Address, value: U256) -> bool;
+///     }
+/// }
+///
+/// fn pay(token: Address, to: Address, value: U256) -> bool {
+///     match Token::at(token).transfer(to, value) {
+///         Ok(done) => done,
+///         Err(failure) => failure.bubble(),
+///     }
+/// }
+/// ```
+///
+/// `Token::at(token).value(wei).gas(limit)` sets value and gas. Functions declared as `view` or
+/// `pure` are called with STATICCALL.
+#[macro_export]
+macro_rules! interface {
+    ($(#[$doc:meta])* $visibility:vis $interface:ident {
+        $(
+            $kind:ident $name:ident ( $($argument:ident : $type:ty),* $(,)? )
+            $(-> $returned:ty)?;
+        )*
+    }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        $visibility struct $interface($crate::call::Call);
+
+        #[allow(missing_docs, dead_code, non_snake_case, reason = "named as in the other contract")]
+        impl $interface {
+            #[inline(always)]
+            $visibility fn at(contract: $crate::Address) -> Self {
+                Self($crate::call::Call::to(contract))
+            }
+
+            #[inline(always)]
+            $visibility fn value(self, value: $crate::U256) -> Self {
+                Self(self.0.value(value))
+            }
+
+            #[inline(always)]
+            $visibility fn gas(self, gas: u64) -> Self {
+                Self(self.0.gas(gas))
+            }
+
+            $(
+                $visibility fn $name(
+                    &self,
+                    $($argument: $type),*
+                ) -> Result<$crate::__returned!($($returned)?), $crate::call::Failure> {
+                    const TYPES: &[$crate::abi::Name] =
+                        &[$(<$type as $crate::abi::Abi>::NAME),*];
+                    let tail = 0 $(+ $crate::abi::Abi::tail_words(&$argument))*;
+                    $crate::__private::with_selector::<{ 1 + TYPES.len() }, _>(
+                        const { $crate::abi::selector(stringify!($name), TYPES) },
+                        tail,
+                        |_writer| { $(_writer.put(&$argument);)* },
+                        |data| self.0.invoke($crate::__is_view!($kind), data),
+                    )
+                }
+            )*
+        }
+    };
+}

@@ -1,0 +1,245 @@
+//! The node's part in builds for the machine at hand: a small world in memory, one a thread.
+//!
+//! [`run`] runs a contract's code as a frame and says how it ended. What it reads (caller, value,
+//! calldata, storage, time) and what it leaves (storage, logs, calls, text) is the [`World`], seen
+//! through [`with`]. Calls to other contracts get the answers that the test has put there.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use crate::{Address, Word};
+
+/// How a frame ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// By RETURN, or by STOP without data.
+    Returned(Vec<u8>),
+    /// By REVERT.
+    Reverted(Vec<u8>),
+    /// By DEPLOY, with this tail.
+    Deployed(Vec<u8>),
+    /// By INVALID.
+    Halted,
+    /// By SELFDESTRUCT, with this heir.
+    Destroyed(Address),
+}
+
+/// A log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// The topics.
+    pub topics: Vec<Word>,
+    /// The data.
+    pub data: Vec<u8>,
+}
+
+/// A call or a creation that the contract made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// The number of the system call: 0xf1 for CALL, and so on.
+    pub number: u64,
+    /// The callee; zero for a creation.
+    pub to: Address,
+    /// The wei sent with it.
+    pub value: Word,
+    /// Calldata or init code.
+    pub input: Vec<u8>,
+}
+
+/// What a frame sees and changes.
+#[derive(Clone, Debug, Default)]
+pub struct World {
+    /// Calldata.
+    pub calldata: Vec<u8>,
+    /// The constructor's arguments, or the immutable values.
+    pub tail: Vec<u8>,
+    /// Results of calls that take nothing, by number: 0x33 is CALLER. Zero unless set.
+    pub words: BTreeMap<u64, Word>,
+    /// Numbers that calls give that take nothing: 0x42 is TIMESTAMP. Zero unless set.
+    pub numbers: BTreeMap<u64, u64>,
+    /// Storage.
+    pub storage: BTreeMap<[u8; 32], Word>,
+    /// Transient storage.
+    pub transient: BTreeMap<[u8; 32], Word>,
+    /// The running code.
+    pub code: Vec<u8>,
+    /// The code of other accounts.
+    pub codes: BTreeMap<[u8; 32], Vec<u8>>,
+    /// Logs, in order.
+    pub logs: Vec<Log>,
+    /// Calls and creations made, in order.
+    pub sent: Vec<Sent>,
+    /// The answers to the next of them: whether it works, and the return data (of a creation: the
+    /// address in 32 bytes). Without an answer a call fails.
+    pub answers: VecDeque<(bool, Vec<u8>)>,
+    /// What the last call returned.
+    pub return_data: Vec<u8>,
+    /// What was printed.
+    pub printed: Vec<String>,
+}
+
+thread_local! {
+    static WORLD: RefCell<World> = RefCell::new(World::default());
+}
+
+/// Looks at this thread's world, or changes it.
+pub fn with<R>(look: impl FnOnce(&mut World) -> R) -> R {
+    WORLD.with(|world| look(&mut world.borrow_mut()))
+}
+
+/// Runs `contract` as a frame. If it reverts or halts, storage and logs are as before.
+pub fn run(contract: impl FnOnce()) -> Ended {
+    let before = with(|world| world.clone());
+    let ended = match catch_unwind(AssertUnwindSafe(contract)) {
+        Ok(()) => Ended::Returned(Vec::new()),
+        Err(payload) => match payload.downcast::<Ended>() {
+            Ok(ended) => *ended,
+            // A panic: the test's.
+            Err(payload) => resume_unwind(payload),
+        },
+    };
+    if matches!(ended, Ended::Reverted(_) | Ended::Halted) {
+        with(|world| {
+            world.storage = before.storage;
+            world.transient = before.transient;
+            world.logs = before.logs;
+        });
+    }
+    ended
+}
+
+/// The functions that `guest` has too.
+pub(crate) mod calls {
+    use super::{Ended, Log, Sent, with};
+    use crate::sys::{Message, number as id};
+    use crate::{Address, Word};
+
+    pub(crate) fn word(number: u64) -> Word {
+        with(|world| world.words.get(&number).copied().unwrap_or_default())
+    }
+
+    pub(crate) fn number(number: u64) -> u64 {
+        with(|world| {
+            let len = match number {
+                id::CALLDATASIZE => world.calldata.len(),
+                id::TAIL_SIZE => world.tail.len(),
+                id::CODESIZE => world.code.len(),
+                id::RETURNDATASIZE => world.return_data.len(),
+                _ => return world.numbers.get(&number).copied().unwrap_or_default(),
+            };
+            len as u64
+        })
+    }
+
+    pub(crate) fn word_of(number: u64, key: &Word) -> Word {
+        with(|world| match number {
+            id::SLOAD => world.storage.get(&key.0).copied(),
+            id::TLOAD => world.transient.get(&key.0).copied(),
+            id::EXTCODEHASH => world.codes.get(&key.0).map(|code| keccak256(code)),
+            _ => None,
+        })
+        .unwrap_or_default()
+    }
+
+    pub(crate) fn word_at(number: u64, at: u64) -> Word {
+        let mut word = Word::ZERO;
+        if number == id::CALLDATALOAD {
+            copy(id::CALLDATACOPY, &mut word.0, at);
+        }
+        word
+    }
+
+    pub(crate) fn number_of(_number: u64, key: &Word) -> u64 {
+        with(|world| world.codes.get(&key.0).map_or(0, Vec::len) as u64)
+    }
+
+    pub(crate) fn store(number: u64, key: &Word, value: &Word) {
+        with(|world| {
+            let map = if number == id::SSTORE { &mut world.storage } else { &mut world.transient };
+            if value.is_zero() {
+                map.remove(&key.0);
+            } else {
+                map.insert(key.0, *value);
+            }
+        });
+    }
+
+    fn fill(to: &mut [u8], from: &[u8], offset: u64) {
+        let from = from.get(offset as usize..).unwrap_or_default();
+        for (i, byte) in to.iter_mut().enumerate() {
+            *byte = from.get(i).copied().unwrap_or_default();
+        }
+    }
+
+    pub(crate) fn copy(number: u64, to: &mut [u8], offset: u64) {
+        with(|world| match number {
+            id::CALLDATACOPY => fill(to, &world.calldata, offset),
+            id::TAIL_COPY => fill(to, &world.tail, offset),
+            id::CODECOPY => fill(to, &world.code, offset),
+            _ => fill(to, &world.return_data, offset),
+        });
+    }
+
+    pub(crate) fn copy_code(address: &Word, to: &mut [u8], offset: u64) {
+        with(|world| {
+            fill(to, world.codes.get(&address.0).map_or(&[][..], Vec::as_slice), offset);
+        });
+    }
+
+    pub(crate) fn keccak256(data: &[u8]) -> Word {
+        Word(crate::keccak256_const(data))
+    }
+
+    pub(crate) fn log<const N: usize>(topics: &[Word; N], data: &[u8]) {
+        with(|world| world.logs.push(Log { topics: topics.to_vec(), data: data.to_vec() }));
+    }
+
+    fn answer(sent: Sent) -> bool {
+        with(|world| {
+            world.sent.push(sent);
+            let (flag, data) = world.answers.pop_front().unwrap_or_default();
+            world.return_data = data;
+            flag
+        })
+    }
+
+    pub(crate) fn call(number: u64, message: &Message<'_>) -> bool {
+        let value = if number == id::CALL { *message.value } else { Word::ZERO };
+        let to = Address::trusted(*message.to);
+        answer(Sent { number, to, value, input: message.input.to_vec() })
+    }
+
+    pub(crate) fn create(value: &Word, code: &[u8], salt: Option<&Word>) -> Option<Word> {
+        let number = if salt.is_some() { id::CREATE2 } else { id::CREATE };
+        let sent = Sent { number, to: Address::ZERO, value: *value, input: code.to_vec() };
+        answer(sent).then(|| {
+            let mut address = Word::ZERO;
+            with(|world| fill(&mut address.0, &core::mem::take(&mut world.return_data), 0));
+            address
+        })
+    }
+
+    fn end(ended: Ended) -> ! {
+        // No panic hook runs: this is how frames end, not a failure of the test.
+        super::resume_unwind(Box::new(ended))
+    }
+
+    pub(crate) fn exit(number: u64, data: &[u8]) -> ! {
+        let data = data.to_vec();
+        end(match number {
+            id::RETURN | id::STOP => Ended::Returned(data),
+            id::DEPLOY => Ended::Deployed(data),
+            id::REVERT => Ended::Reverted(data),
+            _ => Ended::Halted,
+        })
+    }
+
+    pub(crate) fn selfdestruct(heir: &Word) -> ! {
+        end(Ended::Destroyed(Address::trusted(*heir)))
+    }
+
+    pub(crate) fn print(text: &str) {
+        with(|world| world.printed.push(text.into()));
+    }
+}
