@@ -1,0 +1,88 @@
+//! What an observer of both machines sees beyond what revm's `Inspector` shows.
+
+use revm::{
+    Inspector,
+    context::ContextTr,
+    handler::FrameResult,
+    inspector::{JournalExt, NoOpInspector},
+    interpreter::{
+        CallInputs, CallOutcome, CreateInputs, CreateOutcome, FrameInput, Interpreter,
+        interpreter::EthInterpreter,
+    },
+    primitives::{Address, Log, U256},
+};
+
+/// An inspector that may also look inside RISC-V frames.
+pub(crate) trait Watch<CTX>: Inspector<CTX, EthInterpreter> {
+    /// Comes before the step of a system call: `pc` is the guest's.
+    fn syscall(&mut self, pc: u64) {
+        let _ = pc;
+    }
+}
+
+impl<CTX> Watch<CTX> for NoOpInspector {}
+
+/// Makes any inspector a [`Watch`] that sees of a RISC-V frame what revm would show.
+pub(crate) struct Plain<'a, I>(pub(crate) &'a mut I);
+
+impl<CTX, I> Watch<CTX> for Plain<'_, I>
+where
+    CTX: ContextTr<Journal: JournalExt>,
+    I: Inspector<CTX, EthInterpreter>,
+{
+}
+
+impl<CTX, I: Inspector<CTX, EthInterpreter>> Inspector<CTX, EthInterpreter> for Plain<'_, I> {
+    fn initialize_interp(&mut self, interpreter: &mut Interpreter, context: &mut CTX) {
+        self.0.initialize_interp(interpreter, context);
+    }
+
+    fn step(&mut self, interpreter: &mut Interpreter, context: &mut CTX) {
+        self.0.step(interpreter, context);
+    }
+
+    fn step_end(&mut self, interpreter: &mut Interpreter, context: &mut CTX) {
+        self.0.step_end(interpreter, context);
+    }
+
+    fn log(&mut self, context: &mut CTX, log: Log) {
+        self.0.log(context, log);
+    }
+
+    fn log_full(&mut self, interpreter: &mut Interpreter, context: &mut CTX, log: Log) {
+        self.0.log_full(interpreter, context, log);
+    }
+
+    fn frame_start(&mut self, context: &mut CTX, input: &mut FrameInput) -> Option<FrameResult> {
+        self.0.frame_start(context, input)
+    }
+
+    fn frame_end(&mut self, context: &mut CTX, input: &FrameInput, result: &mut FrameResult) {
+        self.0.frame_end(context, input, result);
+    }
+
+    fn call(&mut self, context: &mut CTX, inputs: &mut CallInputs) -> Option<CallOutcome> {
+        self.0.call(context, inputs)
+    }
+
+    fn call_end(&mut self, context: &mut CTX, inputs: &CallInputs, outcome: &mut CallOutcome) {
+        self.0.call_end(context, inputs, outcome);
+    }
+
+    fn create(&mut self, context: &mut CTX, inputs: &mut CreateInputs) -> Option<CreateOutcome> {
+        self.0.create(context, inputs)
+    }
+
+    fn create_end(
+        &mut self,
+        context: &mut CTX,
+        inputs: &CreateInputs,
+        outcome: &mut CreateOutcome,
+    ) {
+        self.0.create_end(context, inputs, outcome);
+    }
+
+    fn selfdestruct(&mut self, contract: Address, target: Address, value: U256) {
+        self.0.selfdestruct(contract, target, value);
+    }
+}
