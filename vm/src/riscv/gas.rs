@@ -1,0 +1,94 @@
+//! What an instruction costs, and how whole gas becomes units and back.
+
+use genesis::RiscvGas;
+use thiserror::Error;
+
+use super::instruction::Operation;
+
+/// The units at hand do not suffice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("out of gas")]
+pub struct OutOfGas;
+
+/// The account of one frame's machine, in units: thousandths of the proving cost of an addition.
+///
+/// Gas is whole and units are fine, so a frame keeps what it has paid for and not used: see
+/// [`Units::refill`] and [`Units::settle`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Units {
+    /// Units that the frame may still use.
+    pub left: u64,
+    /// Pages that the transaction may still touch.
+    pub pages_left: u32,
+    /// Pages that all live frames of a transaction may touch, for messages.
+    pub pages_max: u32,
+    /// Units that one gas buys.
+    per_gas: u64,
+    /// Units paid for with whole gas before `left` was last filled, and not used then.
+    carried: u64,
+    /// `left` when it was last filled.
+    filled: u64,
+}
+
+impl Units {
+    /// An empty account.
+    pub fn new(gas: &RiscvGas, pages_max: u32) -> Self {
+        let per_gas = gas.units_per_gas.max(1);
+        Self { left: 0, pages_left: pages_max, pages_max, per_gas, carried: 0, filled: 0 }
+    }
+
+    /// Makes all of `gas`, and what was paid before and not used, available as units.
+    pub fn refill(&mut self, gas: u64) {
+        self.left = gas.saturating_mul(self.per_gas).saturating_add(self.carried);
+        self.filled = self.left;
+    }
+
+    /// The whole gas that pays for what was used since the last `refill`: never more than it gave.
+    ///
+    /// The unused rest of the last gas is carried to the next `refill`.
+    pub fn settle(&mut self) -> u64 {
+        let used = self.filled - self.left;
+        let unpaid = used.saturating_sub(self.carried);
+        let gas = unpaid.div_ceil(self.per_gas);
+        // Either `unpaid` is zero and so is `gas`, or `carried` is used up.
+        self.carried = self.carried.saturating_sub(used) + (gas * self.per_gas - unpaid);
+        self.left = 0;
+        self.filled = 0;
+        gas
+    }
+
+    /// Takes `units`, or leaves the account as it was.
+    pub fn charge(&mut self, units: u64) -> Result<(), OutOfGas> {
+        self.left = self.left.checked_sub(units).ok_or(OutOfGas)?;
+        Ok(())
+    }
+}
+
+/// The price of one instruction. A control transfer is never free, so that no loop is.
+pub(super) fn price(gas: &RiscvGas, operation: Operation) -> u32 {
+    use Operation::*;
+    match operation {
+        Addi | Addiw | Add | Sub | Addw | Subw => gas.add,
+        Lui | Auipc | Fence | FenceI => gas.lui_jump,
+        Jal | Jalr | Jump => gas.lui_jump.max(1),
+        Slti | Sltiu | Xori | Ori | Andi | Slt | Sltu | Xor | Or | And => gas.logic,
+        Slli | Srli | Srai | Slliw | Srliw | Sraiw | Sll | Srl | Sra | Sllw | Srlw | Sraw => {
+            gas.shift
+        }
+        Mul | Mulh | Mulhsu | Mulhu | Mulw => gas.mul,
+        Div | Divu | Rem | Remu | Divw | Divuw | Remw | Remuw => gas.div,
+        Ld | Sd => gas.access64,
+        Lb | Lh | Lw | Lbu | Lhu | Lwu | Sb | Sh | Sw => gas.access_narrow,
+        Beq | Bne | Blt | Bge | Bltu | Bgeu => gas.branch.max(1),
+        Ecall | Ebreak => gas.syscall.max(1),
+        LrW | ScW | AmoswapW | AmoaddW | AmoxorW | AmoandW | AmoorW | AmominW | AmomaxW
+        | AmominuW | AmomaxuW | LrD | ScD | AmoswapD | AmoaddD | AmoxorD | AmoandD | AmoorD
+        | AmominD | AmomaxD | AmominuD | AmomaxuD => gas.atomic,
+        Undefined | Leave | Goto => 0,
+    }
+}
+
+/// The price of `len` bytes that cross between guest and host.
+pub(super) fn copy_price(gas: &RiscvGas, len: u64) -> u64 {
+    len.div_ceil(8).saturating_mul(gas.copy_word.into())
+}

@@ -1,0 +1,135 @@
+//! A loaded program: its segments, and its instructions ready to run.
+
+use alloc::vec::Vec;
+
+use genesis::RiscvGas;
+
+use super::{
+    HEAP_END, ImageError, PAGE_SIZE, STACK_END, STACK_START, Segment, elf,
+    fuse::{self, plain},
+    instruction::Operation,
+    lower::{self, Code, Ops, fetch},
+    op::Op,
+};
+
+/// A validated, decoded RISC-V program. Loading it is linear in the file's length.
+///
+/// It takes at most about 44 bytes of memory per byte of code, and 1 per byte of data: see
+/// [`Image::heap_size`].
+#[derive(Debug)]
+pub struct Image {
+    entry: u64,
+    entry_place: u32,
+    segments: Vec<Segment>,
+    code: Vec<Code>,
+    ops: Ops,
+    gas: RiscvGas,
+}
+
+/// What a page of the address space is.
+pub(super) enum PageKind<'a> {
+    /// Zeros: heap or stack.
+    Zeros,
+    /// A page of this segment.
+    Segment(&'a Segment),
+}
+
+impl Image {
+    /// Loads an ELF file, with the prices that its blocks are to have.
+    pub fn load(file: &[u8], gas: &RiscvGas) -> Result<Self, ImageError> {
+        let elf = elf::parse(file)?;
+        let mut ops = Ops::default();
+        let mut code: Vec<Code> = Vec::new();
+        for segment in elf.segments.iter().filter(|segment| segment.executable) {
+            code.push(ops.lower(segment, gas));
+        }
+        // Indirect jumps look at the first entry first.
+        let holds_entry = |code: &Code| {
+            let offset = elf.entry.wrapping_sub(code.base);
+            offset < 2 * code.index.len() as u64
+        };
+        if let Some(place) = code.iter().position(holds_entry) {
+            code.swap(0, place);
+        }
+        ops.resolve_jumps(&code);
+        // The entry may lie in the zeros past a segment's file bytes, where nothing is decoded.
+        let entry_place =
+            lower::find(&code, elf.entry).unwrap_or_else(|| ops.push_entry(elf.entry));
+        ops.pad();
+        fuse::fuse(&mut ops.ops);
+        ops.ops.shrink_to_fit();
+        ops.pcs.shrink_to_fit();
+        let (entry, segments) = (elf.entry, elf.segments);
+        Ok(Self { entry, entry_place, segments, code, ops, gas: gas.clone() })
+    }
+
+    /// Address of the first instruction.
+    pub fn entry(&self) -> u64 {
+        self.entry
+    }
+
+    /// The segments in order of address.
+    pub fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// The prices that the image was loaded with.
+    pub fn gas(&self) -> &RiscvGas {
+        &self.gas
+    }
+
+    /// Bytes of memory that the image holds, for a bounded cache.
+    pub fn heap_size(&self) -> usize {
+        let data: usize = self.segments.iter().map(|segment| segment.data.capacity()).sum();
+        let index: usize = self.code.iter().map(|code| code.index.capacity()).sum();
+        let ops = self.ops.ops.capacity() * size_of::<Op>();
+        data + ops + (index + self.ops.pcs.capacity()) * size_of::<u32>()
+    }
+
+    pub(super) fn entry_place(&self) -> usize {
+        self.entry_place as usize
+    }
+
+    pub(super) fn ops(&self) -> &[Op] {
+        &self.ops.ops
+    }
+
+    /// The code that most indirect jumps go to; the segment with the entry.
+    pub(super) fn main_code(&self) -> Option<&Code> {
+        self.code.first()
+    }
+
+    /// The place of the op at an address, if it was decoded.
+    #[cold]
+    pub(super) fn find(&self, address: u64) -> Option<usize> {
+        lower::find(&self.code, address).map(|place| place as usize)
+    }
+
+    /// The address of the instruction that an op stands for.
+    pub(super) fn pc(&self, place: usize) -> u64 {
+        self.ops.pcs.get(place).copied().unwrap_or_default().into()
+    }
+
+    /// What an op does on its own, if it was fused with the next.
+    pub(super) fn plain_operation(&self, place: usize) -> Operation {
+        self.ops.ops.get(place).map_or(Operation::Undefined, |op| plain(op.operation))
+    }
+
+    /// The bytes of the instruction at `pc`, if it is in an executable segment.
+    pub(super) fn fetch(&self, pc: u64) -> Option<u32> {
+        let inside = |s: &&Segment| s.executable && (s.start..s.end()).contains(&pc);
+        fetch(self.segments.iter().find(inside)?, pc)
+    }
+
+    /// What the page with this number holds, if it is mapped.
+    pub(super) fn page_kind(&self, page: u64) -> Option<PageKind<'_>> {
+        if let Some(segment) = self.segments.iter().find(|s| s.pages().contains(&page)) {
+            return Some(PageKind::Segment(segment));
+        }
+        let size = PAGE_SIZE as u64;
+        let heap_start = self.segments.last().map_or(HEAP_END / size, |s| s.pages().end);
+        let heap = heap_start..HEAP_END / size;
+        let stack = STACK_START / size..STACK_END / size;
+        (heap.contains(&page) || stack.contains(&page)).then_some(PageKind::Zeros)
+    }
+}

@@ -1,0 +1,173 @@
+//! From the bytes of an executable segment to ops: linear in their number, for any bytes.
+//!
+//! The main stream holds the instructions met by going through the segment from its start. Any
+//! even address may be jumped to, so the halfwords inside of those instructions are decoded as
+//! well: each such side stream runs until it meets a halfword that already has an op, and goes on
+//! there by a `Goto`. So there are at most two ops per halfword.
+
+use alloc::{vec, vec::Vec};
+
+use genesis::RiscvGas;
+
+use super::{
+    decode::decode,
+    elf::Segment,
+    gas::price,
+    instruction::{Instruction, Operation, length},
+    op::{Op, SINK, WINDOW},
+};
+
+/// Marks a halfword that has no op yet.
+const NONE: u32 = u32::MAX;
+
+/// The op of every halfword of one executable segment.
+#[derive(Debug)]
+pub(super) struct Code {
+    /// Address of the first halfword.
+    pub(super) base: u64,
+    /// The place of the op that starts at each halfword.
+    pub(super) index: Vec<u32>,
+}
+
+/// The ops of all executable segments, and the address of the instruction that each stands for.
+#[derive(Debug, Default)]
+pub(super) struct Ops {
+    pub(super) ops: Vec<Op>,
+    pub(super) pcs: Vec<u32>,
+}
+
+impl Ops {
+    fn push(&mut self, op: Op, pc: u64) -> u32 {
+        // Addresses of segments are below 2^24, and places below twice the bytes of the image.
+        self.ops.push(op);
+        self.pcs.push(pc as u32);
+        self.ops.len() as u32 - 1
+    }
+
+    /// Decodes a segment. Jumps stay relative until `resolve_jumps`.
+    pub(super) fn lower(&mut self, segment: &Segment, gas: &RiscvGas) -> Code {
+        let base = segment.start.next_multiple_of(2);
+        let bytes = (segment.start + segment.data.len() as u64).saturating_sub(base);
+        let halfwords = bytes.div_ceil(2) as usize;
+        let mut code = Code { base, index: vec![NONE; halfwords] };
+        for start in 0..halfwords {
+            if code.index[start] == NONE {
+                self.lower_stream(segment, &mut code, start, gas);
+            }
+        }
+        code
+    }
+
+    /// Decodes from the halfword `start` to the first one that has an op, or to the end.
+    fn lower_stream(&mut self, segment: &Segment, code: &mut Code, start: usize, gas: &RiscvGas) {
+        let first = self.ops.len();
+        let mut halfword = start;
+        let end_cost = loop {
+            let pc = code.base + 2 * halfword as u64;
+            match code.index.get(halfword) {
+                None => {
+                    self.push(Op::constant(Operation::Leave, pc), pc);
+                    break 0;
+                }
+                Some(&NONE) => {}
+                Some(&place) => {
+                    let cost = self.ops[place as usize].cost;
+                    let goto = Op { cost, ..Op::constant(Operation::Goto, place.into()) };
+                    self.push(goto, pc);
+                    break cost;
+                }
+            }
+            let (op, length) = lower_one(segment, pc);
+            code.index[halfword] = self.push(op, pc);
+            halfword += length / 2;
+        };
+        let last = self.ops.len() - 1;
+        let mut cost = end_cost;
+        for op in self.ops[first..last].iter_mut().rev() {
+            let own = price(gas, op.operation);
+            // Prices are a genesis setting: an absurd one saturates instead of becoming cheap.
+            cost = if op.operation.ends_block() { own } else { own.saturating_add(cost) };
+            op.cost = cost;
+        }
+    }
+
+    /// Adds an op for an entry that was not decoded.
+    pub(super) fn push_entry(&mut self, entry: u64) -> u32 {
+        self.push(Op::constant(Operation::Leave, entry), entry)
+    }
+
+    /// Makes every real op have a second one behind it, which fused ops look at.
+    pub(super) fn pad(&mut self) {
+        for _ in 1..WINDOW {
+            self.push(Op::constant(Operation::Undefined, 0), 0);
+        }
+    }
+
+    /// Turns the offsets of direct jumps and branches into the places of their targets.
+    pub(super) fn resolve_jumps(&mut self, codes: &[Code]) {
+        use Operation::*;
+        for place in 0..self.ops.len() {
+            let op = self.ops[place];
+            if !matches!(op.operation, Jal | Jump | Beq | Bne | Blt | Bge | Bltu | Bgeu) {
+                continue;
+            }
+            let pc = u64::from(self.pcs[place]);
+            let target = pc.wrapping_add(op.immediate());
+            let to =
+                find(codes, target).unwrap_or_else(|| self.push(Op::constant(Leave, target), pc));
+            self.ops[place].imm = to as i32;
+        }
+    }
+}
+
+/// The place of the op at an address, if it was decoded.
+pub(super) fn find(codes: &[Code], address: u64) -> Option<u32> {
+    codes.iter().find_map(|code| {
+        let offset = address.wrapping_sub(code.base);
+        let halfword = usize::try_from(offset / 2).ok()?;
+        if offset % 2 == 0 { code.index.get(halfword).copied() } else { None }
+    })
+}
+
+/// The instruction at `pc` with its bytes, if all of them belong to the segment.
+pub(super) fn fetch(segment: &Segment, pc: u64) -> Option<u32> {
+    let byte = |offset: u64| {
+        let address = pc + offset;
+        let place = (address - segment.start) as usize;
+        let in_file = segment.data.get(place).copied();
+        in_file.or((address < segment.end()).then_some(0))
+    };
+    let low = u16::from_le_bytes([byte(0)?, byte(1)?]);
+    if length(low) == 2 {
+        return Some(low.into());
+    }
+    let high = u16::from_le_bytes([byte(2)?, byte(3)?]);
+    Some(u32::from(high) << 16 | u32::from(low))
+}
+
+/// The op at `pc` and the bytes that it stands for. An instruction cut off by the end of the
+/// segment leaves it.
+fn lower_one(segment: &Segment, pc: u64) -> (Op, usize) {
+    let Some(bits) = fetch(segment, pc) else {
+        return (Op::constant(Operation::Leave, segment.end()), 4);
+    };
+    let length = length(bits as u16);
+    match decode(bits) {
+        Some(instruction) => (lower_instruction(instruction, pc), length),
+        None => (Op::constant(Operation::Undefined, bits.into()), length),
+    }
+}
+
+fn lower_instruction(instruction: Instruction, pc: u64) -> Op {
+    use Operation::*;
+    let Instruction { operation, rs1, rs2, imm, .. } = instruction;
+    let rd = if instruction.rd == 0 { SINK } else { instruction.rd };
+    let constant = |value| Op { rd, ..Op::constant(operation, value) };
+    let next = pc + u64::from(instruction.length);
+    match operation {
+        Lui => constant(imm as u64),
+        Auipc => constant(pc.wrapping_add(imm as u64)),
+        Jal if rd == SINK => Op { operation: Jump, rd, rs1, rs2, imm, cost: 0, aux: 0 },
+        _ => Op { operation, rd, rs1, rs2, imm, cost: 0, aux: next as u32 },
+    }
+}
