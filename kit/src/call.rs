@@ -17,7 +17,7 @@ pub fn ecrecover(hash: Word, v: u8, r: Word, s: Word) -> Option<Address> {
         return None;
     }
     let mut signer = Word::ZERO;
-    sys::copy(number::RETURNDATACOPY, &mut signer.0, 0);
+    sys::copy(number::RETURNDATACOPY, signer.bytes_mut(), 0);
     Address::from_word(signer)
 }
 
@@ -130,7 +130,7 @@ mod typed {
     }
 
     fn return_data() -> Vec<u8> {
-        let mut data = alloc::vec![0; ReturnData.size()];
+        let mut data = crate::sys::zeros(ReturnData.size());
         ReturnData.copy(0, &mut data);
         data
     }
@@ -153,11 +153,17 @@ mod typed {
 
     /// RISC-V code: the container of an image, with the constructor's arguments as its tail.
     pub fn container(image: &[u8], tail: &[u8]) -> Vec<u8> {
-        let mut code = Vec::with_capacity(8 + image.len() + tail.len());
-        code.extend_from_slice(&MAGIC);
-        code.extend_from_slice(&(image.len() as u32).to_be_bytes());
-        code.extend_from_slice(image);
-        code.extend_from_slice(tail);
+        let mut code: Vec<u8> = sys::zeros(8 + image.len() + tail.len());
+        let len = (image.len() as u32).to_be_bytes();
+        let mut rest = &mut code[..];
+        for part in [&MAGIC[..], &len, image, tail] {
+            if let Some((place, after)) =
+                core::mem::take(&mut rest).split_at_mut_checked(part.len())
+            {
+                place.copy_from_slice(part);
+                rest = after;
+            }
+        }
         code
     }
 

@@ -1,6 +1,6 @@
 //! A contract's declaration, and the dispatch that is made of it.
 
-use crate::abi::{Calldata, Reader, Returns, Tail, Writer};
+use crate::abi::{Calldata, Reader, Returns, Tail, Writer, with_words};
 use crate::exit::{revert_empty, selected};
 use crate::sys::{self, number};
 use crate::{SolError, Word};
@@ -58,7 +58,7 @@ impl Entry {
     }
 
     /// Reverts if wei came with a call of a function that is not payable.
-    #[inline]
+    #[inline(never)]
     pub fn refuse_value() {
         if !sys::word(number::CALLVALUE).is_zero() {
             revert_empty();
@@ -79,21 +79,35 @@ impl Entry {
 
     #[inline(always)]
     fn end<R: Returns>(number: u64, values: R) -> ! {
-        let tail = values.tail_words();
+        if values.tail_words() > 0 {
+            end_dynamic(number, &values);
+        }
         let fill = |words: &mut [Word]| values.write(&mut Writer::new(words, 0, R::HEADS));
         let done = |words: &[Word]| sys::exit(number, sys::flatten(words));
         // The number of heads is a constant of a type: it cannot size an array here.
         match R::HEADS {
             0 => sys::exit(number, &[]),
-            1 => crate::abi::with_words::<1, _>(tail, fill, done),
-            2 => crate::abi::with_words::<2, _>(tail, fill, done),
-            3 => crate::abi::with_words::<3, _>(tail, fill, done),
-            _ => crate::abi::with_words::<6, _>(tail, fill, |words| {
-                let used = R::HEADS + tail;
-                sys::exit(number, sys::flatten(words.get(..used).unwrap_or(words)))
+            1 => with_words::<1, _>(0, fill, done),
+            2 => with_words::<2, _>(0, fill, done),
+            3 => with_words::<3, _>(0, fill, done),
+            _ => with_words::<6, _>(0, fill, |words| {
+                sys::exit(number, sys::flatten(words.get(..R::HEADS).unwrap_or(words)))
             }),
         }
     }
+}
+
+#[cfg(feature = "heap")]
+#[inline(never)]
+fn end_dynamic<R: Returns>(number: u64, values: &R) -> ! {
+    let mut words = sys::zeros::<Word>(R::HEADS + values.tail_words());
+    values.write(&mut Writer::new(&mut words, 0, R::HEADS));
+    sys::exit(number, sys::flatten(&words))
+}
+
+#[cfg(not(feature = "heap"))]
+fn end_dynamic<R: Returns>(_number: u64, _values: &R) -> ! {
+    crate::revert_panic(crate::PanicCode::Memory)
 }
 
 /// What the macros need of the kit, and nobody else does.

@@ -67,7 +67,7 @@ pub fn code_hash(account: Address) -> Word {
 /// An account's code.
 #[cfg(feature = "heap")]
 pub fn code(account: Address) -> alloc::vec::Vec<u8> {
-    let mut code = alloc::vec![0; code_size(account)];
+    let mut code = crate::sys::zeros(code_size(account));
     sys::copy_code(account.word(), &mut code, 0);
     code
 }
@@ -75,7 +75,7 @@ pub fn code(account: Address) -> alloc::vec::Vec<u8> {
 /// The running code: a container with this contract's image and its tail.
 #[cfg(feature = "heap")]
 pub fn own_code() -> alloc::vec::Vec<u8> {
-    let mut code = alloc::vec![0; sys::number(number::CODESIZE) as usize];
+    let mut code = crate::sys::zeros(sys::number(number::CODESIZE) as usize);
     sys::copy(number::CODECOPY, &mut code, 0);
     code
 }

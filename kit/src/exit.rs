@@ -76,7 +76,7 @@ pub fn revert(text: &str) -> ! {
     *selector = Word::from_u64(0x08c3_79a0);
     *offset = Word::from_u64(32);
     *length = Word::from_u64(text.len() as u64);
-    for (place, byte) in content.iter_mut().flat_map(|word| &mut word.0).zip(text) {
+    for (place, byte) in content.iter_mut().flat_map(|word| word.bytes_mut()).zip(text) {
         *place = *byte;
     }
     let used = 3 + text.len().div_ceil(32);

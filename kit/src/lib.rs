@@ -88,6 +88,12 @@ pub fn keccak256_words(words: &[Word]) -> Word {
     sys::keccak256(sys::flatten(words))
 }
 
+/// What is signed as EIP-712's typed data: a domain's separator and a struct's hash, hashed.
+pub fn typed_data_hash(domain: Word, content: Word) -> Word {
+    let words = [Word::from_u64(0x1901), domain, content];
+    sys::keccak256(sys::flatten(&words).get(30..).unwrap_or_default())
+}
+
 /// What nearly every contract uses.
 pub mod prelude {
     pub use crate::abi::{Abi, Returns, Simple};

@@ -31,19 +31,19 @@ impl<T> Place for Value<T> {
 
 impl<T: Simple> Value<T> {
     /// The value. A slot that has not been written reads as zero.
-    #[inline(always)]
+    #[inline]
     pub fn load(&self) -> T {
         checked(sys::word_of(number::SLOAD, &self.slot))
     }
 
     /// Writes the value.
-    #[inline(always)]
+    #[inline]
     pub fn store(&self, value: T) {
         sys::store(number::SSTORE, &self.slot, &value.to_word());
     }
 
     /// Reads the value, and writes what `change` makes of it.
-    #[inline(always)]
+    #[inline]
     pub fn update(&self, change: impl FnOnce(T) -> T) {
         self.store(change(self.load()));
     }
@@ -64,13 +64,13 @@ impl<T> Place for Transient<T> {
 
 impl<T: Simple> Transient<T> {
     /// The value; zero unless this transaction has written it.
-    #[inline(always)]
+    #[inline]
     pub fn load(&self) -> T {
         checked(sys::word_of(number::TLOAD, &self.slot))
     }
 
     /// Writes the value.
-    #[inline(always)]
+    #[inline]
     pub fn store(&self, value: T) {
         sys::store(number::TSTORE, &self.slot, &value.to_word());
     }
@@ -101,8 +101,13 @@ impl<K: Simple, V: Place> Map<K, V> {
     /// The place of `key`'s value.
     #[inline(always)]
     pub fn at(&self, key: K) -> V {
-        V::at_slot(keccak256_words(&[key.to_word(), self.slot]))
+        V::at_slot(mapped(&key.to_word(), &self.slot))
     }
+}
+
+#[inline(never)]
+fn mapped(key: &Word, slot: &Word) -> Word {
+    keccak256_words(&[*key, *slot])
 }
 
 #[cfg(feature = "heap")]
@@ -132,17 +137,15 @@ mod long {
         pub fn load(&self) -> Text {
             let head = sys::word_of(number::SLOAD, &self.slot);
             let len = size(&head);
-            let mut bytes = Vec::with_capacity(len);
-            if len < 32 {
-                bytes.extend_from_slice(head.0.get(..len).unwrap_or_default());
-                return Text(bytes);
-            }
+            let mut bytes: Vec<u8> = sys::zeros(len);
             let first = U256::from_be_word(&keccak256_words(&[self.slot]));
-            for n in 0..len.div_ceil(32) {
+            for (n, chunk) in bytes.chunks_mut(32).enumerate() {
                 let slot = first.wrapping_add(U256::from(n as u64)).to_word();
-                bytes.extend_from_slice(&sys::word_of(number::SLOAD, &slot).0);
+                let word = if len < 32 { head } else { sys::word_of(number::SLOAD, &slot) };
+                for (place, byte) in chunk.iter_mut().zip(word.bytes()) {
+                    *place = *byte;
+                }
             }
-            bytes.truncate(len);
             Text(bytes)
         }
 
@@ -152,20 +155,16 @@ mod long {
             let old = size(&sys::word_of(number::SLOAD, &self.slot));
             let mut head = Word::from_u64(2 * bytes.len() as u64 + 1);
             if bytes.len() < 32 {
-                head = Word::ZERO;
-                head.0[..bytes.len()].copy_from_slice(bytes);
-                head.0[31] = 2 * bytes.len() as u8;
+                head = Word::left_aligned(bytes);
+                head.bytes_mut()[31] = 2 * bytes.len() as u8;
             }
             sys::store(number::SSTORE, &self.slot, &head);
             let first = U256::from_be_word(&keccak256_words(&[self.slot]));
             let slots = |len: usize| if len < 32 { 0 } else { len.div_ceil(32) };
             for n in 0..slots(bytes.len()).max(slots(old)) {
-                let mut word = Word::ZERO;
-                if bytes.len() >= 32 {
-                    let rest = bytes.get(32 * n..).unwrap_or_default();
-                    let len = rest.len().min(32);
-                    word.0[..len].copy_from_slice(&rest[..len]);
-                }
+                // Past the end of the new text, what is left of an old one is cleared.
+                let rest = bytes.get(32 * n..).filter(|_| bytes.len() >= 32);
+                let word = Word::left_aligned(rest.unwrap_or_default());
                 let slot = first.wrapping_add(U256::from(n as u64)).to_word();
                 sys::store(number::SSTORE, &slot, &word);
             }
@@ -176,8 +175,8 @@ mod long {
     fn size(head: &Word) -> usize {
         match head.to_u64() {
             Some(long) if long & 1 == 1 => (long >> 1) as usize,
-            _ if head.0[31] & 1 == 1 => revert_panic(PanicCode::Storage),
-            _ => usize::from(head.0[31] >> 1),
+            _ if head.bytes()[31] & 1 == 1 => revert_panic(PanicCode::Storage),
+            _ => usize::from(head.bytes()[31] >> 1),
         }
     }
 

@@ -37,15 +37,13 @@ impl U256 {
     /// The number that a big-endian word stands for.
     #[inline]
     pub const fn from_be_word(word: &Word) -> Self {
-        let [a, b, c, d] = word.parts();
-        Self([d, c, b, a])
+        Self(word.limbs())
     }
 
     /// The number as a big-endian word.
     #[inline]
     pub const fn to_word(&self) -> Word {
-        let [a, b, c, d] = self.0;
-        Word::from_parts([d, c, b, a])
+        Word::from_limbs(self.0)
     }
 
     /// Whether it is 0.
@@ -486,7 +484,7 @@ mod tests {
     fn words_are_big_endian() {
         let number = U256::from_limbs([1, 2, 3, 4]);
         let word = number.to_word();
-        assert_eq!((word.0[7], word.0[31]), (4, 1));
+        assert_eq!((word.bytes()[7], word.bytes()[31]), (4, 1));
         assert_eq!(U256::from_be_word(&word), number);
     }
 }

@@ -2,99 +2,127 @@
 
 use core::fmt;
 
+use crate::sys::{bytes_of, bytes_of_mut};
+
 /// 32 bytes, big endian when they are a number: a storage slot, a topic, a `bytes32`.
-#[expect(clippy::derived_hash_with_manual_eq, reason = "both go by the same bytes")]
-#[derive(Clone, Copy, Default, Hash)]
-#[repr(C, align(8))]
-pub struct Word(pub [u8; 32]);
+// Four times eight bytes as they lie in memory: compilers handle these, not 32 single ones, well.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct Word([u64; 4]);
 
 const _: () = assert!(size_of::<Word>() == 32);
 
 impl Word {
     /// 32 zero bytes.
-    pub const ZERO: Self = Self([0; 32]);
+    pub const ZERO: Self = Self([0; 4]);
+
+    /// The word with these bytes.
+    pub const fn new(bytes: [u8; 32]) -> Self {
+        let mut parts = [[0; 8]; 4];
+        let mut i = 0;
+        while i < 32 {
+            parts[i / 8][i % 8] = bytes[i];
+            i += 1;
+        }
+        let [a, b, c, d] = parts;
+        let part = u64::from_ne_bytes;
+        Self([part(a), part(b), part(c), part(d)])
+    }
+
+    /// The word that begins with these bytes, of which the first 32 count, and has zeros after.
+    pub fn left_aligned(bytes: &[u8]) -> Self {
+        let mut word = Self::ZERO;
+        for (place, byte) in word.bytes_mut().iter_mut().zip(bytes) {
+            *place = *byte;
+        }
+        word
+    }
+
+    /// The bytes.
+    #[inline(always)]
+    pub fn bytes(&self) -> &[u8; 32] {
+        bytes_of(self)
+    }
+
+    /// The bytes, to be changed.
+    #[inline(always)]
+    pub fn bytes_mut(&mut self) -> &mut [u8; 32] {
+        bytes_of_mut(self)
+    }
 
     /// The word that is `number`.
     #[inline(always)]
     pub const fn from_u64(number: u64) -> Self {
-        Self::from_parts([0, 0, 0, number])
+        Self([0, 0, 0, number.to_be()])
     }
 
-    /// The four 64-bit numbers that make up the word, the most significant first.
+    /// The word of the number with these limbs, the least significant first.
     #[inline(always)]
-    pub(crate) const fn from_parts(parts: [u64; 4]) -> Self {
-        let mut bytes = [0; 32];
-        let mut i = 0;
-        while i < 4 {
-            let part = if parts[i] == 0 { [0; 8] } else { parts[i].to_be_bytes() };
-            let mut j = 0;
-            while j < 8 {
-                bytes[8 * i + j] = part[j];
-                j += 1;
-            }
-            i += 1;
-        }
-        Self(bytes)
+    pub(crate) const fn from_limbs(limbs: [u64; 4]) -> Self {
+        Self(turned(limbs))
     }
 
-    /// Eight bytes as they lie in memory: for comparisons, where the order of bytes is no matter.
+    /// The limbs of the number that the word is, the least significant first.
     #[inline(always)]
-    const fn part(&self, n: usize) -> u64 {
-        let b = &self.0;
-        let i = 8 * n;
-        let bytes = [b[i], b[i + 1], b[i + 2], b[i + 3], b[i + 4], b[i + 5], b[i + 6], b[i + 7]];
-        u64::from_ne_bytes(bytes)
-    }
-
-    /// The four 64-bit numbers that make up the word, the most significant first.
-    #[inline(always)]
-    pub(crate) const fn parts(&self) -> [u64; 4] {
-        let [a, b, c, d] = [self.part(0), self.part(1), self.part(2), self.part(3)];
-        [u64::from_be(a), u64::from_be(b), u64::from_be(c), u64::from_be(d)]
+    pub(crate) const fn limbs(&self) -> [u64; 4] {
+        turned(self.0)
     }
 
     /// Whether all bytes are zero.
     #[inline(always)]
     pub const fn is_zero(&self) -> bool {
-        self.part(0) | self.part(1) | self.part(2) | self.part(3) == 0
+        let [a, b, c, d] = self.0;
+        a | b | c | d == 0
     }
 
     /// The number, if it is below 2^64.
-    #[inline(always)]
+    #[inline]
     pub const fn to_u64(&self) -> Option<u64> {
-        if self.part(0) | self.part(1) | self.part(2) == 0 {
-            Some(u64::from_be(self.part(3)))
-        } else {
-            None
-        }
+        let [a, b, c, d] = self.0;
+        if a | b | c == 0 { Some(u64::from_be(d)) } else { None }
     }
 
     /// The first four bytes: a function's selector in the first word of calldata.
     #[inline(always)]
     pub const fn selector(&self) -> u32 {
-        u32::from_be_bytes([self.0[0], self.0[1], self.0[2], self.0[3]])
+        (u64::from_be(self.0[0]) >> 32) as u32
     }
-}
 
-impl PartialEq for Word {
+    /// Whether the first twelve bytes are zero, as in an address.
     #[inline(always)]
-    fn eq(&self, other: &Self) -> bool {
-        let differ = |n| self.part(n) ^ other.part(n);
-        differ(0) | differ(1) | differ(2) | differ(3) == 0
+    const fn is_address(&self) -> bool {
+        // The second part begins, in memory, with the last four of the twelve.
+        self.0[0] == 0 && u64::from_le(self.0[1]) as u32 == 0
     }
 }
 
-impl Eq for Word {}
+/// From limbs to the parts of a word in memory, and back: the order of limbs is turned around, and
+/// that of the bytes in each.
+///
+/// Not inlined: without instructions for it, this is the longest part of what a contract does with
+/// a number. Most limbs are zero, and skipped.
+#[inline(never)]
+const fn turned(limbs: [u64; 4]) -> [u64; 4] {
+    let mut out = [0; 4];
+    let mut i = 0;
+    while i < 4 {
+        if limbs[i] != 0 {
+            out[3 - i] = limbs[i].to_be();
+        }
+        i += 1;
+    }
+    out
+}
 
 impl fmt::Debug for Word {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_hex(&self.0, f)
+        write_hex(self.bytes(), f)
     }
 }
 
 impl fmt::Display for Word {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_hex(&self.0, f)
+        write_hex(self.bytes(), f)
     }
 }
 
@@ -115,7 +143,7 @@ impl Address {
             word[12 + i] = bytes[i];
             i += 1;
         }
-        Self(Word(word))
+        Self(Word::new(word))
     }
 
     /// The address with this number: precompiles have small ones.
@@ -126,8 +154,7 @@ impl Address {
     /// The address in the last 20 bytes of `word`, if the others are zero.
     #[inline(always)]
     pub fn from_word(word: Word) -> Option<Self> {
-        let [a, b, ..] = word.parts();
-        (a == 0 && b >> 32 == 0).then_some(Self(word))
+        word.is_address().then_some(Self(word))
     }
 
     /// The address in the last 20 bytes of a word that the node wrote.
@@ -144,7 +171,7 @@ impl Address {
 
     /// The 20 bytes.
     pub fn bytes(&self) -> &[u8] {
-        &self.0.0[12..]
+        &self.0.bytes()[12..]
     }
 
     /// Whether it is the zero address.
@@ -176,10 +203,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_and_its_parts_agree() {
-        let word = Word::from_parts([1, 0x0203, 0, u64::MAX - 1]);
-        assert_eq!(word.parts(), [1, 0x0203, 0, u64::MAX - 1]);
-        assert_eq!((word.0[7], word.0[14], word.0[15], word.0[31]), (1, 2, 3, 0xfe));
+    fn a_word_and_its_limbs_agree() {
+        let word = Word::from_limbs([u64::MAX - 1, 0, 0x0203, 1]);
+        assert_eq!(word.limbs(), [u64::MAX - 1, 0, 0x0203, 1]);
+        assert_eq!(
+            (word.bytes()[7], word.bytes()[14], word.bytes()[15], word.bytes()[31]),
+            (1, 2, 3, 0xfe)
+        );
         assert_eq!(word.to_u64(), None);
         assert_eq!(Word::from_u64(77).to_u64(), Some(77));
         assert!(Word::ZERO.is_zero() && !word.is_zero());
@@ -191,10 +221,10 @@ mod tests {
         let address = Address::new([0xab; 20]);
         assert_eq!(Address::from_word(*address.word()), Some(address));
         let mut dirty = *address.word();
-        dirty.0[11] = 1;
+        dirty.bytes_mut()[11] = 1;
         assert_eq!(Address::from_word(dirty), None);
-        dirty.0[11] = 0;
-        dirty.0[0] = 1;
+        dirty.bytes_mut()[11] = 0;
+        dirty.bytes_mut()[0] = 1;
         assert_eq!(Address::from_word(dirty), None);
         assert_eq!(address.to_string(), format!("0x{}", "ab".repeat(20)));
     }

@@ -6,7 +6,7 @@
 
 mod name;
 mod reader;
-mod types;
+mod values;
 mod writer;
 
 #[cfg(feature = "heap")]
@@ -14,7 +14,7 @@ pub use name::signature;
 pub use name::{Name, assert_distinct, selector, topic};
 pub use reader::{Calldata, Reader, ReturnData, Source, Tail};
 #[cfg(feature = "heap")]
-pub use types::{Bytes, Text};
+pub use values::{Bytes, Text};
 pub use writer::Writer;
 #[cfg(feature = "heap")]
 pub use writer::encode;
@@ -179,14 +179,18 @@ mod tests {
     #[test]
     fn what_is_no_value_of_the_type_reverts_without_data() {
         refused::<U256>(&[0; 31]);
-        refused::<bool>(Word::from_u64(2).0.as_slice());
-        refused::<u8>(Word::from_u64(256).0.as_slice());
+        refused::<bool>(&Word::from_u64(2).bytes()[..]);
+        refused::<u8>(&Word::from_u64(256).bytes()[..]);
         refused::<Address>(&[1; 32]);
         // An offset past the end, a length past the end, and both at their largest.
-        refused::<Bytes>(Word::from_u64(64).0.as_slice());
-        refused::<Bytes>(&[&Word::from_u64(32).0[..], &Word::from_u64(1).0[..]].concat());
-        refused::<Bytes>(&[&Word::from_u64(32).0[..], &[0xff; 32]].concat());
+        refused::<Bytes>(&Word::from_u64(64).bytes()[..]);
+        refused::<Bytes>(
+            &[&Word::from_u64(32).bytes()[..], &Word::from_u64(1).bytes()[..]].concat(),
+        );
+        refused::<Bytes>(&[&Word::from_u64(32).bytes()[..], &[0xff; 32]].concat());
         refused::<Bytes>(&[0xff; 64]);
-        refused::<Vec<U256>>(&[&Word::from_u64(32).0[..], &Word::from_u64(1 << 60).0[..]].concat());
+        refused::<Vec<U256>>(
+            &[&Word::from_u64(32).bytes()[..], &Word::from_u64(1 << 60).bytes()[..]].concat(),
+        );
     }
 }

@@ -65,7 +65,7 @@ pub const fn selector(name: &str, types: &[Name]) -> u32 {
 
 /// The first topic of an event.
 pub const fn topic(name: &str, types: &[Name]) -> Word {
-    Word(hash(name, types))
+    Word::new(hash(name, types))
 }
 
 /// The text that is hashed for a selector or a topic.

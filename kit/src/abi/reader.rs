@@ -50,7 +50,7 @@ impl Source for Tail {
     #[inline(always)]
     fn word(&self, at: usize) -> Word {
         let mut word = Word::ZERO;
-        sys::copy(number::TAIL_COPY, &mut word.0, at as u64);
+        sys::copy(number::TAIL_COPY, word.bytes_mut(), at as u64);
         word
     }
 
@@ -73,7 +73,7 @@ impl Source for ReturnData {
     #[inline(always)]
     fn word(&self, at: usize) -> Word {
         let mut word = Word::ZERO;
-        sys::copy(number::RETURNDATACOPY, &mut word.0, at as u64);
+        sys::copy(number::RETURNDATACOPY, word.bytes_mut(), at as u64);
         word
     }
 
@@ -92,7 +92,7 @@ impl Source for [u8] {
     #[inline(always)]
     fn word(&self, at: usize) -> Word {
         let mut word = Word::ZERO;
-        self.copy(at, &mut word.0);
+        self.copy(at, word.bytes_mut());
         word
     }
 
@@ -128,7 +128,7 @@ impl<'a, S: Source + ?Sized> Reader<'a, S> {
     }
 
     /// The next word.
-    #[inline(always)]
+    #[inline(never)]
     pub fn word(&mut self) -> Word {
         let at = self.at;
         self.at += 32;

@@ -56,13 +56,7 @@ impl<'a> Writer<'a> {
     /// Bytes, padded with zeros to whole words, in place of heads.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         for chunk in bytes.chunks(32) {
-            let mut word = Word::ZERO;
-            // A chunk of constant size is copied by words.
-            match <&[u8; 32]>::try_from(chunk) {
-                Ok(whole) => word.0 = *whole,
-                Err(_) => word.0[..chunk.len()].copy_from_slice(chunk),
-            }
-            self.word(word);
+            self.word(Word::left_aligned(chunk));
         }
     }
 }
@@ -81,7 +75,7 @@ pub(crate) fn with_words<const N: usize, R>(
     }
     #[cfg(feature = "heap")]
     {
-        let mut words = alloc::vec![Word::ZERO; N + tail];
+        let mut words = crate::sys::zeros::<Word>(N + tail);
         fill(&mut words);
         done(&words)
     }
@@ -92,7 +86,7 @@ pub(crate) fn with_words<const N: usize, R>(
 /// The values as bytes.
 #[cfg(feature = "heap")]
 pub fn encode<T: Returns>(values: &T) -> alloc::vec::Vec<u8> {
-    let mut words = alloc::vec![Word::ZERO; T::HEADS + values.tail_words()];
+    let mut words = crate::sys::zeros::<Word>(T::HEADS + values.tail_words());
     values.write(&mut Writer::new(&mut words, 0, T::HEADS));
     crate::sys::flatten(&words).to_vec()
 }

@@ -2,8 +2,9 @@
 #![allow(unsafe_code, reason = "system calls, the entry point and the heap need it; see each use")]
 
 use core::arch::asm;
+use core::mem::MaybeUninit;
 
-use super::{Message, number};
+use super::{Message, number as id};
 use crate::Word;
 
 /// A system call of up to seven arguments.
@@ -41,9 +42,16 @@ fn input<T>(value: &T) -> u64 {
     core::ptr::from_ref(value).expose_provenance() as u64
 }
 
+/// The word that `call` writes to the pointer that it gets.
+///
+/// # Safety
+/// `call` writes all 32 bytes.
 #[inline(always)]
-fn output<T>(value: &mut T) -> u64 {
-    core::ptr::from_mut(value).expose_provenance() as u64
+unsafe fn written(call: impl FnOnce(u64) -> u64) -> Word {
+    let mut out = MaybeUninit::<Word>::uninit();
+    call(out.as_mut_ptr().expose_provenance() as u64);
+    // SAFETY: the caller says that it has been written.
+    unsafe { out.assume_init() }
 }
 
 #[inline(always)]
@@ -54,10 +62,8 @@ fn start(bytes: &[u8]) -> u64 {
 /// A word about the frame, the transaction or the block.
 #[inline(always)]
 pub(crate) fn word(number: u64) -> Word {
-    let mut out = Word::ZERO;
-    // SAFETY: `out` is 32 writable bytes.
-    unsafe { ecall(number, [output(&mut out)]) };
-    out
+    // SAFETY: the call writes one word.
+    unsafe { written(|out| ecall(number, [out])) }
 }
 
 /// A number about the frame, the transaction or the block.
@@ -70,19 +76,15 @@ pub(crate) fn number(number: u64) -> u64 {
 /// A word looked up by a word: a storage slot, a balance, a code hash.
 #[inline(always)]
 pub(crate) fn word_of(number: u64, key: &Word) -> Word {
-    let mut out = Word::ZERO;
-    // SAFETY: `out` is 32 writable bytes.
-    unsafe { ecall(number, [input(key), output(&mut out)]) };
-    out
+    // SAFETY: the call writes one word.
+    unsafe { written(|out| ecall(number, [input(key), out])) }
 }
 
 /// A word looked up by a number: calldata, a block's hash, a blob's hash.
 #[inline(always)]
 pub(crate) fn word_at(number: u64, at: u64) -> Word {
-    let mut out = Word::ZERO;
-    // SAFETY: `out` is 32 writable bytes.
-    unsafe { ecall(number, [at, output(&mut out)]) };
-    out
+    // SAFETY: the call writes one word.
+    unsafe { written(|out| ecall(number, [at, out])) }
 }
 
 /// A number looked up by a word: the size of an account's code.
@@ -112,22 +114,20 @@ pub(crate) fn copy(number: u64, to: &mut [u8], offset: u64) {
 pub(crate) fn copy_code(address: &Word, to: &mut [u8], offset: u64) {
     let at = to.as_mut_ptr().expose_provenance() as u64;
     // SAFETY: `to` is writable for its length.
-    unsafe { ecall(number::EXTCODECOPY, [input(address), at, offset, to.len() as u64]) };
+    unsafe { ecall(id::EXTCODECOPY, [input(address), at, offset, to.len() as u64]) };
 }
 
 /// KECCAK256.
 #[inline(always)]
 pub(crate) fn keccak256(data: &[u8]) -> Word {
-    let mut out = Word::ZERO;
-    // SAFETY: `out` is 32 writable bytes.
-    unsafe { ecall(number::KECCAK256, [start(data), data.len() as u64, output(&mut out)]) };
-    out
+    // SAFETY: the call writes one word.
+    unsafe { written(|out| ecall(id::KECCAK256, [start(data), data.len() as u64, out])) }
 }
 
 /// LOG0 to LOG4, by the number of topics.
 #[inline(always)]
 pub(crate) fn log<const N: usize>(topics: &[Word; N], data: &[u8]) {
-    let number = number::LOG0 + N as u64;
+    let number = id::LOG0 + N as u64;
     // SAFETY: nothing is written.
     unsafe { ecall(number, [start(data), data.len() as u64, input(topics)]) };
 }
@@ -139,7 +139,7 @@ pub(crate) fn call(number: u64, message: &Message<'_>) -> bool {
     let (at, len) = (start(message.input), message.input.len() as u64);
     // SAFETY: the output range is empty.
     let flag = unsafe {
-        if number == number::CALL {
+        if number == id::CALL {
             ecall(number, [gas, to, input(message.value), at, len, 0, 0])
         } else {
             ecall(number, [gas, to, at, len, 0, 0, 0])
@@ -151,22 +151,22 @@ pub(crate) fn call(number: u64, message: &Message<'_>) -> bool {
 /// CREATE, or CREATE2 with a salt.
 #[inline(always)]
 pub(crate) fn create(value: &Word, code: &[u8], salt: Option<&Word>) -> Option<Word> {
-    let mut out = Word::ZERO;
     let (at, len) = (start(code), code.len() as u64);
-    // SAFETY: `out` is 32 writable bytes.
-    let flag = unsafe {
-        match salt {
-            None => ecall(number::CREATE, [input(value), at, len, output(&mut out)]),
-            Some(salt) => {
-                let args = [input(value), at, len, input(salt), output(&mut out), 0, 0];
-                ecall(number::CREATE2, args)
-            }
-        }
+    let mut flag = 0;
+    // SAFETY: both calls write one word, the address or zeros.
+    let address = unsafe {
+        written(|out| {
+            flag = match salt {
+                None => ecall(id::CREATE, [input(value), at, len, out]),
+                Some(salt) => ecall(id::CREATE2, [input(value), at, len, input(salt), out, 0, 0]),
+            };
+            flag
+        })
     };
-    (flag != 0).then_some(out)
+    (flag != 0).then_some(address)
 }
 
-/// RETURN, REVERT, DEPLOY, STOP and INVALID: the frame ends.
+/// RETURN, REVERT, DEPLOY and STOP: the frame ends.
 #[inline(always)]
 pub(crate) fn exit(number: u64, data: &[u8]) -> ! {
     // SAFETY: nothing is written, and the node does not come back from these calls.
@@ -180,14 +180,14 @@ pub(crate) fn exit(number: u64, data: &[u8]) -> ! {
 #[inline(always)]
 pub(crate) fn selfdestruct(heir: &Word) -> ! {
     // SAFETY: nothing is written, and the node does not come back from this call.
-    unsafe { asm!("ecall", in("a7") number::SELFDESTRUCT, in("a0") input(heir), options(noreturn)) }
+    unsafe { asm!("ecall", in("a7") id::SELFDESTRUCT, in("a0") input(heir), options(noreturn)) }
 }
 
 /// PRINT.
 #[inline(always)]
 pub(crate) fn print(text: &str) {
     // SAFETY: nothing is written.
-    unsafe { ecall(number::PRINT, [start(text.as_bytes()), text.len() as u64]) };
+    unsafe { ecall(id::PRINT, [start(text.as_bytes()), text.len() as u64]) };
 }
 
 unsafe extern "Rust" {
@@ -200,7 +200,7 @@ unsafe extern "Rust" {
 #[unsafe(no_mangle)]
 extern "C" fn _start(constructor: u64) -> ! {
     tandem_contract(constructor != 0);
-    exit(number::STOP, &[])
+    exit(id::STOP, &[])
 }
 
 #[panic_handler]
@@ -212,9 +212,16 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
 }
 
 #[cfg(feature = "heap")]
+pub(crate) use heap::zeros;
+
+#[cfg(feature = "heap")]
 mod heap {
+    use alloc::alloc::alloc_zeroed;
+    use alloc::vec::Vec;
     use core::alloc::{GlobalAlloc, Layout};
     use core::ptr;
+
+    use crate::sys::Zero;
 
     /// The end of the mapped range, `docs/spec/riscv-abi.md` section 3.
     const END: usize = 0x00f0_0000;
@@ -249,7 +256,8 @@ mod heap {
                     unsafe { *next = end };
                     ptr::with_exposed_provenance_mut(start)
                 }
-                _ => ptr::null_mut(),
+                // Not null, for which `alloc` has text and its formatting in every image.
+                _ => crate::revert_panic(crate::PanicCode::Memory),
             }
         }
 
@@ -259,6 +267,19 @@ mod heap {
         }
 
         unsafe fn dealloc(&self, _block: *mut u8, _layout: Layout) {}
+    }
+
+    /// `len` zeros. In place of `vec!`, which has text for a failure and its formatting with it.
+    pub(crate) fn zeros<T: Zero>(len: usize) -> Vec<T> {
+        let Ok(layout) = Layout::array::<T>(len) else {
+            crate::revert_panic(crate::PanicCode::Memory)
+        };
+        if layout.size() == 0 {
+            return Vec::new();
+        }
+        // SAFETY: the block is not null, has the layout of `len` elements, was taken from the
+        // global allocator, and zeros are values of `T`.
+        unsafe { Vec::from_raw_parts(alloc_zeroed(layout).cast(), len, len) }
     }
 
     #[global_allocator]

@@ -112,7 +112,7 @@ pub fn run(contract: impl FnOnce()) -> Ended {
 /// The functions that `guest` has too.
 pub(crate) mod calls {
     use super::{Ended, Log, Sent, with};
-    use crate::sys::{Message, number as id};
+    use crate::sys::{Message, Zero, number as id};
     use crate::{Address, Word};
 
     pub(crate) fn word(number: u64) -> Word {
@@ -134,9 +134,9 @@ pub(crate) mod calls {
 
     pub(crate) fn word_of(number: u64, key: &Word) -> Word {
         with(|world| match number {
-            id::SLOAD => world.storage.get(&key.0).copied(),
-            id::TLOAD => world.transient.get(&key.0).copied(),
-            id::EXTCODEHASH => world.codes.get(&key.0).map(|code| keccak256(code)),
+            id::SLOAD => world.storage.get(key.bytes()).copied(),
+            id::TLOAD => world.transient.get(key.bytes()).copied(),
+            id::EXTCODEHASH => world.codes.get(key.bytes()).map(|code| keccak256(code)),
             _ => None,
         })
         .unwrap_or_default()
@@ -145,22 +145,22 @@ pub(crate) mod calls {
     pub(crate) fn word_at(number: u64, at: u64) -> Word {
         let mut word = Word::ZERO;
         if number == id::CALLDATALOAD {
-            copy(id::CALLDATACOPY, &mut word.0, at);
+            copy(id::CALLDATACOPY, word.bytes_mut(), at);
         }
         word
     }
 
     pub(crate) fn number_of(_number: u64, key: &Word) -> u64 {
-        with(|world| world.codes.get(&key.0).map_or(0, Vec::len) as u64)
+        with(|world| world.codes.get(key.bytes()).map_or(0, Vec::len) as u64)
     }
 
     pub(crate) fn store(number: u64, key: &Word, value: &Word) {
         with(|world| {
             let map = if number == id::SSTORE { &mut world.storage } else { &mut world.transient };
             if value.is_zero() {
-                map.remove(&key.0);
+                map.remove(key.bytes());
             } else {
-                map.insert(key.0, *value);
+                map.insert(*key.bytes(), *value);
             }
         });
     }
@@ -183,12 +183,12 @@ pub(crate) mod calls {
 
     pub(crate) fn copy_code(address: &Word, to: &mut [u8], offset: u64) {
         with(|world| {
-            fill(to, world.codes.get(&address.0).map_or(&[][..], Vec::as_slice), offset);
+            fill(to, world.codes.get(address.bytes()).map_or(&[][..], Vec::as_slice), offset);
         });
     }
 
     pub(crate) fn keccak256(data: &[u8]) -> Word {
-        Word(crate::keccak256_const(data))
+        Word::new(crate::keccak256_const(data))
     }
 
     pub(crate) fn log<const N: usize>(topics: &[Word; N], data: &[u8]) {
@@ -215,7 +215,7 @@ pub(crate) mod calls {
         let sent = Sent { number, to: Address::ZERO, value: *value, input: code.to_vec() };
         answer(sent).then(|| {
             let mut address = Word::ZERO;
-            with(|world| fill(&mut address.0, &core::mem::take(&mut world.return_data), 0));
+            with(|world| fill(address.bytes_mut(), &core::mem::take(&mut world.return_data), 0));
             address
         })
     }
@@ -237,6 +237,11 @@ pub(crate) mod calls {
 
     pub(crate) fn selfdestruct(heir: &Word) -> ! {
         end(Ended::Destroyed(Address::trusted(*heir)))
+    }
+
+    #[cfg(feature = "heap")]
+    pub(crate) fn zeros<T: Zero>(len: usize) -> Vec<T> {
+        vec![T::default(); len]
     }
 
     pub(crate) fn print(text: &str) {

@@ -10,7 +10,7 @@ mod guest;
 #[cfg(not(target_os = "none"))]
 pub mod host;
 
-pub(crate) use bytes::flatten;
+pub(crate) use bytes::{bytes_of, bytes_of_mut, flatten};
 #[cfg(target_os = "none")]
 pub(crate) use guest::*;
 #[cfg(not(target_os = "none"))]
@@ -63,13 +63,18 @@ pub(crate) mod number {
     pub(crate) const CREATE2: u64 = 0xf5;
     pub(crate) const STATICCALL: u64 = 0xfa;
     pub(crate) const REVERT: u64 = 0xfd;
-    pub(crate) const INVALID: u64 = 0xfe;
     pub(crate) const SELFDESTRUCT: u64 = 0xff;
     pub(crate) const TAIL_SIZE: u64 = 0x1000;
     pub(crate) const TAIL_COPY: u64 = 0x1001;
     pub(crate) const DEPLOY: u64 = 0x1002;
     pub(crate) const PRINT: u64 = 0x1003;
 }
+
+/// A type of which zero bytes are a value.
+pub(crate) trait Zero: Clone + Default {}
+
+impl Zero for u8 {}
+impl Zero for Word {}
 
 /// What a message call sends: the arguments of CALL, DELEGATECALL and STATICCALL.
 pub(crate) struct Message<'a> {

@@ -27,7 +27,7 @@ macro_rules! simple {
                 writer.word(self.to_word());
             }
 
-            #[inline(always)]
+            #[inline]
             fn read<S: Source + ?Sized>(reader: &mut Reader<'_, S>) -> Self {
                 match Self::from_word(reader.word()) {
                     Some(value) => value,
@@ -52,15 +52,14 @@ simple! {
     u32 = "uint32", |value| Word::from_u64((*value).into()), |word| word.to_u64()?.try_into().ok();
     u64 = "uint64", |value| Word::from_u64(*value), |word| word.to_u64();
     u128 = "uint128", |value| U256::from(*value).to_word(), |word| {
-        let [a, b, c, d] = word.parts();
-        (a | b == 0).then_some(u128::from(c) << 64 | u128::from(d))
+        let [a, b, c, d] = word.limbs();
+        (c | d == 0).then_some(u128::from(b) << 64 | u128::from(a))
     };
     [u8; 4] = "bytes4", |value| {
-        let [a, b, c, d] = *value;
-        Word::from_parts([u64::from(u32::from_be_bytes([a, b, c, d])) << 32, 0, 0, 0])
+        Word::left_aligned(value)
     }, |word| {
-        let [a, b, c, d] = word.parts();
-        (a << 32 | b | c | d == 0).then_some(((a >> 32) as u32).to_be_bytes())
+        let [a, b, c, d] = word.limbs();
+        (d << 32 | c | b | a == 0).then_some(((d >> 32) as u32).to_be_bytes())
     };
 }
 
@@ -134,7 +133,7 @@ fn read_bytes<S: Source + ?Sized>(reader: &mut Reader<'_, S>) -> Vec<u8> {
     if content.left() < len {
         revert_empty();
     }
-    let mut bytes = alloc::vec![0; len];
+    let mut bytes = crate::sys::zeros(len);
     content.copy(&mut bytes);
     bytes
 }

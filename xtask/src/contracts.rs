@@ -1,0 +1,172 @@
+//! Builds the contracts in `contracts/` for RISC-V and keeps their images and ABIs in
+//! `contracts/images`, so that nobody needs a toolchain for RISC-V to try the node or to run its
+//! tests. The same sources and the same compiler give the same bytes on every machine.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+const TARGET: &str = "riscv64imac-unknown-none-elf";
+const CONTRACTS: [&str; 3] = ["erc20", "pingpong", "factory"];
+/// The `imageSizeMax` of a genesis that says nothing else.
+const IMAGE_SIZE_MAX: usize = 524_288;
+/// Says which compiler made the images: only the same one makes the same bytes.
+const COMPILER_FILE: &str = "COMPILER";
+/// Where Debian's own toolchain is, whose package of sources builds `core` for any target.
+const SYSTEM: &str = "/usr/bin";
+
+const HELP: &str = "no Rust toolchain here can build for riscv64imac-unknown-none-elf: install one
+  with rustup:  rustup target add riscv64imac-unknown-none-elf
+  on Debian:    apt install rustc-web cargo-web rust-web-src lld";
+
+/// What builds for RISC-V.
+struct Toolchain {
+    cargo: PathBuf,
+    rustc: PathBuf,
+    /// Where the sources of `core` are, if it has to be built too.
+    library: Option<PathBuf>,
+}
+
+/// Builds all contracts and writes their images and ABIs; with `check` it writes nothing, and
+/// fails if a file would change that the same compiler made.
+pub(crate) fn run(check: bool) -> Result<()> {
+    let root = root()?;
+    let toolchain = Toolchain::find()?;
+    let images = root.join("contracts/images");
+    let compiler = toolchain.describe()?;
+    let built_by = fs::read_to_string(images.join(COMPILER_FILE)).unwrap_or_default();
+    let folder = toolchain.build(&root)?;
+    let mut stale = Vec::new();
+    for name in CONTRACTS {
+        let image = fs::read(folder.join(name)).with_context(|| format!("no image of {name}"))?;
+        accept(name, &image, &root)?;
+        println!("{name}: {} bytes", image.len());
+        let files =
+            [(format!("{name}.elf"), image), (format!("{name}.abi.json"), abi(&root, name)?)];
+        for (file, bytes) in files {
+            let path = images.join(&file);
+            let same = fs::read(&path).is_ok_and(|old| old == bytes);
+            if check && !same && (built_by == compiler || file.ends_with(".json")) {
+                stale.push(file);
+            } else if !check && !same {
+                fs::write(&path, bytes).with_context(|| path.display().to_string())?;
+            }
+        }
+    }
+    if !check {
+        fs::write(images.join(COMPILER_FILE), &compiler)?;
+    } else if built_by != compiler {
+        println!("images not compared: made by {}, not by {}", built_by.trim(), compiler.trim());
+    }
+    if !stale.is_empty() {
+        bail!("contracts/images is stale, run `cargo xtask contracts`: {}", stale.join(", "));
+    }
+    Ok(())
+}
+
+impl Toolchain {
+    fn find() -> Result<Self> {
+        let rustup = Self { cargo: "cargo".into(), rustc: "rustc".into(), library: None };
+        if rustup.has_target() {
+            return Ok(rustup);
+        }
+        let system = Path::new(SYSTEM);
+        for (cargo, rustc) in [
+            (system.join("cargo"), system.join("rustc")),
+            (PathBuf::from("cargo"), PathBuf::from("rustc")),
+        ] {
+            let Some(sysroot) = ask(&rustc, &["--print", "sysroot"]) else { continue };
+            let library = Path::new(&sysroot).join("lib/rustlib/src/rust/library");
+            if library.exists() && ask("ld.lld".as_ref(), &["--version"]).is_some() {
+                // Packages of a distribution keep the sources behind a link.
+                let library = library.canonicalize()?;
+                return Ok(Self { cargo, rustc, library: Some(library) });
+            }
+        }
+        bail!(HELP)
+    }
+
+    fn has_target(&self) -> bool {
+        let folder = ask(&self.rustc, &["--print", "target-libdir", "--target", TARGET]);
+        folder.is_some_and(|folder| Path::new(&folder).exists())
+    }
+
+    fn describe(&self) -> Result<String> {
+        let version = ask(&self.rustc, &["--version"]).context("rustc does not start")?;
+        let with = if self.library.is_some() { ", core built from source" } else { "" };
+        Ok(format!("{version}{with}\n"))
+    }
+
+    /// Builds the contracts; the folder where the images are.
+    fn build(&self, root: &Path) -> Result<PathBuf> {
+        let target = target_folder(root);
+        let mut command = Command::new(&self.cargo);
+        command.current_dir(root.join("contracts")).env("RUSTC", &self.rustc);
+        command.args(["build", "--quiet", "--release", "--locked", "--target", TARGET]);
+        command.arg("--target-dir").arg(&target);
+        let mut flags = vec![format!("--remap-path-prefix={}=/tandem", root.display())];
+        if let Some(library) = &self.library {
+            command.env("RUSTC_BOOTSTRAP", "1").env_remove("RUSTUP_TOOLCHAIN");
+            command.arg("-Zbuild-std=core,alloc,compiler_builtins");
+            command.arg("-Zbuild-std-features=compiler-builtins-mem");
+            flags.push(format!("--remap-path-prefix={}=/rust", library.display()));
+            flags.push("-Clinker=ld.lld".into());
+        }
+        command.arg("--config").arg(format!("target.{TARGET}.rustflags={flags:?}"));
+        run_to_end(command, "the contracts do not build")?;
+        Ok(target.join(TARGET).join("release"))
+    }
+}
+
+/// A contract that is built for the machine at hand is a program that prints its ABI.
+fn abi(root: &Path, name: &str) -> Result<Vec<u8>> {
+    let output = Command::new("cargo")
+        .current_dir(root.join("contracts"))
+        .args(["run", "--quiet", "--locked", "--package", name, "--target-dir"])
+        .arg(target_folder(root))
+        .stderr(Stdio::inherit())
+        .output()?;
+    if !output.status.success() {
+        bail!("the ABI of {name} cannot be printed: {}", output.status);
+    }
+    Ok(output.stdout)
+}
+
+/// What an image has to be, besides what the node's loader checks.
+fn accept(name: &str, image: &[u8], root: &Path) -> Result<()> {
+    if image.len() > IMAGE_SIZE_MAX {
+        bail!("{name}: the image has {} bytes, the limit is {IMAGE_SIZE_MAX}", image.len());
+    }
+    let root = root.display().to_string();
+    if image.windows(root.len()).any(|bytes| bytes == root.as_bytes()) {
+        bail!("{name}: the image names a path of this machine, {root}");
+    }
+    Ok(())
+}
+
+fn root() -> Result<PathBuf> {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    Ok(xtask.parent().context("xtask is in the project's folder")?.canonicalize()?)
+}
+
+fn target_folder(root: &Path) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
+    target.join("contracts")
+}
+
+/// What a tool says, if it starts and succeeds.
+fn ask(tool: &Path, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(tool).args(arguments).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim().to_owned())
+}
+
+fn run_to_end(mut command: Command, failure: &str) -> Result<()> {
+    let status = command.status().with_context(|| format!("{command:?} does not start"))?;
+    if !status.success() {
+        bail!("{failure}: {status}");
+    }
+    Ok(())
+}
