@@ -1,10 +1,14 @@
 //! Accounts of the genesis state, and their form in `alloc`.
 
-use alloc::{collections::BTreeMap, format, string::String};
+use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
+use core::fmt;
 
 use alloy_primitives::{Address, B256, Bytes, U256};
 use revm::primitives::hardfork::SpecId;
-use serde::{Deserialize, Serialize, de::IgnoredAny};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{IgnoredAny, MapAccess, Visitor},
+};
 
 use crate::{
     RiscvParams,
@@ -48,6 +52,55 @@ pub(crate) struct AccountEntry {
     _secret_key: Option<IgnoredAny>,
 }
 
+/// `alloc` as it stands in the file: an address may be there twice, in two spellings.
+pub(crate) struct Entries(pub(crate) Vec<(Address, AccountEntry)>);
+
+impl Serialize for Entries {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(address, entry)| (address, entry)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Entries {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct EntriesVisitor;
+        impl<'de> Visitor<'de> for EntriesVisitor {
+            type Value = Entries;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("accounts by address")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
+                let mut entries = Vec::with_capacity(map.size_hint().unwrap_or_default());
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Entries(entries))
+            }
+        }
+        deserializer.deserialize_map(EntriesVisitor)
+    }
+}
+
+impl Entries {
+    /// The accounts, each checked against the rules that hold at the genesis block.
+    pub(crate) fn into_accounts(
+        self,
+        fork: SpecId,
+        riscv: &RiscvParams,
+    ) -> Result<BTreeMap<Address, GenesisAccount>, GenesisError> {
+        let mut accounts = BTreeMap::new();
+        for (address, entry) in self.0 {
+            let account = entry.into_account(address, fork, riscv)?;
+            if accounts.insert(address, account).is_some() {
+                return Err(Problem::Twice.at(format!("alloc.{address:?}")));
+            }
+        }
+        Ok(accounts)
+    }
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 const fn is_zero(nonce: &u64) -> bool {
     *nonce == 0
@@ -58,7 +111,7 @@ const DELEGATION_PREFIX: [u8; 3] = [0xEF, 0x01, 0x00];
 const DELEGATION_SIZE: usize = 23;
 
 impl AccountEntry {
-    pub(crate) fn into_account(
+    fn into_account(
         self,
         address: Address,
         fork: SpecId,

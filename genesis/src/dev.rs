@@ -32,6 +32,12 @@ pub const CREATE2_DEPLOYER_CODE: [u8; 69] = hex!(
 /// Where tools expect Multicall3.
 pub const MULTICALL3: Address = address!("cA11bde05977b3631167028862bE2a173976CA11");
 
+/// Runtime code of `contracts/Multicall3.sol`; `contracts/build.js` makes it.
+const MULTICALL3_CODE: &str = include_str!("../contracts/Multicall3.hex");
+
+/// Bytes of the EIP-7251 contract on mainnet.
+const CONSOLIDATION_CODE_SIZE: usize = 414;
+
 /// The deposit contract of mainnet (EIP-6110).
 const DEPOSIT_CONTRACT: Address = address!("00000000219ab540356cBB839Cbe05303d7705Fa");
 
@@ -174,8 +180,10 @@ fn dev_config(chain_id: u64, fork: SpecId) -> ChainConfig {
 
 /// Contracts of the fork, and those that tools count on.
 fn predeploys(fork: SpecId, create2_deployer: bool) -> Vec<(Address, GenesisAccount)> {
+    let multicall3 = hex::decode(MULTICALL3_CODE).expect("build.js writes hexadecimal digits");
     let contracts = [
         (SpecId::PETERSBURG, CREATE2_DEPLOYER, Bytes::from_static(&CREATE2_DEPLOYER_CODE)),
+        (SpecId::LONDON, MULTICALL3, multicall3.into()),
         (SpecId::CANCUN, BEACON_ROOTS_ADDRESS, BEACON_ROOTS_CODE.clone()),
         (SpecId::PRAGUE, HISTORY_STORAGE_ADDRESS, HISTORY_STORAGE_CODE.clone()),
         (
@@ -186,7 +194,8 @@ fn predeploys(fork: SpecId, create2_deployer: bool) -> Vec<(Address, GenesisAcco
         (
             SpecId::PRAGUE,
             CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS,
-            CONSOLIDATION_REQUEST_PREDEPLOY_CODE.clone(),
+            // The constant ends in two bytes that the deployed code does not have.
+            CONSOLIDATION_REQUEST_PREDEPLOY_CODE.slice(..CONSOLIDATION_CODE_SIZE),
         ),
     ];
     contracts

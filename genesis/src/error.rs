@@ -12,7 +12,7 @@ pub enum GenesisError {
     /// The file is not JSON, or a field has the wrong form.
     #[error("{path}: {source}")]
     Json {
-        /// Path of the field, such as `alloc.0xab...cd.balance`; `.` is the whole file.
+        /// Path of the field, such as `alloc.0xab...cd.balance`.
         path: String,
         /// What the parser says.
         source: serde_json::Error,

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     ChainSpec, GenesisAccount, RiscvParams,
-    account::AccountEntry,
+    account::Entries,
     error::{GenesisError, Problem},
 };
 
@@ -59,7 +59,7 @@ pub struct Genesis {
 
 /// The file. Keys that geth does not know either are ignored, as it does.
 #[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "the object of a genesis file")]
 struct GenesisFile {
     config: ChainConfig,
     #[serde(default, with = "alloy_serde::quantity")]
@@ -88,8 +88,11 @@ struct GenesisFile {
     blob_gas_used: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none", with = "alloy_serde::quantity::opt")]
     slot_number: Option<u64>,
-    alloc: BTreeMap<Address, AccountEntry>,
+    alloc: Entries,
 }
+
+/// The path that stands for the whole file.
+const WHOLE_FILE: &str = "genesis file";
 
 /// Key of the RISC-V rules in `config`.
 const RISCV: &str = "riscv";
@@ -99,7 +102,9 @@ impl Genesis {
     pub fn from_json(text: &str) -> Result<Self, GenesisError> {
         let mut reader = serde_json::Deserializer::from_str(text);
         let mut file: GenesisFile = parse("", &mut reader)?;
-        reader.end().map_err(|source| GenesisError::Json { path: ".".to_owned(), source })?;
+        reader
+            .end()
+            .map_err(|source| GenesisError::Json { path: WHOLE_FILE.to_owned(), source })?;
         let riscv: RiscvParams = match file.config.extra_fields.remove(RISCV) {
             Some(value) => parse("config.riscv", value)?,
             None => RiscvParams::default(),
@@ -112,11 +117,7 @@ impl Genesis {
             return Err(Problem::Zero.at("gasLimit".to_owned()));
         }
         let fork = spec.fork(number, file.timestamp);
-        let alloc = file
-            .alloc
-            .into_iter()
-            .map(|(address, entry)| Ok((address, entry.into_account(address, fork, &spec.riscv)?)))
-            .collect::<Result<_, GenesisError>>()?;
+        let alloc = file.alloc.into_accounts(fork, &spec.riscv)?;
         Ok(Self {
             spec,
             number,
@@ -156,7 +157,7 @@ impl Genesis {
             excess_blob_gas: self.excess_blob_gas,
             blob_gas_used: self.blob_gas_used,
             slot_number: self.slot_number,
-            alloc: self.alloc.iter().map(|(address, account)| (*address, account.into())).collect(),
+            alloc: Entries(self.alloc.iter().map(|(at, account)| (*at, account.into())).collect()),
         };
         serde_json::to_string_pretty(&file).expect("string keys and no failing serialiser")
     }
@@ -208,6 +209,7 @@ where
     serde_path_to_error::deserialize(from).map_err(|error| {
         let inner = format!("{}", error.path());
         let path = match (prefix, inner.as_str()) {
+            ("", "." | "?") => WHOLE_FILE.to_owned(),
             ("", _) => inner,
             (_, ".") => prefix.to_owned(),
             _ => format!("{prefix}.{inner}"),
