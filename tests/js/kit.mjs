@@ -1,0 +1,81 @@
+// What every script shares: the node's URL, its accounts, artifacts from npm packages, and steps
+// that are counted. A script is `node SCRIPT.mjs URL`; its last line is "N passed, N failed".
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { createPublicClient, createTestClient, createWalletClient, defineChain, getAddress, http } from 'viem';
+import { mnemonicToAccount } from 'viem/accounts';
+
+const require = createRequire(import.meta.url);
+export { assert };
+export const url = process.argv[2];
+if (!url) throw new Error('usage: node SCRIPT.mjs URL');
+
+export const chain = defineChain({
+  id: 31337,
+  name: 'Tandem',
+  nativeCurrency: { name: 'Ether', symbol: 'ETH', decimals: 18 },
+  rpcUrls: { default: { http: [url] } },
+  contracts: { multicall3: { address: '0xcA11bde05977b3631167028862bE2a173976CA11' } },
+});
+
+const mnemonic = 'test test test test test test test test test test test junk';
+export const accounts = [0, 1, 2, 3, 4].map(addressIndex => mnemonicToAccount(mnemonic, { addressIndex }));
+export const reader = createPublicClient({ chain, transport: http(url), pollingInterval: 20, cacheTime: 0 });
+export const wallets = accounts.map(account => createWalletClient({ account, chain, transport: http(url) }));
+export const tester = createTestClient({ mode: 'anvil', chain, transport: http(url) });
+
+/** An artifact's ABI and creation code, by package and file. */
+export function artifact(path) {
+  const json = JSON.parse(readFileSync(require.resolve(path), 'utf8'));
+  const code = json.bytecode?.object ?? json.evm?.bytecode?.object ?? json.bytecode;
+  return { abi: json.abi, bytecode: code.startsWith('0x') ? code : `0x${code}` };
+}
+
+/** Sends a transaction, waits for its receipt and demands success. */
+export async function mined(hash) {
+  const receipt = await reader.waitForTransactionReceipt({ hash: await hash });
+  assert.equal(receipt.status, 'success', `transaction ${receipt.transactionHash} failed`);
+  return receipt;
+}
+
+/** Deploys from the first account; what comes back reads and writes by name. */
+export async function deploy({ abi, bytecode }, args = [], wallet = wallets[0]) {
+  const receipt = await mined(wallet.deployContract({ abi, bytecode, args }));
+  assert.notEqual(await reader.getCode({ address: receipt.contractAddress }), undefined);
+  return at(getAddress(receipt.contractAddress), abi);
+}
+
+/** A contract that is there already. */
+export function at(address, abi) {
+  return {
+    address,
+    abi,
+    read: (functionName, ...args) => reader.readContract({ address, abi, functionName, args }),
+    write: (functionName, args = [], options = {}) => {
+      const { from = 0, ...rest } = options;
+      return mined(wallets[from].writeContract({ address, abi, functionName, args, ...rest }));
+    },
+  };
+}
+
+let passed = 0;
+let failed = 0;
+
+/** One step of a script: what it is called, and what has to hold. */
+export async function step(name, check) {
+  try {
+    await check();
+    passed += 1;
+    console.log(`ok ${name}`);
+  } catch (error) {
+    failed += 1;
+    console.log(`FAILED ${name}: ${error.stack ?? error}`);
+  }
+}
+
+/** The script's last line. */
+export function finish() {
+  console.log(`${passed} passed, ${failed} failed`);
+  process.exit(failed === 0 ? 0 : 1);
+}

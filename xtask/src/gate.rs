@@ -1,0 +1,137 @@
+//! The whole gate, the same on a desk and in CI. Every step runs, also after one has failed; the
+//! last line sums up what passed and what failed.
+
+use std::{
+    env,
+    io::{BufRead, BufReader},
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{loc, no_std, tidy};
+
+/// Passed and failed tests.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Tally {
+    pub(crate) passed: usize,
+    pub(crate) failed: usize,
+}
+
+impl Tally {
+    /// A step that has no tests of its own counts as one.
+    fn of(result: Result<()>) -> Result<Self> {
+        result.map(|()| Self { passed: 1, failed: 0 })
+    }
+}
+
+/// One step of the gate: its name and what it does.
+type Step = (&'static str, fn() -> Result<Tally>);
+
+const STEPS: [Step; 8] = [
+    ("format", || cargo(&["fmt", "--all", "--check"])),
+    ("tidy", || Tally::of(tidy::run())),
+    ("loc", || Tally::of(loc::run())),
+    ("deny", deny),
+    ("clippy", || cargo(&["clippy", "--quiet", "--all-targets", "--", "-D", "warnings"])),
+    ("no_std", || Tally::of(no_std::run())),
+    ("test", || cargo(&["test", "--no-fail-fast"])),
+    ("binary", || cargo(&["build", "--quiet", "--package", "tandem"])),
+];
+
+/// Runs every step.
+pub(crate) fn run() -> Result<()> {
+    let mut sum = Tally::default();
+    let mut broken = Vec::new();
+    for (name, step) in STEPS {
+        println!("=== {name}");
+        let start = Instant::now();
+        match step() {
+            Ok(tally) => {
+                sum.passed += tally.passed;
+                sum.failed += tally.failed;
+                if tally.failed > 0 {
+                    broken.push(name);
+                }
+            }
+            Err(error) => {
+                println!("{name}: {error:#}");
+                sum.failed += 1;
+                broken.push(name);
+            }
+        }
+        println!("=== {name}: {} s", start.elapsed().as_secs());
+    }
+    if !broken.is_empty() {
+        println!("failed steps: {}", broken.join(", "));
+    }
+    println!("{} passed, {} failed", sum.passed, sum.failed);
+    if sum.failed > 0 {
+        bail!("the gate is closed");
+    }
+    Ok(())
+}
+
+/// Runs cargo, shows what it prints, and adds up its test results.
+fn cargo(arguments: &[&str]) -> Result<Tally> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut child = Command::new(cargo)
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot start cargo")?;
+    let output = child.stdout.take().context("cargo has no output")?;
+    let mut sum = Tally::default();
+    for line in BufReader::new(output).lines() {
+        let line = line?;
+        println!("{line}");
+        if let Some(tally) = test_result(&line) {
+            sum.passed += tally.passed;
+            sum.failed += tally.failed;
+        }
+    }
+    let status = child.wait()?;
+    if !status.success() && sum.failed == 0 {
+        bail!("cargo {} failed: {status}", arguments.join(" "));
+    }
+    sum.passed += usize::from(sum.passed == 0 && status.success());
+    Ok(sum)
+}
+
+/// Reads `test result: ok. 3 passed; 0 failed; ...`.
+fn test_result(line: &str) -> Option<Tally> {
+    let counts = line.strip_prefix("test result: ")?.split_once(". ")?.1;
+    let mut tally = Tally::default();
+    for part in counts.split("; ") {
+        match part.split_once(' ') {
+            Some((count, "passed")) => tally.passed = count.parse().ok()?,
+            Some((count, "failed")) => tally.failed = count.parse().ok()?,
+            _ => {}
+        }
+    }
+    Some(tally)
+}
+
+/// Licences and sources of dependencies, by `cargo deny` where it is installed.
+fn deny() -> Result<Tally> {
+    let found = Command::new("cargo-deny").arg("--version").output().is_ok();
+    if !found {
+        println!("left out: deny (cargo-deny is not installed)");
+        return Ok(Tally::default());
+    }
+    cargo(&["deny", "check", "licenses", "bans", "sources"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::test_result;
+
+    #[test]
+    fn test_results_are_read_from_what_cargo_prints() {
+        let line = "test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured";
+        let tally = test_result(line).expect("a result");
+        assert_eq!((tally.passed, tally.failed), (3, 1));
+        assert!(test_result("running 4 tests").is_none());
+    }
+}
