@@ -8,7 +8,8 @@ mod no_std;
 mod suites;
 mod tidy;
 
-use anyhow::Result;
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 /// The project's own commands.
@@ -31,11 +32,18 @@ enum Task {
     NoStd,
 }
 
-fn main() -> Result<()> {
-    match Options::parse().command {
+fn main() -> ExitCode {
+    let result = match Options::parse().command {
         Task::Ci => gate::run(),
         Task::Tidy => tidy::run(),
         Task::Loc => loc::run(),
         Task::NoStd => no_std::run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

@@ -113,7 +113,10 @@ fn document(path: &str, text: &str, files: &[String], findings: &mut Vec<String>
             let ending = format!("/{name}");
             let known = Path::new(name).exists()
                 || folder.join(name).exists()
-                || files.iter().any(|file| file == name || file.ends_with(&ending));
+                || files.iter().any(|file| {
+                    let short = file.replace("/src/", "/");
+                    [file, &short].iter().any(|file| *file == name || file.ends_with(&ending))
+                });
             if !known {
                 findings.push(format!("{path}:{number}: no file {name}"));
             }
@@ -158,6 +161,7 @@ mod tests {
         check("vm/src/engine.rs", &"\n".repeat(601), 1);
         check("vm/src/engine.rs", &format!("//! A table, in one file.{}", "\n".repeat(601)), 0);
         check("README.md", "see `src/engine.rs` and `vm/src/engine.rs`", 0);
+        check("README.md", "see `vm/engine.rs`", 0);
         check("README.md", "see `vm/src/no_such.rs`", 1);
         check("README.md", "[here](no-such.md), [there](https://example.org/x)", 1);
     }

@@ -1,0 +1,18 @@
+//! Which tests do not apply, and why.
+
+use alloy_primitives::U256;
+
+use super::fixture::Test;
+
+const BALANCE: &str = "an account starts with 2^128 wei or more: EIP-8297 has 16 bytes for a balance";
+const CONSTANTINOPLE: &str =
+    "revm has no Constantinople without Petersburg: EIP-1283 was never in force on mainnet";
+
+/// Why a test does not apply at a fork, if it does not.
+pub(super) fn reason(test: &Test, fork: &str) -> Option<&'static str> {
+    let limit = U256::from(1) << 128;
+    if test.pre.values().any(|account| account.balance >= limit) {
+        return Some(BALANCE);
+    }
+    (fork == "Constantinople").then_some(CONSTANTINOPLE)
+}
