@@ -2,20 +2,35 @@
 //!
 //! EVM code keeps the EVM's limits; RISC-V containers have their own, from genesis.
 
-use genesis::{RiscvParams, SpecId, container::is_container};
+use alloc::sync::Arc;
+
+use alloy_primitives::{U256, keccak256};
+use genesis::{
+    Container, ContainerError, RiscvParams, SpecId,
+    container::{MAGIC, is_container},
+};
 use revm::{
     DatabaseRef,
-    bytecode::opcode,
-    context::{Cfg, CfgEnv},
-    handler::instructions::EthInstructions,
+    bytecode::{Bytecode, opcode},
+    context::{Cfg, CfgEnv, ContextTr, JournalTr},
+    handler::{
+        FrameData, FrameInitOrResult, FrameResult, ItemOrResult, evm::ContextDbError,
+        instructions::EthInstructions,
+    },
     interpreter::{
-        Instruction, InstructionContext, InstructionExecResult, InstructionResult,
+        CreateOutcome, FrameInput, Instruction, InstructionContext, InstructionExecResult,
+        InstructionResult, InterpreterAction, InterpreterResult,
         instructions::{contract, gas_table_spec},
         interpreter::EthInterpreter,
     },
 };
 
-use crate::source::Context;
+use crate::{
+    Engine,
+    machines::{Frame, Host, Live},
+    riscv::{Image, ImageError},
+    source::Context,
+};
 
 /// revm's instruction table over our context.
 pub(crate) type Instructions<DB> = EthInstructions<EthInterpreter, Context<DB>>;
@@ -58,7 +73,7 @@ fn create<const IS_CREATE2: bool, DB: DatabaseRef>(
     let stack = &context.interpreter.stack.data()[..];
     if let [.., size, offset, _value] = stack {
         let limit = evm_init_code_size_max(&context.host.cfg);
-        let is_larger = *size > alloy_primitives::U256::from(limit);
+        let is_larger = *size > U256::from(limit);
         let is_static = context.interpreter.runtime_flag.is_static;
         if is_larger && !is_static && !reads_container(&context, *offset) {
             return Err(InstructionResult::CreateInitCodeSizeLimit);
@@ -70,12 +85,136 @@ fn create<const IS_CREATE2: bool, DB: DatabaseRef>(
 /// Whether the EVM's memory at `offset` starts with the magic of a container.
 fn reads_container<DB: DatabaseRef>(
     context: &InstructionContext<'_, Context<DB>, EthInterpreter>,
-    offset: alloy_primitives::U256,
+    offset: U256,
 ) -> bool {
     let memory = &context.interpreter.memory;
     usize::try_from(offset)
         .ok()
-        .and_then(|start| Some(start..start.checked_add(genesis::container::MAGIC.len())?))
+        .and_then(|start| Some(start..start.checked_add(MAGIC.len())?))
         .filter(|range| range.end <= memory.len())
         .is_some_and(|range| is_container(&memory.slice_range(range)))
+}
+
+/// Why RISC-V code neither runs as init code nor becomes an account's code.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("malformed RISC-V code: {0}")]
+    Container(#[from] ContainerError),
+    #[error("malformed RISC-V image: {0}")]
+    Image(#[from] ImageError),
+    #[error("RISC-V image of {size} bytes is larger than imageSizeMax, {limit}")]
+    ImageSize { size: usize, limit: u32 },
+    #[error("RISC-V code of {size} bytes is larger than initCodeSizeMax, {limit}")]
+    CodeSize { size: usize, limit: u32 },
+    #[error(
+        "RISC-V code of {size} bytes costs {cost} gas to deploy (depositGasPerByte and \
+         decodeGasPerByte), {left} left"
+    )]
+    Deposit { size: usize, cost: u64, left: u64 },
+}
+
+impl Refusal {
+    /// The nearest of the EVM's result codes.
+    pub(crate) const fn result(&self) -> InstructionResult {
+        match self {
+            Self::Container(_) | Self::Image(_) => InstructionResult::CreateContractStartingWithEF,
+            Self::ImageSize { .. } | Self::CodeSize { .. } => {
+                InstructionResult::CreateContractSizeLimit
+            }
+            Self::Deposit { .. } => InstructionResult::OutOfGas,
+        }
+    }
+}
+
+/// Holds RISC-V init code, and code to be deployed, to the limits from genesis.
+pub(crate) fn check_init_code(
+    code: &[u8],
+    image: &[u8],
+    params: &RiscvParams,
+) -> Result<(), Refusal> {
+    if code.len() > params.init_code_size_max as usize {
+        return Err(Refusal::CodeSize { size: code.len(), limit: params.init_code_size_max });
+    }
+    if image.len() > params.image_size_max as usize {
+        return Err(Refusal::ImageSize { size: image.len(), limit: params.image_size_max });
+    }
+    Ok(())
+}
+
+/// Ends or suspends a RISC-V frame: its creation may deploy a container, all else is as revm does.
+pub(crate) fn finish<DB: DatabaseRef>(
+    frame: &mut Frame,
+    context: &mut Context<DB>,
+    host: &mut Host,
+    live: Option<&Live>,
+    action: InterpreterAction,
+) -> Result<FrameInitOrResult<Frame>, ContextDbError<Context<DB>>> {
+    let next = match (&frame.data, live, action) {
+        (FrameData::Create(data), Some(live), InterpreterAction::Return(mut result))
+            if result.is_ok() && is_container(&result.output) =>
+        {
+            let address = data.created_address;
+            match prepare(&mut result, live, &host.engine) {
+                Ok(code) => {
+                    context.journal_mut().checkpoint_commit();
+                    let hash = keccak256(&result.output);
+                    host.engine.keep(hash, &code);
+                    context.journal_mut().set_code_with_hash(address, code.bytecode, hash);
+                    result.result = InstructionResult::Return;
+                }
+                Err(refusal) => {
+                    context.journal_mut().checkpoint_revert(frame.checkpoint);
+                    host.trapped(&frame.interpreter, live.machine.stopped_at(), &refusal);
+                    result.result = refusal.result();
+                }
+            }
+            let mut outcome = CreateOutcome::new(result, Some(address));
+            if let FrameInput::Create(input) = &frame.input {
+                outcome.charged_create_state_gas = input.charged_create_state_gas();
+            }
+            ItemOrResult::Result(FrameResult::Create(outcome))
+        }
+        (_, _, action) => {
+            frame.process_next_action::<_, ContextDbError<Context<DB>>>(context, action)?
+        }
+    };
+    if next.is_result() {
+        frame.set_finished(true);
+    }
+    Ok(next)
+}
+
+/// A container that may be deployed.
+pub(crate) struct Deployable {
+    /// The container as revm holds code.
+    pub(crate) bytecode: Bytecode,
+    /// Its image, decoded.
+    pub(crate) image: Arc<Image>,
+}
+
+/// Checks, pays for and decodes the container that a constructor returned.
+///
+/// The deposit is regular gas on every fork: `depositGasPerByte` stands in place of both the
+/// EVM's deposit and the state gas of EIP-8037.
+fn prepare(
+    result: &mut InterpreterResult,
+    live: &Live,
+    engine: &Engine,
+) -> Result<Deployable, Refusal> {
+    let params = &engine.spec().riscv;
+    let (code, left) = (&result.output, result.gas.remaining());
+    let image = Container::parse(code)?.image;
+    check_init_code(code, image, params)?;
+    let deposit = params.deposit_gas_per_byte.saturating_mul(code.len() as u64);
+    let decode = params.decode_gas_per_byte.saturating_mul(image.len() as u64);
+    let cost = deposit.saturating_add(decode);
+    if !result.gas.record_regular_cost(cost) {
+        return Err(Refusal::Deposit { size: code.len(), cost, left });
+    }
+    let image = if image == live.image_bytes() {
+        live.machine.image().clone()
+    } else {
+        Arc::new(Image::load(image, &params.gas)?)
+    };
+    Ok(Deployable { bytecode: Bytecode::new_legacy(code.clone()), image })
 }

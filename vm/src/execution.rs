@@ -21,7 +21,7 @@ use revm::{
 use crate::{
     Context, Engine, EngineError, Print, Rules, State, TrapReport, create,
     error::Refusal,
-    machines::{Frames, Notes, Stack},
+    machines::{Frames, Host, Stack},
     precompiles::Precompiles,
     source::Source,
     transition::{RunError, Transition},
@@ -85,7 +85,7 @@ impl<DB: DatabaseRef> Execution<DB> {
             revm::database::State::builder().with_database(source).with_bundle_update().build();
         let context = Context::new(state, fork).with_block(block).with_cfg(cfg);
         let evm = Evm::new(context, create::instructions(fork), Precompiles::new(fork));
-        Self { engine: engine.clone(), rules, fork, stack: Stack { evm, notes: Notes::default() } }
+        Self { engine: engine.clone(), rules, fork, stack: Stack::new(evm, engine.clone(), fork) }
     }
 
     /// The fork that this block follows.
@@ -242,7 +242,7 @@ impl<DB: DatabaseRef> Execution<DB> {
         watch: &mut W,
         run: impl FnOnce(&mut Frames<'_, DB, W>) -> Result<ExecutionResult, RunError<DB>>,
     ) -> Result<ExecutionResult, RunError<DB>> {
-        self.stack.notes = Notes::default();
+        self.stack.reset();
         self.stack.evm.ctx.tx = tx.clone();
         let base_fee = self.stack.evm.ctx.block.basefee;
         if !self.rules.check_base_fee && tx.gas_price == 0 {
@@ -259,7 +259,8 @@ impl<DB: DatabaseRef> Execution<DB> {
         tx: &TxEnv,
     ) -> Result<Outcome, EngineError<DB::Error>> {
         let (result, state) = self.finish(result, tx)?;
-        let Notes { prints, trap, .. } = core::mem::take(&mut self.stack.notes);
+        let Host { prints, trap, .. } = &mut self.stack.host;
+        let (prints, trap) = (core::mem::take(prints), trap.take());
         Ok(Outcome { result, state, trap, prints })
     }
 

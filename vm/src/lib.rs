@@ -14,6 +14,7 @@ mod error;
 mod execution;
 mod machines;
 mod precompiles;
+pub mod riscv;
 mod rules;
 mod source;
 mod transition;

@@ -12,15 +12,32 @@ use revm::{
     primitives::{Address, Log, U256},
 };
 
+use crate::riscv::Machine;
+
 /// An inspector that may also look inside RISC-V frames.
 pub(crate) trait Watch<CTX>: Inspector<CTX, EthInterpreter> {
+    /// Whether it sees anything at all.
+    const ACTIVE: bool = true;
+
     /// Comes before the step of a system call: `pc` is the guest's.
     fn syscall(&mut self, pc: u64) {
         let _ = pc;
     }
+
+    /// Whether [`Self::instruction`] is to be called.
+    fn wants_instructions(&self) -> bool {
+        false
+    }
+
+    /// Comes after the guest's instruction at `pc`, which took `units`.
+    fn instruction(&mut self, machine: &Machine, pc: u64, units: u64) {
+        let _ = (machine, pc, units);
+    }
 }
 
-impl<CTX> Watch<CTX> for NoOpInspector {}
+impl<CTX> Watch<CTX> for NoOpInspector {
+    const ACTIVE: bool = false;
+}
 
 /// Makes any inspector a [`Watch`] that sees of a RISC-V frame what revm would show.
 pub(crate) struct Plain<'a, I>(pub(crate) &'a mut I);

@@ -1,0 +1,202 @@
+//! A chain in memory for tests.
+
+use std::sync::Arc;
+
+use alloy_primitives::{Address, Bytes, TxKind, U256, address};
+use genesis::{DevOptions, Genesis, RiscvParams, SpecId};
+use revm::{
+    bytecode::Bytecode,
+    context::{BlockEnv, TxEnv, result::{ExecutionResult, Output}},
+    context_interface::block::BlobExcessGasAndPrice,
+    database::{CacheDB, EmptyDB},
+    primitives::B256,
+    state::AccountInfo,
+};
+use vm::{Engine, Execution, Outcome, Rules};
+
+pub const SENDER: Address = address!("00000000000000000000000000000000000a11ce");
+pub const A: Address = address!("00000000000000000000000000000000000000aa");
+pub const B: Address = address!("00000000000000000000000000000000000000bb");
+pub const C: Address = address!("00000000000000000000000000000000000000cc");
+
+pub type Db = CacheDB<EmptyDB>;
+
+/// A state, and the engine over it.
+pub struct World {
+    pub db: Db,
+    pub engine: Engine,
+    pub fork: SpecId,
+    pub rules: Rules,
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self::on(SpecId::OSAKA)
+    }
+
+    pub fn on(fork: SpecId) -> Self {
+        Self::with(fork, RiscvParams::default())
+    }
+
+    pub fn with(fork: SpecId, riscv: RiscvParams) -> Self {
+        let genesis = Genesis::dev(DevOptions { fork, riscv, ..DevOptions::default() });
+        let mut db = Db::default();
+        let rich = AccountInfo { balance: U256::from(10).pow(U256::from(21)), ..Default::default() };
+        db.insert_account_info(SENDER, rich);
+        Self { db, engine: Engine::new(Arc::new(genesis.spec)), fork, rules: Rules::block() }
+    }
+
+    /// Puts code at an address.
+    pub fn put(mut self, address: Address, code: impl Into<Bytes>) -> Self {
+        self.set(address, code);
+        self
+    }
+
+    pub fn set(&mut self, address: Address, code: impl Into<Bytes>) {
+        let info = AccountInfo::from_bytecode(Bytecode::new_raw(code.into()));
+        self.db.insert_account_info(address, info);
+    }
+
+    pub fn fund(mut self, address: Address, wei: u64) -> Self {
+        let mut info = self.db.load_account(address).unwrap().info.clone();
+        info.balance = U256::from(wei);
+        self.db.insert_account_info(address, info);
+        self
+    }
+
+    pub fn block(&self) -> BlockEnv {
+        BlockEnv {
+            number: U256::from(1000),
+            timestamp: U256::from(1_700_000_000u64),
+            gas_limit: 1_000_000_000_000,
+            prevrandao: Some(B256::repeat_byte(0x77)),
+            difficulty: U256::from(5),
+            blob_excess_gas_and_price: Some(BlobExcessGasAndPrice::new(0, 5_007_716)),
+            beneficiary: address!("000000000000000000000000000000000000c01b"),
+            slot_num: 99,
+            ..BlockEnv::default()
+        }
+    }
+
+    pub fn execution(&self) -> Execution<&Db> {
+        Execution::new(&self.engine, self.block(), self.rules.clone(), &self.db)
+    }
+
+    /// Runs one transaction and forgets its changes.
+    pub fn run(&self, tx: &TxEnv) -> Outcome {
+        self.execution().call(tx).unwrap()
+    }
+
+    /// Calls an address with no data.
+    pub fn call(&self, to: Address) -> Outcome {
+        self.run(&call(to))
+    }
+}
+
+pub fn call(to: Address) -> TxEnv {
+    TxEnv {
+        caller: SENDER,
+        kind: TxKind::Call(to),
+        gas_limit: 10_000_000,
+        gas_price: 0,
+        chain_id: Some(31_337),
+        ..TxEnv::default()
+    }
+}
+
+pub fn creation(code: Bytes) -> TxEnv {
+    TxEnv { kind: TxKind::Create, data: code, gas_limit: 16_777_216, ..call(A) }
+}
+
+/// The output of a success.
+#[track_caller]
+pub fn output(outcome: &Outcome) -> Bytes {
+    match &outcome.result {
+        ExecutionResult::Success { output, .. } => output.data().clone(),
+        other => panic!("{other:?}, trap {:?}", outcome.trap),
+    }
+}
+
+/// The address that a creation made.
+#[track_caller]
+pub fn created(outcome: &Outcome) -> Address {
+    match &outcome.result {
+        ExecutionResult::Success { output: Output::Create(_, Some(address)), .. } => *address,
+        other => panic!("{other:?}, trap {:?}", outcome.trap),
+    }
+}
+
+pub fn gas(outcome: &Outcome) -> u64 {
+    outcome.result.tx_gas_used()
+}
+
+pub fn halted(outcome: &Outcome) -> bool {
+    outcome.result.is_halt()
+}
+
+/// EVM code out of opcodes and constants.
+#[derive(Clone, Default)]
+pub struct Evm(pub Vec<u8>);
+
+impl Evm {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn op(mut self, opcode: u8) -> Self {
+        self.0.push(opcode);
+        self
+    }
+
+    /// PUSH32.
+    pub fn push(mut self, word: impl TryInto<U256, Error: std::fmt::Debug>) -> Self {
+        let word: U256 = word.try_into().unwrap();
+        self.0.push(0x7f);
+        self.0.extend_from_slice(&word.to_be_bytes::<32>());
+        self
+    }
+
+    pub fn push_address(self, address: Address) -> Self {
+        self.push(U256::from_be_bytes(address.into_word().0))
+    }
+
+    /// Pushes arguments so that the first ends on top, then runs the opcode.
+    pub fn run(mut self, opcode: u8, args: &[U256]) -> Self {
+        for arg in args.iter().rev() {
+            self = self.push(*arg);
+        }
+        self.op(opcode)
+    }
+
+    /// Returns the word on top.
+    pub fn ret_top(self) -> Self {
+        self.push(0).op(0x52).push(32).push(0).op(0xf3)
+    }
+
+    /// A CALL with all gas, no value, no data; leaves the flag.
+    pub fn call(self, to: Address) -> Self {
+        let zero = U256::ZERO;
+        self.push(0).push(0).push(0).push(0).push(zero).push_address(to).op(0x5a).op(0xf1)
+    }
+
+    /// Init code that deploys `code`.
+    pub fn deploying(code: &[u8]) -> Bytes {
+        let head = Self::new()
+            .push(code.len())
+            .push(33 * 5 + 7 - 33 + 33)
+            .push(0)
+            .op(0x39)
+            .push(code.len())
+            .push(0)
+            .op(0xf3);
+        let size = head.0.len();
+        let head = Self::new().push(code.len()).push(size).push(0).op(0x39).push(code.len()).push(0).op(0xf3);
+        [head.0, code.to_vec()].concat().into()
+    }
+}
+
+impl From<Evm> for Bytes {
+    fn from(code: Evm) -> Self {
+        code.0.into()
+    }
+}
