@@ -164,7 +164,8 @@ pub(crate) fn finish<DB: DatabaseRef>(
                 }
                 Err(refusal) => {
                     context.journal_mut().checkpoint_revert(frame.checkpoint);
-                    host.trapped(&frame.interpreter, live.machine.stopped_at(), &refusal);
+                    let pc = live.machine.stopped_at();
+                    host.trapped(live.number, &frame.interpreter, pc, &refusal);
                     result.result = refusal.result();
                 }
             }

@@ -259,8 +259,9 @@ impl<DB: DatabaseRef> Execution<DB> {
         tx: &TxEnv,
     ) -> Result<Outcome, EngineError<DB::Error>> {
         let (result, state) = self.finish(result, tx)?;
-        let Host { prints, trap, .. } = &mut self.stack.host;
-        let (prints, trap) = (core::mem::take(prints), trap.take());
+        let Host { prints, traps, .. } = &mut self.stack.host;
+        let prints = core::mem::take(prints);
+        let trap = traps.last().map(|(_, trap)| trap.clone());
         Ok(Outcome { result, state, trap, prints })
     }
 

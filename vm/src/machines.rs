@@ -29,7 +29,8 @@ use revm::{
         handler::{frame_end, inspect_instructions},
     },
     interpreter::{
-        FrameInput, InstructionResult, Interpreter,         interpreter::{EthInterpreter, ExtBytecode},
+        FrameInput, InstructionResult, Interpreter,
+        interpreter::{EthInterpreter, ExtBytecode},
         interpreter_action::FrameInit,
         interpreter_types::LoopControl,
     },
@@ -100,14 +101,16 @@ pub(crate) struct Stack<DB: DatabaseRef> {
 
 /// A frame whose code is a container.
 enum Place {
-    /// It has not run yet.
-    Fresh,
+    /// It has not run yet. It is the transaction's frame of this number.
+    Fresh(usize),
     /// It runs or waits.
     Live(Box<Live>),
 }
 
 /// A machine and what it is to its frame.
 pub(crate) struct Live {
+    /// The number of its frame in the transaction.
+    pub(crate) number: usize,
     pub(crate) machine: Machine,
     pub(crate) units: Units,
     /// The running code: header, image and tail.
@@ -148,7 +151,10 @@ pub(crate) struct Host {
     pub(crate) pages_left: u32,
     pub(crate) prints: Vec<Print>,
     prints_size: usize,
-    pub(crate) trap: Option<TrapReport>,
+    /// Frames that were asked for so far, with those that never came to be.
+    frames: usize,
+    /// Traps, each with the number of its frame in that count.
+    pub(crate) traps: Vec<(usize, TrapReport)>,
 }
 
 impl Host {
@@ -159,14 +165,17 @@ impl Host {
         }
     }
 
-    /// Keeps why a frame was halted; only the result code goes to its caller.
-    pub(crate) fn trapped(&mut self, interpreter: &Interpreter, pc: u64, reason: &impl Display) {
-        self.trap = Some(TrapReport {
-            reason: reason.to_string(),
-            pc,
-            address: interpreter.input.target_address,
-            depth: interpreter.input.depth,
-        });
+    /// Keeps why the frame of this number was halted; its caller gets only the result code.
+    pub(crate) fn trapped(
+        &mut self,
+        number: usize,
+        interpreter: &Interpreter,
+        pc: u64,
+        reason: &impl Display,
+    ) {
+        let input = &interpreter.input;
+        let (address, depth) = (input.target_address, input.depth);
+        self.traps.push((number, TrapReport { reason: reason.to_string(), pc, address, depth }));
     }
 }
 
@@ -179,7 +188,8 @@ impl<DB: DatabaseRef> Stack<DB> {
             pages_left: 0,
             prints: Vec::new(),
             prints_size: 0,
-            trap: None,
+            frames: 0,
+            traps: Vec::new(),
         };
         Self { evm, machines: Vec::new(), host }
     }
@@ -190,7 +200,8 @@ impl<DB: DatabaseRef> Stack<DB> {
         self.host.pages_left = self.host.engine.spec().riscv.memory_pages_max;
         self.host.prints.clear();
         self.host.prints_size = 0;
-        self.host.trap = None;
+        self.host.frames = 0;
+        self.host.traps.clear();
     }
 
     /// Runs the machine of the top frame, if it has one, until the frame ends or waits.
@@ -212,7 +223,7 @@ impl<DB: DatabaseRef> Stack<DB> {
         };
         let live = match place {
             Place::Live(live) => Some(&**live),
-            Place::Fresh => None,
+            Place::Fresh(_) => None,
         };
         Some(create::finish(frame, &mut evm.ctx, host, live, action))
     }
@@ -227,21 +238,21 @@ impl<DB: DatabaseRef> Stack<DB> {
 
 /// The live machine of a place; `None` if the frame was halted instead.
 fn start<'a>(place: &'a mut Place, frame: &mut Frame, host: &mut Host) -> Option<&'a mut Live> {
-    if let Place::Fresh = place {
+    if let Place::Fresh(number) = *place {
         if frame.interpreter.bytecode.is_end() {
             // An inspector has ended the frame before it began.
             return None;
         }
-        *place = Place::Live(Box::new(open(frame, host)?));
+        *place = Place::Live(Box::new(open(number, frame, host)?));
     }
     match place {
         Place::Live(live) => Some(live),
-        Place::Fresh => None,
+        Place::Fresh(_) => None,
     }
 }
 
 /// Makes the machine of a frame that begins, or halts the frame.
-fn open(frame: &mut Frame, host: &mut Host) -> Option<Live> {
+fn open(number: usize, frame: &mut Frame, host: &mut Host) -> Option<Live> {
     let constructor = matches!(frame.input, FrameInput::Create(_));
     let interpreter = &mut frame.interpreter;
     match load(interpreter, constructor, host) {
@@ -250,14 +261,14 @@ fn open(frame: &mut Frame, host: &mut Host) -> Option<Live> {
             let units = Units::new(&params.gas, params.memory_pages_max);
             let machine = Machine::new(image, &mut host.pool, constructor);
             interpreter.bytecode = ExtBytecode::new(host.engine.strip().clone());
-            Some(Live { machine, units, container, constructor, waiting: None, image_end })
+            Some(Live { number, machine, units, container, constructor, waiting: None, image_end })
         }
         Err(Refused::OutOfGas) => {
             interpreter.halt(InstructionResult::OutOfGas);
             None
         }
         Err(Refused::Code(refusal)) => {
-            host.trapped(interpreter, 0, &refusal);
+            host.trapped(number, interpreter, 0, &refusal);
             interpreter.halt(refusal.result());
             None
         }
@@ -340,10 +351,12 @@ impl<DB: DatabaseRef, W: Watch<Context<DB>>> EvmTr for Frames<'_, DB, W> {
         }
         let depth = evm.frame_stack.index().map_or(0, |index| index + 1);
         let enabled = host.enabled;
+        let number = host.frames;
+        host.frames += 1;
         Ok(evm.frame_init(input)?.map_item(|frame| {
             let code = frame.interpreter.bytecode.original_byte_slice();
             machines.truncate(depth);
-            machines.push((enabled && is_container(code)).then_some(Place::Fresh));
+            machines.push((enabled && is_container(code)).then_some(Place::Fresh(number)));
             frame
         }))
     }
@@ -379,13 +392,8 @@ impl<DB: DatabaseRef, W: Watch<Context<DB>>> InspectorEvmTr for Frames<'_, DB, W
 
     fn all_mut_inspector(
         &mut self,
-    ) -> (
-        &mut Context<DB>,
-        &mut Instructions<DB>,
-        &mut Precompiles,
-        &mut FrameStack<Frame>,
-        &mut W,
-    ) {
+    ) -> (&mut Context<DB>, &mut Instructions<DB>, &mut Precompiles, &mut FrameStack<Frame>, &mut W)
+    {
         let (context, instructions, precompiles, frames) = self.stack.evm.all_mut();
         (context, instructions, precompiles, frames, self.watch)
     }

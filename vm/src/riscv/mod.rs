@@ -29,6 +29,7 @@ mod machine;
 mod memory;
 mod op;
 mod pool;
+pub mod syscall;
 mod trap;
 
 pub use disasm::{Line, disassemble, disassemble_at};

@@ -1,5 +1,7 @@
 //! The engine over both machines, through its public face.
 
+extern crate tandem_vm as vm;
+
 mod calls;
 mod program;
 mod world;

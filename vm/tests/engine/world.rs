@@ -6,7 +6,10 @@ use alloy_primitives::{Address, Bytes, TxKind, U256, address};
 use genesis::{DevOptions, Genesis, RiscvParams, SpecId};
 use revm::{
     bytecode::Bytecode,
-    context::{BlockEnv, TxEnv, result::{ExecutionResult, Output}},
+    context::{
+        BlockEnv, TxEnv,
+        result::{ExecutionResult, Output},
+    },
     context_interface::block::BlobExcessGasAndPrice,
     database::{CacheDB, EmptyDB},
     primitives::B256,
@@ -41,7 +44,8 @@ impl World {
     pub fn with(fork: SpecId, riscv: RiscvParams) -> Self {
         let genesis = Genesis::dev(DevOptions { fork, riscv, ..DevOptions::default() });
         let mut db = Db::default();
-        let rich = AccountInfo { balance: U256::from(10).pow(U256::from(21)), ..Default::default() };
+        let rich =
+            AccountInfo { balance: U256::from(10).pow(U256::from(21)), ..Default::default() };
         db.insert_account_info(SENDER, rich);
         Self { db, engine: Engine::new(Arc::new(genesis.spec)), fork, rules: Rules::block() }
     }
@@ -110,9 +114,9 @@ pub fn creation(code: Bytes) -> TxEnv {
 
 /// The output of a success.
 #[track_caller]
-pub fn output(outcome: &Outcome) -> Bytes {
+pub fn output(outcome: &Outcome) -> Vec<u8> {
     match &outcome.result {
-        ExecutionResult::Success { output, .. } => output.data().clone(),
+        ExecutionResult::Success { output, .. } => output.data().to_vec(),
         other => panic!("{other:?}, trap {:?}", outcome.trap),
     }
 }
@@ -181,16 +185,10 @@ impl Evm {
 
     /// Init code that deploys `code`.
     pub fn deploying(code: &[u8]) -> Bytes {
-        let head = Self::new()
-            .push(code.len())
-            .push(33 * 5 + 7 - 33 + 33)
-            .push(0)
-            .op(0x39)
-            .push(code.len())
-            .push(0)
-            .op(0xf3);
-        let size = head.0.len();
-        let head = Self::new().push(code.len()).push(size).push(0).op(0x39).push(code.len()).push(0).op(0xf3);
+        // Five constants of 33 bytes and two opcodes stand before the code.
+        let start = 5 * 33 + 2;
+        let head = Self::new().push(code.len()).push(start).push(0).op(0x39);
+        let head = head.push(code.len()).push(0).op(0xf3);
         [head.0, code.to_vec()].concat().into()
     }
 }
