@@ -253,6 +253,12 @@ impl<DB: DatabaseRef> Execution<DB> {
         result
     }
 
+    /// The traps of the last run, each with its frame's number in the order of beginning.
+    #[cfg(feature = "trace")]
+    pub(crate) fn traps(&self) -> &[(usize, TrapReport)] {
+        &self.stack.host.traps
+    }
+
     fn outcome(
         &mut self,
         result: Result<ExecutionResult, RunError<DB>>,

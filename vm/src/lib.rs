@@ -3,9 +3,11 @@
 //! Start at [`Engine`], which knows the chain, and [`Execution`], which runs the transactions of
 //! one block over a state. `machines` puts RISC-V machines beside revm's frames, `riscv` is the
 //! machine itself, `create` decides what may become code, `trace` has the tracers.
-#![cfg_attr(not(feature = "std"), no_std)]
+#![no_std]
 
 extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
 
 mod cache;
 mod create;
@@ -17,6 +19,8 @@ mod precompiles;
 pub mod riscv;
 mod rules;
 mod source;
+#[cfg(feature = "trace")]
+pub mod trace;
 mod transition;
 mod watch;
 

@@ -19,9 +19,14 @@ pub(crate) trait Watch<CTX>: Inspector<CTX, EthInterpreter> {
     /// Whether it sees anything at all.
     const ACTIVE: bool = true;
 
-    /// Comes before the step of a system call: `pc` is the guest's.
+    /// Comes before the step of a system call that is an opcode: `pc` is the guest's.
     fn syscall(&mut self, pc: u64) {
         let _ = pc;
+    }
+
+    /// Comes after a system call that is no opcode.
+    fn own_syscall(&mut self, call: OwnSyscall) {
+        let _ = call;
     }
 
     /// Whether [`Self::instruction`] is to be called.
@@ -29,10 +34,31 @@ pub(crate) trait Watch<CTX>: Inspector<CTX, EthInterpreter> {
         false
     }
 
-    /// Comes after the guest's instruction at `pc`, which took `units`.
-    fn instruction(&mut self, machine: &Machine, pc: u64, units: u64) {
-        let _ = (machine, pc, units);
+    /// Comes after each instruction of a guest.
+    fn instruction(&mut self, done: Instruction<'_>) {
+        let _ = done;
     }
+}
+
+/// A system call that is no opcode, as it was served.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnSyscall {
+    pub(crate) name: &'static str,
+    pub(crate) pc: u64,
+    pub(crate) gas: u64,
+    pub(crate) gas_cost: u64,
+    pub(crate) depth: usize,
+}
+
+/// An instruction that a guest has executed.
+pub(crate) struct Instruction<'a> {
+    pub(crate) machine: &'a Machine,
+    pub(crate) pc: u64,
+    /// Units that it took; the first of a straight run takes those of the run.
+    pub(crate) units: u64,
+    pub(crate) units_left: u64,
+    pub(crate) address: Address,
+    pub(crate) depth: usize,
 }
 
 impl<CTX> Watch<CTX> for NoOpInspector {

@@ -16,6 +16,11 @@ const NAMES: [&str; 32] = [
     "t5", "t6",
 ];
 
+/// The ABI name of a register.
+pub fn register_name(register: usize) -> &'static str {
+    NAMES[register % NAMES.len()]
+}
+
 /// One line of a disassembly.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {

@@ -32,7 +32,7 @@ mod pool;
 pub mod syscall;
 mod trap;
 
-pub use disasm::{Line, disassemble, disassemble_at};
+pub use disasm::{Line, disassemble, disassemble_at, register_name};
 pub use elf::{ImageError, Segment};
 pub use gas::{OutOfGas, Units};
 pub use image::Image;

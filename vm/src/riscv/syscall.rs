@@ -25,7 +25,7 @@ use crate::{
     machines::{Host, Live, Print, PrintKind, Waiting},
     riscv::{Access, MemoryFault, OutOfGas, Stop, Trap, Units},
     source::Context,
-    watch::Watch,
+    watch::{Instruction, OwnSyscall, Watch},
 };
 
 /// Numbers of the system calls that are no opcodes.
@@ -194,13 +194,17 @@ impl<DB: DatabaseRef, W: Watch<Context<DB>>> Guest<'_, DB, W> {
 
     fn compute(&mut self) -> Stop {
         let Live { machine, units, .. } = &mut *self.live;
-        if !self.watch.wants_instructions() {
+        if !W::ACTIVE || !self.watch.wants_instructions() {
             return machine.run(units);
         }
+        let input = &self.interpreter.input;
+        let (address, depth) = (input.target_address, input.depth);
         loop {
             let (pc, before) = (machine.pc(), units.left);
             let stop = machine.step(units);
-            self.watch.instruction(machine, pc, before - units.left);
+            let (units, units_left) = (before - units.left, units.left);
+            let done = Instruction { machine, pc, units, units_left, address, depth };
+            self.watch.instruction(done);
             if let Some(stop) = stop {
                 return stop;
             }
@@ -209,9 +213,8 @@ impl<DB: DatabaseRef, W: Watch<Context<DB>>> Guest<'_, DB, W> {
 
     fn serve(&mut self) -> Result<(), Halt> {
         let number = self.live.machine.number();
-        self.watch.syscall(self.live.machine.stopped_at());
         let Ok(opcode) = u8::try_from(number) else {
-            return self.serve_own(number);
+            return if W::ACTIVE { self.serve_watched(number) } else { self.serve_own(number) };
         };
         if let Some((args, out)) = plain(opcode) {
             return self.serve_plain(opcode, args, out);
@@ -233,6 +236,28 @@ impl<DB: DatabaseRef, W: Watch<Context<DB>>> Guest<'_, DB, W> {
             op::REVERT => self.end(opcode, InstructionResult::Revert),
             _ => Err(self.unknown(number)),
         }
+    }
+
+    /// A call that is no opcode, in view of the observer.
+    fn serve_watched(&mut self, number: u64) -> Result<(), Halt> {
+        let name = match number {
+            number::TAIL_SIZE => "TAIL_SIZE",
+            number::TAIL_COPY => "TAIL_COPY",
+            number::DEPLOY => "DEPLOY",
+            number::PRINT => "PRINT",
+            _ => "UNKNOWN",
+        };
+        let pc = self.live.machine.stopped_at();
+        self.settle();
+        let gas = self.interpreter.gas.remaining();
+        self.open();
+        let served = self.serve_own(number);
+        self.settle();
+        let gas_cost = gas - self.interpreter.gas.remaining();
+        let depth = self.interpreter.input.depth;
+        self.watch.own_syscall(OwnSyscall { name, pc, gas, gas_cost, depth });
+        self.open();
+        served
     }
 
     fn serve_own(&mut self, number: u64) -> Result<(), Halt> {
@@ -488,6 +513,7 @@ impl<DB: DatabaseRef, W: Watch<Context<DB>>> Guest<'_, DB, W> {
         }
         self.interpreter.bytecode.absolute_jump(opcode.into());
         if W::ACTIVE {
+            self.watch.syscall(self.live.machine.stopped_at());
             self.watch.step(self.interpreter, self.context);
             if self.interpreter.bytecode.is_end() {
                 return Err(Halt::Done);

@@ -4,61 +4,61 @@ use alloy_primitives::{Address, Bytes, U256};
 use genesis::Container;
 
 /// Where a program's code is loaded.
-pub const CODE: u64 = 0x1_0000;
+pub(crate) const CODE: u64 = 0x1_0000;
 /// Where its data is loaded.
-pub const DATA: u64 = 0x10_0000;
+pub(crate) const DATA: u64 = 0x10_0000;
 
 /// Register numbers.
-pub const T0: u32 = 5;
-pub const A0: u32 = 10;
-pub const A7: u32 = 17;
-pub const S2: u32 = 18;
+pub(crate) const T0: u32 = 5;
+pub(crate) const A0: u32 = 10;
+pub(crate) const A7: u32 = 17;
+pub(crate) const S2: u32 = 18;
 
 /// A guest in the making.
 #[derive(Clone, Default)]
-pub struct Program {
+pub(crate) struct Program {
     code: Vec<u8>,
     data: Vec<u8>,
 }
 
 impl Program {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// Puts bytes into the data segment and answers their address.
-    pub fn bytes(&mut self, bytes: &[u8]) -> u64 {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> u64 {
         let at = DATA + self.data.len() as u64;
         self.data.extend_from_slice(bytes);
         self.data.resize(self.data.len().next_multiple_of(8), 0);
         at
     }
 
-    pub fn word(&mut self, word: impl TryInto<U256, Error: std::fmt::Debug>) -> u64 {
+    pub(crate) fn word(&mut self, word: impl TryInto<U256, Error: std::fmt::Debug>) -> u64 {
         let word: U256 = word.try_into().unwrap();
         self.bytes(&word.to_be_bytes::<32>())
     }
 
-    pub fn address(&mut self, address: Address) -> u64 {
+    pub(crate) fn address(&mut self, address: Address) -> u64 {
         self.bytes(address.into_word().as_slice())
     }
 
-    pub fn space(&mut self, len: usize) -> u64 {
+    pub(crate) fn space(&mut self, len: usize) -> u64 {
         self.bytes(&vec![0; len])
     }
 
     /// The address of the next instruction.
-    pub fn here(&self) -> u64 {
+    pub(crate) fn here(&self) -> u64 {
         CODE + self.code.len() as u64
     }
 
-    pub fn raw(&mut self, instruction: u32) -> &mut Self {
+    pub(crate) fn raw(&mut self, instruction: u32) -> &mut Self {
         self.code.extend_from_slice(&instruction.to_le_bytes());
         self
     }
 
     /// Loads a constant.
-    pub fn li(&mut self, rd: u32, value: u64) -> &mut Self {
+    pub(crate) fn li(&mut self, rd: u32, value: u64) -> &mut Self {
         if value < 0x7fff_f000 {
             let high = (value as u32).wrapping_add(0x800) >> 12;
             let low = (value as u32) & 0xfff;
@@ -74,28 +74,28 @@ impl Program {
     }
 
     /// `sd register, 0(at)`.
-    pub fn store(&mut self, register: u32, at: u64) -> &mut Self {
+    pub(crate) fn store(&mut self, register: u32, at: u64) -> &mut Self {
         self.li(T0, at);
         self.raw(register << 20 | T0 << 15 | 3 << 12 | 0x23)
     }
 
-    pub fn mv(&mut self, rd: u32, rs: u32) -> &mut Self {
+    pub(crate) fn mv(&mut self, rd: u32, rs: u32) -> &mut Self {
         self.raw(rs << 15 | rd << 7 | 0x13)
     }
 
     /// `beqz register, +skip` over that many instructions of 4 bytes.
-    pub fn beqz(&mut self, register: u32, skip: u32) -> &mut Self {
+    pub(crate) fn beqz(&mut self, register: u32, skip: u32) -> &mut Self {
         let offset = 4 * (skip + 1);
         let bits = (offset >> 11 & 1) << 7 | (offset >> 1 & 0xf) << 8 | (offset >> 5 & 0x3f) << 25;
         self.raw(bits | register << 15 | 0x63)
     }
 
     /// A jump to itself.
-    pub fn spin(&mut self) -> &mut Self {
+    pub(crate) fn spin(&mut self) -> &mut Self {
         self.raw(0x6f)
     }
 
-    pub fn call(&mut self, number: u64, args: &[u64]) -> &mut Self {
+    pub(crate) fn call(&mut self, number: u64, args: &[u64]) -> &mut Self {
         for (n, arg) in args.iter().enumerate() {
             self.li(A0 + n as u32, *arg);
         }
@@ -103,23 +103,23 @@ impl Program {
     }
 
     /// RETURN of a range.
-    pub fn ret(&mut self, ptr: u64, len: u64) -> &mut Self {
+    pub(crate) fn ret(&mut self, ptr: u64, len: u64) -> &mut Self {
         self.call(0xf3, &[ptr, len])
     }
 
     /// Returns a0 as 8 bytes, little endian.
-    pub fn ret_a0(&mut self) -> &mut Self {
+    pub(crate) fn ret_a0(&mut self) -> &mut Self {
         let at = self.space(8);
         self.store(A0, at);
         self.ret(at, 8)
     }
 
-    pub fn elf(&self) -> Vec<u8> {
+    pub(crate) fn elf(&self) -> Vec<u8> {
         self.elf_of(self.code.len() as u64)
     }
 
     /// An ELF whose code segment is filled with zeros up to `size` bytes of file.
-    pub fn padded_elf(&self, size: usize) -> Vec<u8> {
+    pub(crate) fn padded_elf(&self, size: usize) -> Vec<u8> {
         let mut padded = self.clone();
         let now = self.elf().len();
         padded.code.resize(self.code.len() + size - now, 0);
@@ -148,21 +148,21 @@ impl Program {
         file
     }
 
-    pub fn container(&self) -> Bytes {
+    pub(crate) fn container(&self) -> Bytes {
         self.container_with(&[])
     }
 
-    pub fn container_with(&self, tail: &[u8]) -> Bytes {
+    pub(crate) fn container_with(&self, tail: &[u8]) -> Bytes {
         container(&self.elf(), tail)
     }
 }
 
-pub fn container(image: &[u8], tail: &[u8]) -> Bytes {
+pub(crate) fn container(image: &[u8], tail: &[u8]) -> Bytes {
     Container { image, tail }.encode().unwrap().into()
 }
 
 /// A constructor that returns `code`.
-pub fn constructor_returning(code: &[u8]) -> Bytes {
+pub(crate) fn constructor_returning(code: &[u8]) -> Bytes {
     let mut program = Program::new();
     let at = program.bytes(code);
     program.ret(at, code.len() as u64);
@@ -170,7 +170,7 @@ pub fn constructor_returning(code: &[u8]) -> Bytes {
 }
 
 /// A program that deploys itself as a constructor, and does what `body` says when called.
-pub fn self_deploying(body: impl FnOnce(&mut Program)) -> Program {
+pub(crate) fn self_deploying(body: impl FnOnce(&mut Program)) -> Program {
     let mut program = Program::new();
     // a0 is 1 in a constructor: skip DEPLOY otherwise.
     program.beqz(A0, 5);

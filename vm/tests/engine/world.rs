@@ -17,31 +17,31 @@ use revm::{
 };
 use vm::{Engine, Execution, Outcome, Rules};
 
-pub const SENDER: Address = address!("00000000000000000000000000000000000a11ce");
-pub const A: Address = address!("00000000000000000000000000000000000000aa");
-pub const B: Address = address!("00000000000000000000000000000000000000bb");
-pub const C: Address = address!("00000000000000000000000000000000000000cc");
+pub(crate) const SENDER: Address = address!("00000000000000000000000000000000000a11ce");
+pub(crate) const A: Address = address!("00000000000000000000000000000000000000aa");
+pub(crate) const B: Address = address!("00000000000000000000000000000000000000bb");
+pub(crate) const C: Address = address!("00000000000000000000000000000000000000cc");
 
-pub type Db = CacheDB<EmptyDB>;
+pub(crate) type Db = CacheDB<EmptyDB>;
 
 /// A state, and the engine over it.
-pub struct World {
-    pub db: Db,
-    pub engine: Engine,
-    pub fork: SpecId,
-    pub rules: Rules,
+pub(crate) struct World {
+    pub(crate) db: Db,
+    pub(crate) engine: Engine,
+    pub(crate) fork: SpecId,
+    pub(crate) rules: Rules,
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::on(SpecId::OSAKA)
     }
 
-    pub fn on(fork: SpecId) -> Self {
+    pub(crate) fn on(fork: SpecId) -> Self {
         Self::with(fork, RiscvParams::default())
     }
 
-    pub fn with(fork: SpecId, riscv: RiscvParams) -> Self {
+    pub(crate) fn with(fork: SpecId, riscv: RiscvParams) -> Self {
         let genesis = Genesis::dev(DevOptions { fork, riscv, ..DevOptions::default() });
         let mut db = Db::default();
         let rich =
@@ -51,24 +51,24 @@ impl World {
     }
 
     /// Puts code at an address.
-    pub fn put(mut self, address: Address, code: impl Into<Bytes>) -> Self {
+    pub(crate) fn put(mut self, address: Address, code: impl Into<Bytes>) -> Self {
         self.set(address, code);
         self
     }
 
-    pub fn set(&mut self, address: Address, code: impl Into<Bytes>) {
+    pub(crate) fn set(&mut self, address: Address, code: impl Into<Bytes>) {
         let info = AccountInfo::from_bytecode(Bytecode::new_raw(code.into()));
         self.db.insert_account_info(address, info);
     }
 
-    pub fn fund(mut self, address: Address, wei: u64) -> Self {
+    pub(crate) fn fund(mut self, address: Address, wei: u64) -> Self {
         let mut info = self.db.load_account(address).unwrap().info.clone();
         info.balance = U256::from(wei);
         self.db.insert_account_info(address, info);
         self
     }
 
-    pub fn block(&self) -> BlockEnv {
+    pub(crate) fn block(&self) -> BlockEnv {
         BlockEnv {
             number: U256::from(1000),
             timestamp: U256::from(1_700_000_000u64),
@@ -82,22 +82,22 @@ impl World {
         }
     }
 
-    pub fn execution(&self) -> Execution<&Db> {
+    pub(crate) fn execution(&self) -> Execution<&Db> {
         Execution::new(&self.engine, self.block(), self.rules.clone(), &self.db)
     }
 
     /// Runs one transaction and forgets its changes.
-    pub fn run(&self, tx: &TxEnv) -> Outcome {
+    pub(crate) fn run(&self, tx: &TxEnv) -> Outcome {
         self.execution().call(tx).unwrap()
     }
 
     /// Calls an address with no data.
-    pub fn call(&self, to: Address) -> Outcome {
+    pub(crate) fn call(&self, to: Address) -> Outcome {
         self.run(&call(to))
     }
 }
 
-pub fn call(to: Address) -> TxEnv {
+pub(crate) fn call(to: Address) -> TxEnv {
     TxEnv {
         caller: SENDER,
         kind: TxKind::Call(to),
@@ -108,13 +108,13 @@ pub fn call(to: Address) -> TxEnv {
     }
 }
 
-pub fn creation(code: Bytes) -> TxEnv {
+pub(crate) fn creation(code: Bytes) -> TxEnv {
     TxEnv { kind: TxKind::Create, data: code, gas_limit: 16_777_216, ..call(A) }
 }
 
 /// The output of a success.
 #[track_caller]
-pub fn output(outcome: &Outcome) -> Vec<u8> {
+pub(crate) fn output(outcome: &Outcome) -> Vec<u8> {
     match &outcome.result {
         ExecutionResult::Success { output, .. } => output.data().to_vec(),
         other => panic!("{other:?}, trap {:?}", outcome.trap),
@@ -123,49 +123,49 @@ pub fn output(outcome: &Outcome) -> Vec<u8> {
 
 /// The address that a creation made.
 #[track_caller]
-pub fn created(outcome: &Outcome) -> Address {
+pub(crate) fn created(outcome: &Outcome) -> Address {
     match &outcome.result {
         ExecutionResult::Success { output: Output::Create(_, Some(address)), .. } => *address,
         other => panic!("{other:?}, trap {:?}", outcome.trap),
     }
 }
 
-pub fn gas(outcome: &Outcome) -> u64 {
+pub(crate) fn gas(outcome: &Outcome) -> u64 {
     outcome.result.tx_gas_used()
 }
 
-pub fn halted(outcome: &Outcome) -> bool {
+pub(crate) fn halted(outcome: &Outcome) -> bool {
     outcome.result.is_halt()
 }
 
 /// EVM code out of opcodes and constants.
 #[derive(Clone, Default)]
-pub struct Evm(pub Vec<u8>);
+pub(crate) struct Evm(pub(crate) Vec<u8>);
 
 impl Evm {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
-    pub fn op(mut self, opcode: u8) -> Self {
+    pub(crate) fn op(mut self, opcode: u8) -> Self {
         self.0.push(opcode);
         self
     }
 
     /// PUSH32.
-    pub fn push(mut self, word: impl TryInto<U256, Error: std::fmt::Debug>) -> Self {
+    pub(crate) fn push(mut self, word: impl TryInto<U256, Error: std::fmt::Debug>) -> Self {
         let word: U256 = word.try_into().unwrap();
         self.0.push(0x7f);
         self.0.extend_from_slice(&word.to_be_bytes::<32>());
         self
     }
 
-    pub fn push_address(self, address: Address) -> Self {
+    pub(crate) fn push_address(self, address: Address) -> Self {
         self.push(U256::from_be_bytes(address.into_word().0))
     }
 
     /// Pushes arguments so that the first ends on top, then runs the opcode.
-    pub fn run(mut self, opcode: u8, args: &[U256]) -> Self {
+    pub(crate) fn run(mut self, opcode: u8, args: &[U256]) -> Self {
         for arg in args.iter().rev() {
             self = self.push(*arg);
         }
@@ -173,18 +173,18 @@ impl Evm {
     }
 
     /// Returns the word on top.
-    pub fn ret_top(self) -> Self {
+    pub(crate) fn ret_top(self) -> Self {
         self.push(0).op(0x52).push(32).push(0).op(0xf3)
     }
 
     /// A CALL with all gas, no value, no data; leaves the flag.
-    pub fn call(self, to: Address) -> Self {
+    pub(crate) fn call(self, to: Address) -> Self {
         let zero = U256::ZERO;
         self.push(0).push(0).push(0).push(0).push(zero).push_address(to).op(0x5a).op(0xf1)
     }
 
     /// Init code that deploys `code`.
-    pub fn deploying(code: &[u8]) -> Bytes {
+    pub(crate) fn deploying(code: &[u8]) -> Bytes {
         // Five constants of 33 bytes and two opcodes stand before the code.
         let start = 5 * 33 + 2;
         let head = Self::new().push(code.len()).push(start).push(0).op(0x39);

@@ -1,0 +1,119 @@
+//! `rvTracer`: guests instruction by instruction.
+
+use alloc::{format, string::String, vec::Vec};
+
+use alloy_primitives::{Address, U64, hex};
+use alloy_rpc_types_trace::geth::GethTrace;
+use revm::{Inspector, interpreter::interpreter::EthInterpreter};
+use serde_json::json;
+
+use crate::{
+    Outcome,
+    riscv::{disassemble_at, register_name},
+    watch::{Instruction, OwnSyscall, Watch},
+};
+
+/// Instructions shown if the options set no limit.
+const STEPS_MAX: usize = 200_000;
+
+/// Collects what guests execute.
+pub(super) struct Instructions {
+    steps: Vec<Step>,
+    steps_max: usize,
+    truncated: bool,
+    units_per_gas: u64,
+    /// The registers after the last step, and whose they were.
+    registers: Vec<(usize, [u64; 32])>,
+}
+
+struct Step {
+    address: Address,
+    depth: usize,
+    pc: u64,
+    text: String,
+    /// The register that changed, and its new value.
+    change: Option<(usize, u64)>,
+    units: u64,
+    gas_left: u64,
+}
+
+impl Instructions {
+    pub(super) fn new(limit: Option<u64>, units_per_gas: u64) -> Self {
+        let limit = limit.filter(|limit| *limit > 0);
+        let steps_max =
+            limit.map_or(STEPS_MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+        Self {
+            steps: Vec::new(),
+            steps_max,
+            truncated: false,
+            units_per_gas: units_per_gas.max(1),
+            registers: Vec::new(),
+        }
+    }
+
+    /// The register that an instruction at this depth has changed.
+    fn change(&mut self, depth: usize, now: &[u64; 32]) -> Option<(usize, u64)> {
+        self.registers.retain(|(live, _)| *live <= depth);
+        match self.registers.last_mut() {
+            Some((live, before)) if *live == depth => {
+                let changed = (1..32).find(|n| before[*n] != now[*n]);
+                *before = *now;
+                changed.map(|n| (n, now[n]))
+            }
+            _ => {
+                self.registers.push((depth, *now));
+                None
+            }
+        }
+    }
+
+    pub(super) fn into_trace(self, outcome: &Outcome) -> GethTrace {
+        let steps: Vec<_> = self.steps.iter().map(Step::to_json).collect();
+        GethTrace::JS(json!({
+            "gas": outcome.result.tx_gas_used(),
+            "failed": !outcome.result.is_success(),
+            "returnValue": outcome.result.output().map(hex::encode_prefixed).unwrap_or_default(),
+            "trap": outcome.trap.as_ref().map(|trap| trap.reason.clone()),
+            "truncated": self.truncated,
+            "unitsPerGas": self.units_per_gas,
+            "steps": steps,
+        }))
+    }
+}
+
+impl Step {
+    fn to_json(&self) -> serde_json::Value {
+        let change = self.change.map(|(register, value)| {
+            json!({ "name": register_name(register), "value": U64::from(value) })
+        });
+        json!({
+            "address": self.address,
+            "depth": self.depth + 1,
+            "pc": format!("{:#x}", self.pc),
+            "instruction": self.text,
+            "register": change,
+            "units": self.units,
+            "gas": self.gas_left,
+        })
+    }
+}
+
+impl<CTX> Watch<CTX> for Instructions {
+    fn wants_instructions(&self) -> bool {
+        self.steps.len() < self.steps_max
+    }
+
+    fn instruction(&mut self, done: Instruction<'_>) {
+        let Instruction { machine, pc, units, units_left, address, depth } = done;
+        let change = self.change(depth, machine.registers());
+        let line = disassemble_at(machine.image(), pc);
+        let text = line.map_or_else(|| "undefined".into(), |line| line.text);
+        let gas_left = units_left / self.units_per_gas;
+        self.steps.push(Step { address, depth, pc, text, change, units, gas_left });
+        self.truncated = self.steps.len() >= self.steps_max;
+    }
+
+    fn own_syscall(&mut self, _call: OwnSyscall) {}
+}
+
+impl<CTX> Inspector<CTX, EthInterpreter> for Instructions {}
