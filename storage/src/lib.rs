@@ -1,1 +1,23 @@
-//! storage
+//! State and chain in MDBX: the EIP-8297 tree's leaves, blocks, receipts, logs, waiting
+//! transactions; read views at any block.
+//!
+//! Start with [`Store::open`]. The thread that executes owns the [`Writer`], applies a block's
+//! changes to it and gets the state root and a [`StateDelta`]; the thread that commits hands
+//! blocks and deltas to [`Store::commit`]; everybody else reads a [`Snapshot`]. `docs/spec/state.md`
+//! describes every table byte by byte.
+
+mod block;
+mod error;
+mod logs;
+mod mdbx;
+mod snapshot;
+mod store;
+mod writer;
+
+pub use block::{ExecutedBlock, StoredReceipt, TxLocation, TxReceipt, logs_bloom};
+pub use error::{BadFile, StoreError};
+pub use logs::{LogEntry, LogFilter};
+pub use mdbx::Error as DatabaseError;
+pub use snapshot::Snapshot;
+pub use store::{Commit, Durability, OpenOptions, Store};
+pub use writer::{Mark, StateDelta, Writer};

@@ -1,0 +1,165 @@
+//! What can go wrong in the store: our fault, or the machine's.
+
+use crate::mdbx;
+use alloy_primitives::{Address, B256, U256};
+use std::path::PathBuf;
+
+/// A failure of the store. None of them leaves a half-written block behind.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Another process has the data directory open.
+    #[error("data directory {} is in use by another process", path.display())]
+    Locked {
+        /// The data directory.
+        path: PathBuf,
+    },
+    /// The directory holds something that is not a database of this node, or a damaged one.
+    #[error("{} is no usable database: {reason}", path.display())]
+    NotADatabase {
+        /// The database file.
+        path: PathBuf,
+        /// What the database library or the first look at the file says.
+        reason: BadFile,
+    },
+    /// The data directory was made by a version with other tables.
+    #[error(
+        "{} has tables of schema {stored}, this version reads schema {supported}", path.display()
+    )]
+    Schema {
+        /// The data directory.
+        path: PathBuf,
+        /// Schema of the directory.
+        stored: u32,
+        /// The one schema that this version reads and writes.
+        supported: u32,
+    },
+    /// The data directory belongs to another chain.
+    #[error("{} holds the chain of genesis {stored}, not of {given}", path.display())]
+    GenesisMismatch {
+        /// The data directory.
+        path: PathBuf,
+        /// Hash of the genesis block in the directory.
+        stored: B256,
+        /// Hash of the genesis block that was asked for.
+        given: B256,
+    },
+    /// The tree made of the stored leaves has another root than the one recorded with them.
+    #[error("state root of the stored leaves is {rebuilt}, recorded is {recorded}")]
+    RootMismatch {
+        /// The root recorded at the last commit, or in a header.
+        recorded: B256,
+        /// The root of the leaves.
+        rebuilt: B256,
+    },
+    /// The database has reached its largest allowed size.
+    #[error("the database is full: it may grow to {size_max} bytes, see the size setting")]
+    Full {
+        /// The setting.
+        size_max: u64,
+    },
+    /// The database library or the operating system failed.
+    #[error("database: {0}")]
+    Database(#[from] mdbx::Error),
+    /// A file or directory could not be used.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: std::io::Error,
+    },
+    /// A row does not decode, or one that must be there is not.
+    #[error("damaged row in table {table}, key 0x{}", alloy_primitives::hex::encode(key))]
+    BadRow {
+        /// The table.
+        table: &'static str,
+        /// The row's key.
+        key: Vec<u8>,
+    },
+    /// EIP-8297 keeps balances in 16 bytes.
+    #[error("balance {balance} of {address} is 2^128 or more: the state tree cannot hold it")]
+    BalanceTooLarge {
+        /// The account.
+        address: Address,
+        /// Its balance in wei.
+        balance: U256,
+    },
+    /// A state change names a code hash, but nobody has the code.
+    #[error("code {code_hash} is not known")]
+    MissingCode {
+        /// Keccak hash of the code.
+        code_hash: B256,
+    },
+    /// A block was asked for that is not there.
+    #[error("block {asked} is not kept: blocks {first} to {head} are")]
+    BlockNotKept {
+        /// Number that was asked for.
+        asked: u64,
+        /// Oldest block.
+        first: u64,
+        /// Newest block.
+        head: u64,
+    },
+    /// Blocks are applied and committed one after the other.
+    #[error("block {given} does not follow: {expected} is next")]
+    OutOfOrder {
+        /// The next number.
+        expected: u64,
+        /// The number given.
+        given: u64,
+    },
+    /// State can be unwound only when all of it is committed.
+    #[error("{pending} state changes are not committed yet")]
+    Uncommitted {
+        /// How many changes have been applied and not committed.
+        pending: u64,
+    },
+    /// There is no such state to unwind to.
+    #[error("cannot go back to block {asked} and edit {edits}: head is block {head}, edit {head_edits}")]
+    BadMark {
+        /// Block of the mark.
+        asked: u64,
+        /// Edits of the mark.
+        edits: u32,
+        /// Newest block.
+        head: u64,
+        /// Edits made since.
+        head_edits: u32,
+    },
+    /// A log query has more results than allowed.
+    #[error("query returned more than {limit} results; blocks up to {last_block} fit")]
+    TooManyLogs {
+        /// The most results allowed.
+        limit: usize,
+        /// The last block whose logs fit the limit, for a narrower query.
+        last_block: u64,
+    },
+}
+
+/// Why a file is not a database that can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadFile {
+    /// The file does not start as databases do.
+    #[error("the file is not an MDBX database")]
+    NotMdbx,
+    /// The file was written by another version of the database library.
+    #[error("the file is an MDBX database of another format version")]
+    OtherFormat,
+    /// The file is shorter than its own header says.
+    #[error("the file has {has} bytes, its header needs {needs}: it was cut off")]
+    Truncated {
+        /// Size of the file in bytes.
+        has: u64,
+        /// Size of the used part in bytes.
+        needs: u64,
+    },
+    /// The database library finds the file damaged.
+    #[error("the file is damaged")]
+    Damaged,
+    /// A database of something else: the tables are missing.
+    #[error("it holds none of the tables of this node")]
+    NoTables,
+}
+
+impl revm::database_interface::DBErrorMarker for StoreError {}

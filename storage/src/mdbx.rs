@@ -1,0 +1,336 @@
+//! The database library behind typed handles: the only file that names it.
+//!
+//! The C library aborts the process on keys and values of a size that a table cannot have, so
+//! every key is checked here before it crosses over.
+
+use signet_libmdbx::{
+    Database, DatabaseFlags, Environment, EnvironmentFlags, Geometry, MdbxError, Mode, ReadError,
+    Ro, RoSync, Rw, SyncMode, TransactionKind, WriteFlags, tx,
+};
+use std::{borrow::Cow, ops::RangeInclusive, path::Path, time::Duration};
+
+/// Bytes of a page; a row of up to about half of this shares a page with others.
+pub(crate) const PAGE_SIZE: u64 = 4096;
+/// Longest key, and longest value of a table with duplicates, that fit a page.
+const KEY_LEN_MAX: usize = 1024;
+const READERS_MAX: u64 = 1024;
+const TABLES_MAX: usize = 32;
+
+/// A failure that the database library reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(transparent)]
+pub struct Error(Cause);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum Cause {
+    #[error("{0}")]
+    Library(MdbxError),
+    #[error("{}", std::io::Error::from_raw_os_error(*.0))]
+    System(i32),
+    #[error("a key of {0} bytes cannot be stored")]
+    KeyLength(usize),
+}
+
+/// What an [`Error`] means to someone who opens a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    Full,
+    NotMdbx,
+    OtherFormat,
+    Damaged,
+    Locked,
+    Other,
+}
+
+impl Error {
+    pub(crate) const fn meaning(&self) -> Meaning {
+        match self.0 {
+            Cause::Library(MdbxError::MapFull) => Meaning::Full,
+            Cause::Library(MdbxError::Invalid) => Meaning::NotMdbx,
+            Cause::Library(MdbxError::VersionMismatch | MdbxError::Incompatible) => {
+                Meaning::OtherFormat
+            }
+            Cause::Library(
+                MdbxError::Corrupted
+                | MdbxError::PageNotFound
+                | MdbxError::WannaRecovery
+                | MdbxError::Problem,
+            ) => Meaning::Damaged,
+            Cause::Library(MdbxError::Busy) => Meaning::Locked,
+            _ => Meaning::Other,
+        }
+    }
+}
+
+impl From<MdbxError> for Error {
+    fn from(error: MdbxError) -> Self {
+        Self(match error {
+            MdbxError::Other(code) if code > 0 => Cause::System(code),
+            other => Cause::Library(other),
+        })
+    }
+}
+
+impl From<ReadError> for Error {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Mdbx(error) => error.into(),
+            // Only bytes are read here; rows are decoded one level up.
+            ReadError::Decoding(_) => Self(Cause::Library(MdbxError::DecodeError)),
+        }
+    }
+}
+
+type Result<T> = std::result::Result<T, Error>;
+
+/// When the library asks the operating system to write through to the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sync {
+    /// Before a commit returns.
+    EveryCommit,
+    /// After so many bytes or seconds; what was synced last stays intact until then.
+    Now(LazySync),
+    /// Never: the file is gone with the process.
+    Never,
+}
+
+/// Thresholds of a lazy sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LazySync {
+    pub(crate) bytes: usize,
+    pub(crate) period: Duration,
+}
+
+/// Limits of the database file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Size {
+    pub(crate) max: u64,
+    pub(crate) growth_step: u64,
+}
+
+/// How a table keeps its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rows {
+    /// One value for each key.
+    Unique,
+    /// Many sorted values of one size for each key.
+    FixedDuplicates,
+}
+
+/// An open table, valid as long as its environment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Table {
+    name: &'static str,
+    handle: Database,
+}
+
+impl Table {
+    pub(crate) const fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
+/// An open database.
+#[derive(Debug, Clone)]
+pub(crate) struct Env(Environment);
+
+impl Env {
+    pub(crate) fn open(path: &Path, sync: Sync, size: Size) -> Result<Self> {
+        let sync_mode = match sync {
+            Sync::EveryCommit => SyncMode::Durable,
+            Sync::Now(_) => SyncMode::SafeNoSync,
+            Sync::Never => SyncMode::UtterlyNoSync,
+        };
+        let mut builder = Environment::builder();
+        builder
+            .set_flags(EnvironmentFlags {
+                mode: Mode::ReadWrite { sync_mode },
+                no_rdahead: true,
+                ..Default::default()
+            })
+            .set_max_dbs(TABLES_MAX)
+            .set_max_readers(READERS_MAX)
+            .set_geometry(Geometry::<RangeInclusive<usize>> {
+                size: Some(0..=clamp_size(size.max)),
+                growth_step: Some(clamp_size(size.growth_step) as isize),
+                shrink_threshold: Some(0),
+                page_size: Some(signet_libmdbx::sys::PageSize::Set(PAGE_SIZE as usize)),
+            });
+        if let Sync::Now(lazy) = sync {
+            builder.set_sync_bytes(lazy.bytes).set_sync_period(lazy.period);
+        }
+        Ok(Self(builder.open(path)?))
+    }
+
+    /// Begins a read transaction over the newest commit.
+    pub(crate) fn read(&self) -> Result<Read> {
+        Ok(Txn(self.0.begin_ro_sync()?))
+    }
+
+    /// Begins the write transaction, after waiting for the one that may be open.
+    pub(crate) fn write(&self) -> Result<Write> {
+        Ok(Txn(self.0.begin_rw_unsync()?))
+    }
+
+    /// Writes through to the disk.
+    pub(crate) fn sync(&self) -> Result<()> {
+        self.0.sync(true)?;
+        Ok(())
+    }
+
+    /// Bytes of the file up to its last page in use.
+    pub(crate) fn used_bytes(&self) -> Result<u64> {
+        Ok((self.0.info()?.last_pgno() as u64 + 1) * PAGE_SIZE)
+    }
+}
+
+fn clamp_size(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX).min(isize::MAX as usize)
+}
+
+/// A transaction; reads see the newest commit at its start and its own writes.
+#[derive(Debug)]
+pub(crate) struct Txn<K: TransactionKind>(tx::Tx<K>);
+
+/// A read transaction that threads may share.
+pub(crate) type Read = Txn<RoSync>;
+/// The write transaction.
+pub(crate) type Write = Txn<Rw>;
+
+/// A row as the library lends it: bytes of the mapped file, or a copy of a page being written.
+pub(crate) type Row<'tx> = (Cow<'tx, [u8]>, Cow<'tx, [u8]>);
+
+impl<K: TransactionKind> Txn<K> {
+    /// Opens a table that is there.
+    pub(crate) fn open_table(&self, name: &'static str) -> Result<Option<Table>> {
+        match self.0.open_db(Some(name)) {
+            Ok(handle) => Ok(Some(Table { name, handle })),
+            Err(MdbxError::NotFound) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Returns the value of a key.
+    pub(crate) fn value(&self, table: Table, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
+        check_key(key)?;
+        Ok(self.0.get(table.handle.dbi(), key)?)
+    }
+
+    /// Opens a cursor.
+    pub(crate) fn cursor(&self, table: Table) -> Result<Cursor<'_, K>> {
+        Ok(Cursor(self.0.cursor(table.handle)?))
+    }
+
+    /// Returns how many rows a table has.
+    pub(crate) fn row_count(&self, table: Table) -> Result<usize> {
+        Ok(self.0.db_stat(&table.handle)?.entries())
+    }
+}
+
+impl Write {
+    /// Opens a table, making it if it is not there.
+    pub(crate) fn make_table(&self, name: &'static str, rows: Rows) -> Result<Table> {
+        let flags = match rows {
+            Rows::Unique => DatabaseFlags::empty(),
+            Rows::FixedDuplicates => DatabaseFlags::DUP_SORT | DatabaseFlags::DUP_FIXED,
+        };
+        Ok(Table { name, handle: self.0.create_db(Some(name), flags)? })
+    }
+
+    /// Sets the value of a key.
+    pub(crate) fn put(&self, table: Table, key: &[u8], value: &[u8]) -> Result<()> {
+        check_key(key)?;
+        Ok(self.0.put(table.handle, key, value, WriteFlags::UPSERT)?)
+    }
+
+    /// Sets the value of a key that has none; returns whether it had none.
+    pub(crate) fn put_new(&self, table: Table, key: &[u8], value: &[u8]) -> Result<bool> {
+        check_key(key)?;
+        match self.0.put(table.handle, key, value, WriteFlags::NO_OVERWRITE) {
+            Ok(()) => Ok(true),
+            Err(MdbxError::KeyExist) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Removes a key with all its values; returns whether it was there.
+    pub(crate) fn remove(&self, table: Table, key: &[u8]) -> Result<bool> {
+        check_key(key)?;
+        Ok(self.0.del(table.handle, key, None)?)
+    }
+
+    /// Removes one of a key's values; returns whether it was there.
+    pub(crate) fn remove_value(&self, table: Table, key: &[u8], value: &[u8]) -> Result<bool> {
+        check_key(key)?;
+        check_key(value)?;
+        Ok(self.0.del(table.handle, key, Some(value))?)
+    }
+
+    /// Makes the writes visible and, as the environment says, durable.
+    pub(crate) fn commit(self) -> Result<()> {
+        Ok(self.0.commit()?)
+    }
+}
+
+/// A position in a table.
+#[derive(Debug)]
+pub(crate) struct Cursor<'tx, K: TransactionKind>(signet_libmdbx::Cursor<'tx, K>);
+
+impl<'tx, K: TransactionKind> Cursor<'tx, K> {
+    /// Goes to the first row whose key is `key` or after it.
+    pub(crate) fn seek(&mut self, key: &[u8]) -> Result<Option<Row<'tx>>> {
+        check_key(key)?;
+        Ok(self.0.set_range(key)?)
+    }
+
+    /// Goes to the next row, the first one at the start.
+    pub(crate) fn next(&mut self) -> Result<Option<Row<'tx>>> {
+        Ok(self.0.next()?)
+    }
+
+    /// Goes to the row before.
+    pub(crate) fn prev(&mut self) -> Result<Option<Row<'tx>>> {
+        Ok(self.0.prev()?)
+    }
+
+    /// Goes to the last row.
+    pub(crate) fn last(&mut self) -> Result<Option<Row<'tx>>> {
+        Ok(self.0.last()?)
+    }
+
+    /// Goes to the first of the key's values that is `value` or after it.
+    pub(crate) fn seek_value(
+        &mut self,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<Option<Cow<'tx, [u8]>>> {
+        check_key(key)?;
+        check_key(value)?;
+        Ok(self.0.get_both_range(key, value)?)
+    }
+
+    /// Goes to the next value of the same key.
+    pub(crate) fn next_value(&mut self) -> Result<Option<Cow<'tx, [u8]>>> {
+        Ok(self.0.next_dup::<(), _>()?.map(|((), value)| value))
+    }
+}
+
+impl Cursor<'_, Rw> {
+    /// Sets the value of a key, or adds one where keys have many.
+    pub(crate) fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        check_key(key)?;
+        Ok(self.0.put(key, value, WriteFlags::UPSERT)?)
+    }
+
+    /// Removes the row at hand.
+    pub(crate) fn remove(&mut self) -> Result<()> {
+        Ok(self.0.del()?)
+    }
+}
+
+const fn check_key(key: &[u8]) -> Result<()> {
+    if key.is_empty() || key.len() > KEY_LEN_MAX {
+        return Err(Error(Cause::KeyLength(key.len())));
+    }
+    Ok(())
+}
