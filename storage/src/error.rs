@@ -116,7 +116,9 @@ pub enum StoreError {
         pending: u64,
     },
     /// There is no such state to unwind to.
-    #[error("cannot go back to block {asked} and edit {edits}: head is block {head}, edit {head_edits}")]
+    #[error(
+        "cannot go back to block {asked} and edit {edits}: head is block {head}, edit {head_edits}"
+    )]
     BadMark {
         /// Block of the mark.
         asked: u64,

@@ -7,17 +7,25 @@
 //! describes every table byte by byte.
 
 mod block;
+mod chain;
+mod changes;
+mod codec;
+mod commit;
 mod error;
 mod logs;
 mod mdbx;
 mod snapshot;
+mod state;
 mod store;
+mod tables;
+mod unwind;
 mod writer;
 
 pub use block::{ExecutedBlock, StoredReceipt, TxLocation, TxReceipt, logs_bloom};
+pub use commit::Commit;
 pub use error::{BadFile, StoreError};
 pub use logs::{LogEntry, LogFilter};
 pub use mdbx::Error as DatabaseError;
 pub use snapshot::Snapshot;
-pub use store::{Commit, Durability, OpenOptions, Store};
+pub use store::{Durability, OpenOptions, Store};
 pub use writer::{Mark, StateDelta, Writer};

@@ -5,8 +5,9 @@
 
 use signet_libmdbx::{
     Database, DatabaseFlags, Environment, EnvironmentFlags, Geometry, MdbxError, Mode, ReadError,
-    Ro, RoSync, Rw, SyncMode, TransactionKind, WriteFlags, tx,
+    Rw, SyncMode, WriteFlags, tx,
 };
+pub(crate) use signet_libmdbx::{RoSync, TransactionKind};
 use std::{borrow::Cow, ops::RangeInclusive, path::Path, time::Duration};
 
 /// Bytes of a page; a row of up to about half of this shares a page with others.
@@ -81,7 +82,8 @@ impl From<ReadError> for Error {
     }
 }
 
-type Result<T> = std::result::Result<T, Error>;
+/// What the library answers.
+pub(crate) type Result<T> = std::result::Result<T, Error>;
 
 /// When the library asks the operating system to write through to the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +91,7 @@ pub(crate) enum Sync {
     /// Before a commit returns.
     EveryCommit,
     /// After so many bytes or seconds; what was synced last stays intact until then.
-    Now(LazySync),
+    Lazy(LazySync),
     /// Never: the file is gone with the process.
     Never,
 }
@@ -138,7 +140,7 @@ impl Env {
     pub(crate) fn open(path: &Path, sync: Sync, size: Size) -> Result<Self> {
         let sync_mode = match sync {
             Sync::EveryCommit => SyncMode::Durable,
-            Sync::Now(_) => SyncMode::SafeNoSync,
+            Sync::Lazy(_) => SyncMode::SafeNoSync,
             Sync::Never => SyncMode::UtterlyNoSync,
         };
         let mut builder = Environment::builder();
@@ -156,7 +158,7 @@ impl Env {
                 shrink_threshold: Some(0),
                 page_size: Some(signet_libmdbx::sys::PageSize::Set(PAGE_SIZE as usize)),
             });
-        if let Sync::Now(lazy) = sync {
+        if let Sync::Lazy(lazy) = sync {
             builder.set_sync_bytes(lazy.bytes).set_sync_period(lazy.period);
         }
         Ok(Self(builder.open(path)?))
@@ -221,9 +223,10 @@ impl<K: TransactionKind> Txn<K> {
         Ok(Cursor(self.0.cursor(table.handle)?))
     }
 
-    /// Returns how many rows a table has.
-    pub(crate) fn row_count(&self, table: Table) -> Result<usize> {
-        Ok(self.0.db_stat(&table.handle)?.entries())
+    /// Returns whether the database has no table and nothing else.
+    pub(crate) fn is_empty(&self) -> Result<bool> {
+        let unnamed = self.0.open_db(None)?;
+        Ok(self.0.db_stat(&unnamed)?.entries() == 0)
     }
 }
 
@@ -288,11 +291,6 @@ impl<'tx, K: TransactionKind> Cursor<'tx, K> {
         Ok(self.0.next()?)
     }
 
-    /// Goes to the row before.
-    pub(crate) fn prev(&mut self) -> Result<Option<Row<'tx>>> {
-        Ok(self.0.prev()?)
-    }
-
     /// Goes to the last row.
     pub(crate) fn last(&mut self) -> Result<Option<Row<'tx>>> {
         Ok(self.0.last()?)
@@ -307,11 +305,6 @@ impl<'tx, K: TransactionKind> Cursor<'tx, K> {
         check_key(key)?;
         check_key(value)?;
         Ok(self.0.get_both_range(key, value)?)
-    }
-
-    /// Goes to the next value of the same key.
-    pub(crate) fn next_value(&mut self) -> Result<Option<Cow<'tx, [u8]>>> {
-        Ok(self.0.next_dup::<(), _>()?.map(|((), value)| value))
     }
 }
 

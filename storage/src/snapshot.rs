@@ -1,57 +1,250 @@
-//! Read views.
-use crate::{ExecutedBlock, LogEntry, LogFilter, StoreError, StoredReceipt, TxLocation};
-use alloy_consensus::{Header, Sealed, TxEnvelope};
+//! Read views of the state, at the head or after any older block.
+
+use crate::{
+    StoreError,
+    codec::{self, BLOCK_PART, Head, HistoryKey},
+    mdbx::Read,
+    state::{self, AccountFields},
+    store::Shared,
+};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use revm::{DatabaseRef, bytecode::Bytecode, state::AccountInfo};
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fmt,
+    sync::Arc,
+};
+use tree::{Key, Stem, Value};
 
 /// A read view at one block; short-lived, for it keeps the database's old pages.
-#[derive(Debug)]
-pub struct Snapshot {}
-impl Snapshot {
-    /// Returns the number of the newest block.
-    pub fn head(&self) -> u64 { unimplemented!() }
-    /// Returns the number of the oldest block.
-    pub fn first(&self) -> u64 { unimplemented!() }
-    /// Returns the block after which the state is seen.
-    pub fn number(&self) -> u64 { unimplemented!() }
-    /// Returns the header of a block.
-    pub fn header(&self, _number: u64) -> Result<Option<Sealed<Header>>, StoreError> { unimplemented!() }
-    /// Returns a block's hash.
-    pub fn hash(&self, _number: u64) -> Result<Option<B256>, StoreError> { unimplemented!() }
-    /// Returns the number of the block with this hash.
-    pub fn number_of(&self, _hash: B256) -> Result<Option<u64>, StoreError> { unimplemented!() }
-    /// Returns a block with transactions and receipts.
-    pub fn block(&self, _number: u64) -> Result<Option<ExecutedBlock>, StoreError> { unimplemented!() }
-    /// Returns where a transaction is.
-    pub fn location(&self, _tx_hash: B256) -> Result<Option<TxLocation>, StoreError> { unimplemented!() }
-    /// Returns a transaction and its sender.
-    pub fn transaction(&self, _at: TxLocation) -> Result<Option<(TxEnvelope, Address)>, StoreError> { unimplemented!() }
-    /// Returns a receipt.
-    pub fn receipt(&self, _at: TxLocation) -> Result<Option<StoredReceipt>, StoreError> { unimplemented!() }
-    /// Returns the logs that match, in order.
-    pub fn logs(&self, _filter: &LogFilter) -> Result<Vec<LogEntry>, StoreError> { unimplemented!() }
-    /// Returns the waiting transactions of the journal in the order in which they came.
-    pub fn waiting(&self) -> Result<Vec<(B256, Bytes)>, StoreError> { unimplemented!() }
-    /// Returns what [`crate::Commit::Meta`] kept.
-    pub fn meta(&self, _key: &str) -> Result<Option<Vec<u8>>, StoreError> { unimplemented!() }
-    /// Returns an account; its code is loaded only for delegations.
-    pub fn account(&self, _address: Address) -> Result<Option<AccountInfo>, StoreError> { unimplemented!() }
-    /// Returns a storage slot.
-    pub fn storage(&self, _address: Address, _slot: U256) -> Result<U256, StoreError> { unimplemented!() }
-    /// Returns the code of an account, empty if there is none.
-    pub fn code(&self, _address: Address) -> Result<Bytes, StoreError> { unimplemented!() }
-    /// Returns all accounts.
-    pub fn accounts(&self) -> Result<BTreeMap<Address, AccountInfo>, StoreError> { unimplemented!() }
-    /// Returns all slots of an account.
-    pub fn storage_of(&self, _address: Address) -> Result<BTreeMap<U256, U256>, StoreError> { unimplemented!() }
-    /// Rebuilds the state root out of accounts, slots and code.
-    pub fn rebuild_root(&self) -> Result<B256, StoreError> { unimplemented!() }
+pub struct Snapshot {
+    pub(crate) tx: Read,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) head: Head,
+    /// The block after which the state is seen, or `None` at the head with the edits made since.
+    at: Option<u64>,
+    /// Values that go before everything else: those from before a block's own execution.
+    undone: HashMap<Key, Option<Value>>,
 }
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot").field("number", &self.number()).finish_non_exhaustive()
+    }
+}
+
+impl Snapshot {
+    pub(crate) fn live(shared: Arc<Shared>) -> Result<Self, StoreError> {
+        let tx = shared.env.read()?;
+        let head = shared.head(&tx)?;
+        Ok(Self { tx, shared, head, at: None, undone: HashMap::new() })
+    }
+
+    pub(crate) fn at(shared: Arc<Shared>, number: u64) -> Result<Self, StoreError> {
+        let mut snapshot = Self::live(shared)?;
+        snapshot.check_kept(number)?;
+        snapshot.at = (number != snapshot.head.number).then_some(number);
+        Ok(snapshot)
+    }
+
+    pub(crate) fn before(shared: Arc<Shared>, number: u64) -> Result<Self, StoreError> {
+        let mut snapshot = Self::live(shared)?;
+        snapshot.check_kept(number)?;
+        if number == snapshot.first() {
+            return Err(snapshot.not_kept(number));
+        }
+        let row = snapshot.shared.change_row(&snapshot.tx, number, BLOCK_PART)?;
+        snapshot.undone = row.leaves.iter().map(|leaf| (leaf.key, leaf.old)).collect();
+        snapshot.at = Some(number);
+        Ok(snapshot)
+    }
+
+    fn check_kept(&self, number: u64) -> Result<(), StoreError> {
+        if (self.first()..=self.head.number).contains(&number) {
+            return Ok(());
+        }
+        Err(self.not_kept(number))
+    }
+
+    pub(crate) fn not_kept(&self, asked: u64) -> StoreError {
+        StoreError::BlockNotKept { asked, first: self.first(), head: self.head.number }
+    }
+
+    /// Returns the number of the newest block.
+    pub const fn head(&self) -> u64 {
+        self.head.number
+    }
+
+    /// Returns the number of the oldest block.
+    pub fn first(&self) -> u64 {
+        self.shared.first
+    }
+
+    /// Returns the block after which the state is seen; of a view from before a block, that block.
+    pub fn number(&self) -> u64 {
+        self.at.unwrap_or(self.head.number)
+    }
+
+    /// Returns the root of the newest state, edits included.
+    pub const fn live_root(&self) -> B256 {
+        self.head.root
+    }
+
+    /// Returns how many edits have been made since the newest block.
+    pub const fn edits(&self) -> u32 {
+        self.head.edits
+    }
+
+    /// Returns an account; its code is loaded only for delegations.
+    pub fn account(&self, address: Address) -> Result<Option<AccountInfo>, StoreError> {
+        self.account_at(state::stem(address))
+    }
+
+    fn account_at(&self, stem: Stem) -> Result<Option<AccountInfo>, StoreError> {
+        state::account(stem, |key| self.leaf(key))
+    }
+
+    /// Returns a storage slot.
+    pub fn storage(&self, address: Address, slot: U256) -> Result<U256, StoreError> {
+        let value = self.leaf(&state::slot_key(address, slot))?;
+        Ok(value.unwrap_or_default().into())
+    }
+
+    /// Returns the code of an account, empty if there is none.
+    pub fn code(&self, address: Address) -> Result<Bytes, StoreError> {
+        match self.account(address)? {
+            Some(info) => Ok(self.code_of(&info)?.original_bytes()),
+            None => Ok(Bytes::new()),
+        }
+    }
+
+    fn code_of(&self, info: &AccountInfo) -> Result<Bytecode, StoreError> {
+        match &info.code {
+            Some(code) => Ok(code.clone()),
+            None => self.code_by_hash_ref(info.code_hash),
+        }
+    }
+
+    /// Returns a leaf: the value before the first later block that changed it, or the newest one.
+    fn leaf(&self, key: &Key) -> Result<Option<Value>, StoreError> {
+        let Some(at) = self.at else { return self.shared.leaf(&self.tx, key) };
+        if let Some(value) = self.undone.get(key) {
+            return Ok(*value);
+        }
+        let table = self.shared.tables.history;
+        let from = HistoryKey::new(key, at + 1);
+        if let Some((row_key, old)) = self.tx.cursor(table)?.seek(from.as_slice())?
+            && row_key.starts_with(key.as_slice())
+        {
+            let old = codec::read_old_value(&old);
+            return old.ok_or_else(|| self.shared.bad_row(table, &row_key));
+        }
+        self.shared.leaf(&self.tx, key)
+    }
+
+    /// Returns all accounts; reads the whole state.
+    pub fn accounts(&self) -> Result<BTreeMap<Address, AccountInfo>, StoreError> {
+        let table = self.shared.tables.addresses;
+        let mut accounts = BTreeMap::new();
+        for stem in self.stems()? {
+            let Some(info) = self.account_at(stem)? else { continue };
+            let address = self.tx.value(table, stem.0.as_slice())?;
+            let address = address.filter(|row| row.len() == 20);
+            let address = address.ok_or_else(|| self.shared.bad_row(table, stem.0.as_slice()))?;
+            accounts.insert(Address::from_slice(&address), info);
+        }
+        Ok(accounts)
+    }
+
+    /// Every account there is, or was.
+    fn stems(&self) -> Result<BTreeSet<Stem>, StoreError> {
+        let keys = self.keys_from(&[tree::HEADER_ZONE])?;
+        Ok(keys.iter().filter_map(Key::stem).collect())
+    }
+
+    /// Returns all slots of an account that are not zero.
+    pub fn storage_of(&self, address: Address) -> Result<BTreeMap<U256, U256>, StoreError> {
+        let stem = state::stem(address);
+        let mut keys = self.keys_from(&stem.header_prefix())?;
+        keys.retain(|key| key.sub() >= tree::sub::FIRST_SLOT);
+        keys.extend(self.keys_from(&stem.storage_prefix())?);
+        let mut slots = BTreeMap::new();
+        for key in keys {
+            if let Some(value) = self.leaf(&key)? {
+                slots.insert(self.slot_of(&key)?, value.into());
+            }
+        }
+        Ok(slots)
+    }
+
+    fn slot_of(&self, key: &Key) -> Result<U256, StoreError> {
+        let Some(group) = key.slot_group() else {
+            return Ok(U256::from(key.sub() - tree::sub::FIRST_SLOT));
+        };
+        let table = self.shared.tables.slot_groups;
+        let row = self.shared.decode(&self.tx, table, group.as_slice(), codec::read_slot_group)?;
+        let (_, group_number) = row.ok_or_else(|| self.shared.bad_row(table, group.as_slice()))?;
+        Ok((group_number << 8) | U256::from(key.sub()))
+    }
+
+    /// Keys that start with `prefix` and have a leaf now, or had one after the block looked at.
+    fn keys_from(&self, prefix: &[u8]) -> Result<BTreeSet<Key>, StoreError> {
+        let tables = &self.shared.tables;
+        let mut keys = BTreeSet::new();
+        let past = self.at.map(|_| tables.history);
+        for table in std::iter::once(tables.leaves).chain(past) {
+            let mut rows = self.tx.cursor(table)?;
+            let mut row = rows.seek(prefix)?;
+            while let Some((key, _)) = row.filter(|(key, _)| key.starts_with(prefix)) {
+                let parsed = Key::parse(&key);
+                keys.insert(parsed.ok_or_else(|| self.shared.bad_row(table, &key))?);
+                row = rows.next()?;
+            }
+        }
+        Ok(keys)
+    }
+
+    /// Rebuilds the state root out of accounts, slots and code, without looking at the tree.
+    pub fn rebuild_root(&self) -> Result<B256, StoreError> {
+        let mut leaves = BTreeMap::new();
+        for (address, info) in self.accounts()? {
+            let code = self.code_of(&info)?;
+            let fields = AccountFields {
+                nonce: info.nonce,
+                balance: info.balance,
+                code: code.original_byte_slice(),
+            };
+            state::add_account(&mut leaves, address, &fields)?;
+            for (slot, value) in self.storage_of(address)? {
+                state::add_slot(&mut leaves, address, slot, value);
+            }
+        }
+        Ok(state::root_of(leaves))
+    }
+}
+
 impl DatabaseRef for Snapshot {
     type Error = StoreError;
-    fn basic_ref(&self, _address: Address) -> Result<Option<AccountInfo>, StoreError> { unimplemented!() }
-    fn code_by_hash_ref(&self, _code_hash: B256) -> Result<Bytecode, StoreError> { unimplemented!() }
-    fn storage_ref(&self, _address: Address, _slot: U256) -> Result<U256, StoreError> { unimplemented!() }
-    fn block_hash_ref(&self, _number: u64) -> Result<B256, StoreError> { unimplemented!() }
+
+    fn basic_ref(&self, address: Address) -> Result<Option<AccountInfo>, StoreError> {
+        self.account(address)
+    }
+
+    fn code_by_hash_ref(&self, code_hash: B256) -> Result<Bytecode, StoreError> {
+        if let Some(code) = self.shared.code_cache.find(code_hash) {
+            return Ok(code);
+        }
+        let code = self.shared.code(&self.tx, code_hash)?;
+        let code = state::bytecode(code.ok_or(StoreError::MissingCode { code_hash })?);
+        self.shared.code_cache.insert(code_hash, code.clone());
+        Ok(code)
+    }
+
+    fn storage_ref(&self, address: Address, slot: U256) -> Result<U256, StoreError> {
+        self.storage(address, slot)
+    }
+
+    fn block_hash_ref(&self, number: u64) -> Result<B256, StoreError> {
+        Ok(self.shared.block_hash(&self.tx, number)?.unwrap_or_default())
+    }
 }

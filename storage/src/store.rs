@@ -1,8 +1,28 @@
-//! Opening and committing.
-use crate::{ExecutedBlock, Snapshot, StateDelta, StoreError, Writer};
-use alloy_primitives::{B256, Bytes};
+//! Opening a data directory, and what all handles to it share.
+
+use crate::{
+    BadFile, ExecutedBlock, Snapshot, StoreError, Writer,
+    changes::Draft,
+    codec::{self, BLOCK_PART, ChangeRow, Head},
+    commit::Commit,
+    mdbx::{Env, LazySync, Meaning, Read, Size, Sync, Table, TransactionKind, Txn},
+    state::{self, AccountFields, CodeCache},
+    tables::{self, SCHEMA, Tables, meta},
+    writer::Mark,
+};
+use alloy_consensus::Sealable;
+use alloy_eips::eip4895::Withdrawals;
+use alloy_primitives::{B256, Bytes, keccak256};
 use genesis::Genesis;
-use std::{path::PathBuf, sync::Arc};
+use revm::state::AccountInfo;
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, TryLockError},
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
+use tree::{Key, Value};
 
 /// What a commit survives.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,56 +43,328 @@ pub struct OpenOptions {
     pub durability: Durability,
     /// Bytes that the database may grow to.
     pub size_max: u64,
-    /// Removes the directory once it is open: the data is gone with the process.
+    /// Makes a directory of its own inside `path` and removes it once it is open: the data is gone
+    /// with the process, however it ends.
     pub temporary: bool,
 }
 
+/// With [`Durability::Process`]: how much may be lost in a power cut.
+const LAZY_SYNC: LazySync = LazySync { bytes: 64 << 20, period: Duration::from_secs(10) };
+const GROWTH_STEP: u64 = 32 << 20;
+const DATABASE_FILE: &str = "mdbx.dat";
+const LOCK_FILE: &str = "lock";
+
 /// The database of one chain.
 #[derive(Debug, Clone)]
-pub struct Store {}
+pub struct Store(pub(crate) Arc<Shared>);
 
-/// One thing to persist; [`Store::commit`] takes many.
-#[derive(Debug, Clone)]
-pub enum Commit {
-    /// A block and its change of the state.
-    Block {
-        /// The block.
-        block: Arc<ExecutedBlock>,
-        /// What [`Writer::apply`] returned for it.
-        delta: StateDelta,
-    },
-    /// A change between two blocks.
-    Edit {
-        /// What [`Writer::edit`] returned for it.
-        delta: StateDelta,
-    },
-    /// A transaction that waits.
-    PoolInsert {
-        /// Its hash.
-        hash: B256,
-        /// Its bytes, as the caller wants them back.
-        bytes: Bytes,
-    },
-    /// A transaction that no longer waits. Those of a committed block leave by themselves.
-    PoolRemove(B256),
-    /// A value of the caller's own.
-    Meta {
-        /// Its name.
-        key: &'static str,
-        /// Its bytes.
-        value: Vec<u8>,
-    },
+/// What a store, its writer and its snapshots share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) env: Env,
+    pub(crate) tables: Tables,
+    pub(crate) size_max: u64,
+    /// Number of the genesis block.
+    pub(crate) first: u64,
+    pub(crate) code_cache: CodeCache,
+    /// How many commits there have been since the store was opened.
+    pub(crate) commits: AtomicU64,
+    /// Sequence of the newest committed change of the writer.
+    pub(crate) committed: AtomicU64,
+    /// Order of the next waiting transaction.
+    pub(crate) pool_order: AtomicU64,
+    /// Held until the last handle is gone.
+    _lock: File,
 }
 
 impl Store {
     /// Opens or makes the store of a chain, and the writer of its state.
-    pub fn open(_options: &OpenOptions, _genesis: &Genesis) -> Result<(Self, Writer), StoreError> { unimplemented!() }
+    pub fn open(options: &OpenOptions, genesis: &Genesis) -> Result<(Self, Writer), StoreError> {
+        if !options.temporary {
+            return open_directory(options, &options.path, genesis);
+        }
+        let io = |source| StoreError::Io { path: options.path.clone(), source };
+        fs::create_dir_all(&options.path).map_err(io)?;
+        let directory =
+            tempfile::Builder::new().prefix("tandem-").tempdir_in(&options.path).map_err(io)?;
+        let opened = open_directory(options, directory.path(), genesis)?;
+        // The files live on, without a name, until the process lets go of them.
+        directory.close().map_err(io)?;
+        Ok(opened)
+    }
+
     /// Returns a view of the newest committed state, edits included.
-    pub fn snapshot(&self) -> Result<Snapshot, StoreError> { unimplemented!() }
-    /// Returns a view of the state after a block; after the head's: with edits.
-    pub fn snapshot_at(&self, _number: u64) -> Result<Snapshot, StoreError> { unimplemented!() }
-    /// Returns a view of the state that a block was executed on: its parent's, with the edits made in between.
-    pub fn snapshot_before(&self, _number: u64) -> Result<Snapshot, StoreError> { unimplemented!() }
-    /// Persists all of `batch` in one database transaction.
-    pub fn commit(&self, _batch: Vec<Commit>) -> Result<(), StoreError> { unimplemented!() }
+    pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        Snapshot::live(self.0.clone())
+    }
+
+    /// Returns a view of the state after a block; at the head, with the edits made since.
+    pub fn snapshot_at(&self, number: u64) -> Result<Snapshot, StoreError> {
+        Snapshot::at(self.0.clone(), number)
+    }
+
+    /// Returns a view of the state that a block was executed on: its parent's, with the edits made
+    /// in between.
+    pub fn snapshot_before(&self, number: u64) -> Result<Snapshot, StoreError> {
+        Snapshot::before(self.0.clone(), number)
+    }
+
+    /// Persists all of `batch`, in order, in one database transaction.
+    ///
+    /// When it fails, nothing of the batch is persisted; the writer is ahead of the database then,
+    /// and the store is to be opened anew.
+    pub fn commit(&self, batch: Vec<Commit>) -> Result<(), StoreError> {
+        self.0.commit(batch)
+    }
+
+    /// Writes everything committed through to the disk.
+    pub fn sync(&self) -> Result<(), StoreError> {
+        Ok(self.0.env.sync()?)
+    }
+
+    /// Returns the hash of the genesis block.
+    pub fn genesis_hash(&self) -> Result<B256, StoreError> {
+        let tx = self.0.env.read()?;
+        let hash = self.0.block_hash(&tx, self.0.first)?;
+        hash.ok_or_else(|| self.0.bad_row(self.0.tables.headers, &codec::number_key(self.0.first)))
+    }
+}
+
+fn open_directory(
+    options: &OpenOptions,
+    path: &Path,
+    genesis: &Genesis,
+) -> Result<(Store, Writer), StoreError> {
+    fs::create_dir_all(path).map_err(|source| StoreError::Io { path: path.into(), source })?;
+    let lock = lock(path)?;
+    let env = open_env(options, path)?;
+    let (tables, stored) = open_tables(&env, path)?;
+    let mut shared = Shared {
+        env,
+        tables,
+        size_max: options.size_max,
+        first: genesis.number,
+        code_cache: CodeCache::default(),
+        commits: AtomicU64::new(0),
+        committed: AtomicU64::new(0),
+        pool_order: AtomicU64::new(0),
+        _lock: lock,
+    };
+    match stored {
+        None => Shared::begin_chain(shared, genesis),
+        Some((number, stored)) => {
+            shared.first = number;
+            let given = genesis_block(genesis)?.hash();
+            if given != stored {
+                return Err(StoreError::GenesisMismatch { path: path.into(), stored, given });
+            }
+            shared.pool_order = AtomicU64::new(shared.next_pool_order()?);
+            let shared = Arc::new(shared);
+            let writer = Writer::load(shared.clone())?;
+            Ok((Store(shared), writer))
+        }
+    }
+}
+
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let file_path = path.join(LOCK_FILE);
+    let io = |source| StoreError::Io { path: file_path.clone(), source };
+    let file =
+        File::options().create(true).truncate(false).write(true).open(&file_path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: path.into() }),
+        Err(TryLockError::Error(source)) => Err(io(source)),
+    }
+}
+
+fn open_env(options: &OpenOptions, path: &Path) -> Result<Env, StoreError> {
+    let file = path.join(DATABASE_FILE);
+    let has = fs::metadata(&file).map_or(0, |metadata| metadata.len());
+    let sync = match options.durability {
+        _ if options.temporary => Sync::Never,
+        Durability::Process => Sync::Lazy(LAZY_SYNC),
+        Durability::Disk => Sync::EveryCommit,
+    };
+    let size = Size { max: options.size_max, growth_step: GROWTH_STEP };
+    let bad = |reason| StoreError::NotADatabase { path: file.clone(), reason };
+    let env = Env::open(path, sync, size).map_err(|error| match error.meaning() {
+        Meaning::NotMdbx => bad(BadFile::NotMdbx),
+        Meaning::OtherFormat => bad(BadFile::OtherFormat),
+        Meaning::Damaged => bad(BadFile::Damaged),
+        Meaning::Locked => StoreError::Locked { path: path.into() },
+        Meaning::Full | Meaning::Other => error.into(),
+    })?;
+    let needs = env.used_bytes()?;
+    if has > 0 && has < needs {
+        return Err(bad(BadFile::Truncated { has, needs }));
+    }
+    Ok(env)
+}
+
+/// Opens the tables and checks whose they are; returns the genesis block's number and hash.
+fn open_tables(env: &Env, path: &Path) -> Result<(Tables, Option<(u64, B256)>), StoreError> {
+    let tx = env.write()?;
+    let known = tx.open_table(tables::META)?;
+    if known.is_none() && !tx.is_empty()? {
+        let path = path.join(DATABASE_FILE);
+        return Err(StoreError::NotADatabase { path, reason: BadFile::NoTables });
+    }
+    let stored = match known {
+        Some(table) => tx.value(table, meta::SCHEMA)?.map(|row| row.into_owned()),
+        None => None,
+    };
+    let Some(schema) = stored else {
+        let tables = Tables::make(&tx)?;
+        tx.commit()?;
+        return Ok((tables, None));
+    };
+    let stored = schema.try_into().map_or(0, u32::from_be_bytes);
+    if stored != SCHEMA {
+        return Err(StoreError::Schema { path: path.into(), stored, supported: SCHEMA });
+    }
+    let tables = Tables::make(&tx)?;
+    let row = tx.value(tables.meta, meta::GENESIS)?.map(|row| row.into_owned());
+    let genesis = row.as_deref().and_then(|row| {
+        let (number, hash) = row.split_at_checked(8)?;
+        Some((codec::read_number(number)?, codec::read_word(hash)?))
+    });
+    tx.commit()?;
+    match genesis {
+        Some(genesis) => Ok((tables, Some(genesis))),
+        None => Err(bad_row(tables.meta, meta::GENESIS)),
+    }
+}
+
+/// Returns the genesis block.
+fn genesis_block(genesis: &Genesis) -> Result<ExecutedBlock, StoreError> {
+    let mut leaves = BTreeMap::new();
+    for (address, account) in &genesis.alloc {
+        let fields =
+            AccountFields { nonce: account.nonce, balance: account.balance, code: &account.code };
+        state::add_account(&mut leaves, *address, &fields)?;
+        for (slot, value) in &account.storage {
+            state::add_slot(&mut leaves, *address, (*slot).into(), (*value).into());
+        }
+    }
+    let header = genesis.header(state::root_of(leaves));
+    let withdrawals = header.withdrawals_root.map(|_| Withdrawals::default());
+    Ok(ExecutedBlock {
+        header: header.seal_slow(),
+        transactions: Vec::new(),
+        senders: Vec::new(),
+        receipts: Vec::new(),
+        ommers: Vec::new(),
+        withdrawals,
+        requests: Vec::new(),
+    })
+}
+
+impl Shared {
+    /// Writes the genesis block into an empty database.
+    fn begin_chain(self, genesis: &Genesis) -> Result<(Store, Writer), StoreError> {
+        let block = genesis_block(genesis)?;
+        let shared = Arc::new(self);
+        let mut writer = Writer::new(shared.clone(), Mark { number: genesis.number, edits: 0 });
+        let mut draft = Draft::default();
+        for (address, account) in &genesis.alloc {
+            let info = AccountInfo {
+                nonce: account.nonce,
+                balance: account.balance,
+                code_hash: keccak256(&account.code),
+                ..Default::default()
+            };
+            draft.set_account(*address, &info, Some(account.code.clone()), &writer)?;
+            for (slot, value) in &account.storage {
+                draft.set_slot(*address, (*slot).into(), (*value).into());
+            }
+        }
+        let delta = writer.apply_draft(draft, genesis.number, BLOCK_PART)?;
+        let store = Store(shared);
+        store.0.commit_genesis(&block, &delta)?;
+        Ok((store, writer))
+    }
+
+    pub(crate) fn head<K: TransactionKind>(&self, tx: &Txn<K>) -> Result<Head, StoreError> {
+        self.decode(tx, self.tables.meta, meta::HEAD, Head::decode)?
+            .ok_or_else(|| self.bad_row(self.tables.meta, meta::HEAD))
+    }
+
+    /// Reads a row; one that does not decode is an error.
+    pub(crate) fn decode<T, K: TransactionKind>(
+        &self,
+        tx: &Txn<K>,
+        table: Table,
+        key: &[u8],
+        decode: impl FnOnce(&[u8]) -> Option<T>,
+    ) -> Result<Option<T>, StoreError> {
+        match tx.value(table, key)? {
+            Some(row) => decode(&row).map(Some).ok_or_else(|| self.bad_row(table, key)),
+            None => Ok(None),
+        }
+    }
+
+    /// Makes the error of a row that is damaged, or missing.
+    pub(crate) fn bad_row(&self, table: Table, key: &[u8]) -> StoreError {
+        bad_row(table, key)
+    }
+
+    pub(crate) fn leaf<K: TransactionKind>(
+        &self,
+        tx: &Txn<K>,
+        key: &Key,
+    ) -> Result<Option<Value>, StoreError> {
+        self.decode(tx, self.tables.leaves, key.as_slice(), codec::read_word)
+    }
+
+    pub(crate) fn code(&self, tx: &Read, code_hash: B256) -> Result<Option<Bytes>, StoreError> {
+        let row = tx.value(self.tables.code, code_hash.as_slice())?;
+        Ok(row.map(|code| Bytes::from(code.into_owned())))
+    }
+
+    pub(crate) fn holder_count<K: TransactionKind>(
+        &self,
+        tx: &Txn<K>,
+        code_hash: B256,
+    ) -> Result<u64, StoreError> {
+        let key = code_hash.as_slice();
+        let count = self.decode(tx, self.tables.code_holders, key, codec::read_number)?;
+        Ok(count.unwrap_or(0))
+    }
+
+    pub(crate) fn block_hash<K: TransactionKind>(
+        &self,
+        tx: &Txn<K>,
+        number: u64,
+    ) -> Result<Option<B256>, StoreError> {
+        let key = codec::number_key(number);
+        self.decode(tx, self.tables.headers, &key, |row| codec::read_word(row.get(..32)?))
+    }
+
+    pub(crate) fn change_row<K: TransactionKind>(
+        &self,
+        tx: &Txn<K>,
+        number: u64,
+        part: u32,
+    ) -> Result<ChangeRow, StoreError> {
+        let key = codec::pair_key(number, part);
+        self.decode(tx, self.tables.changes, &key, ChangeRow::decode)?
+            .ok_or_else(|| self.bad_row(self.tables.changes, &key))
+    }
+
+    fn next_pool_order(&self) -> Result<u64, StoreError> {
+        let tx = self.env.read()?;
+        let mut rows = tx.cursor(self.tables.pool)?;
+        let mut next = 0;
+        while let Some((key, row)) = rows.next()? {
+            let (order, _) =
+                codec::read_pool_row(&row).ok_or_else(|| self.bad_row(self.tables.pool, &key))?;
+            next = next.max(order + 1);
+        }
+        Ok(next)
+    }
+}
+
+fn bad_row(table: Table, key: &[u8]) -> StoreError {
+    StoreError::BadRow { table: table.name(), key: key.to_vec() }
 }

@@ -1,0 +1,297 @@
+//! Persisting: many blocks, edits and pool entries in one database transaction.
+
+use crate::{
+    ExecutedBlock, StateDelta, StoreError, StoredReceipt,
+    codec::{
+        self, BLOCK_PART, BodyRow, ChangeRow, ChangedLeaf, Head, HistoryKey, LogKey, LogPosition,
+    },
+    mdbx::{Meaning, Write},
+    store::Shared,
+    tables::{SCHEMA, meta},
+};
+use alloy_primitives::{B256, Bytes};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+};
+use tree::{Key, Value};
+
+/// One thing to persist; [`crate::Store::commit`] takes many.
+#[derive(Debug, Clone)]
+pub enum Commit {
+    /// A block and its change of the state.
+    Block {
+        /// The block.
+        block: Arc<ExecutedBlock>,
+        /// What [`crate::Writer::apply`] returned for it.
+        delta: StateDelta,
+    },
+    /// A change between two blocks.
+    Edit {
+        /// What [`crate::Writer::edit`] returned for it.
+        delta: StateDelta,
+    },
+    /// A transaction that waits.
+    PoolInsert {
+        /// Its hash.
+        hash: B256,
+        /// Its bytes, as the caller wants them back.
+        bytes: Bytes,
+    },
+    /// A transaction that no longer waits. Those of a committed block leave by themselves.
+    PoolRemove(B256),
+    /// A value of the caller's own.
+    Meta {
+        /// Its name.
+        key: &'static str,
+        /// Its bytes.
+        value: Vec<u8>,
+    },
+}
+
+/// What a transaction is going to write, gathered so that each table is written in its order.
+struct Batch<'a> {
+    shared: &'a Shared,
+    tx: &'a Write,
+    head: Head,
+    sequence: u64,
+    leaves: BTreeMap<Key, Option<Value>>,
+    history: Vec<(HistoryKey, Option<Value>)>,
+    holders: BTreeMap<B256, u64>,
+    logs: Vec<(LogKey, LogPosition)>,
+}
+
+impl Shared {
+    pub(crate) fn commit(&self, batch: Vec<Commit>) -> Result<(), StoreError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let sequence = self.write_batch(batch).map_err(|error| self.explain(error))?;
+        self.committed.fetch_max(sequence, Ordering::AcqRel);
+        self.commits.fetch_add(1, Ordering::AcqRel);
+        Ok(())
+    }
+
+    fn write_batch(&self, batch: Vec<Commit>) -> Result<u64, StoreError> {
+        let tx = self.env.write()?;
+        let head = self.head(&tx)?;
+        let mut writes = Batch::new(self, &tx, head);
+        for commit in batch {
+            match commit {
+                Commit::Block { block, delta } => {
+                    writes.add_delta(&delta)?;
+                    writes.add_block(&block, &delta)?;
+                }
+                Commit::Edit { delta } => {
+                    writes.add_delta(&delta)?;
+                    writes.head.edits += 1;
+                }
+                Commit::PoolInsert { hash, bytes } => {
+                    let order = self.pool_order.fetch_add(1, Ordering::Relaxed);
+                    tx.put(self.tables.pool, hash.as_slice(), &codec::pool_row(order, &bytes))?;
+                }
+                Commit::PoolRemove(hash) => {
+                    tx.remove(self.tables.pool, hash.as_slice())?;
+                }
+                Commit::Meta { key, value } => {
+                    tx.put(self.tables.notes, key.as_bytes(), &value)?;
+                }
+            }
+        }
+        let sequence = writes.sequence;
+        writes.finish()?;
+        tx.commit()?;
+        Ok(sequence)
+    }
+
+    /// Writes the first block of a chain into empty tables.
+    pub(crate) fn commit_genesis(
+        &self,
+        block: &ExecutedBlock,
+        delta: &StateDelta,
+    ) -> Result<(), StoreError> {
+        check_root(block.header.state_root, delta.root)?;
+        let tx = self.env.write()?;
+        let head = Head { number: block.number(), hash: block.hash(), root: delta.root, edits: 0 };
+        let mut writes = Batch::new(self, &tx, head);
+        writes.add_state(delta)?;
+        writes.add_chain_rows(block)?;
+        let genesis = [&codec::number_key(head.number)[..], head.hash.as_slice()].concat();
+        tx.put(self.tables.meta, meta::SCHEMA, &SCHEMA.to_be_bytes())?;
+        tx.put(self.tables.meta, meta::GENESIS, &genesis)?;
+        let sequence = writes.sequence;
+        writes.finish()?;
+        tx.commit()?;
+        self.committed.fetch_max(sequence, Ordering::AcqRel);
+        Ok(())
+    }
+
+    /// Puts the setting that was reached into the error.
+    pub(crate) fn explain(&self, error: StoreError) -> StoreError {
+        match error {
+            StoreError::Database(error) if error.meaning() == Meaning::Full => {
+                StoreError::Full { size_max: self.size_max }
+            }
+            other => other,
+        }
+    }
+}
+
+impl<'a> Batch<'a> {
+    const fn new(shared: &'a Shared, tx: &'a Write, head: Head) -> Self {
+        Self {
+            shared,
+            tx,
+            head,
+            sequence: 0,
+            leaves: BTreeMap::new(),
+            history: Vec::new(),
+            holders: BTreeMap::new(),
+            logs: Vec::new(),
+        }
+    }
+
+    /// Adds a change of the state that follows the one before.
+    fn add_delta(&mut self, delta: &StateDelta) -> Result<(), StoreError> {
+        let expected = self.head.number + 1;
+        if delta.number != expected {
+            return Err(StoreError::OutOfOrder { expected, given: delta.number });
+        }
+        check_root(self.head.root, delta.root_before)?;
+        let number = delta.number;
+        let first = delta.leaves.iter().filter(|change| change.first);
+        self.history.extend(first.map(|change| (HistoryKey::new(&change.key, number), change.old)));
+        let leaves = delta.leaves.iter().map(|change| ChangedLeaf {
+            key: change.key,
+            old: change.old,
+            first: change.first,
+        });
+        let row = ChangeRow {
+            root_before: delta.root_before,
+            root: delta.root,
+            leaves: leaves.collect(),
+        };
+        let key = codec::pair_key(number, delta.part);
+        self.tx.put(self.shared.tables.changes, &key, &row.encode())?;
+        self.head.root = delta.root;
+        self.add_state(delta)
+    }
+
+    fn add_state(&mut self, delta: &StateDelta) -> Result<(), StoreError> {
+        let tables = &self.shared.tables;
+        self.leaves.extend(delta.leaves.iter().map(|change| (change.key, change.new)));
+        self.holders.extend(delta.holders.iter().copied());
+        for (stem, address) in &delta.addresses {
+            self.tx.put_new(tables.addresses, stem.0.as_slice(), address.as_slice())?;
+        }
+        for (hash, (address, group)) in &delta.slot_groups {
+            let row = codec::slot_group_row(*address, *group);
+            self.tx.put_new(tables.slot_groups, hash.as_slice(), &row)?;
+        }
+        for (code_hash, code) in &delta.code {
+            self.tx.put_new(tables.code, code_hash.as_slice(), code)?;
+        }
+        self.sequence = delta.sequence;
+        Ok(())
+    }
+
+    fn add_block(&mut self, block: &ExecutedBlock, delta: &StateDelta) -> Result<(), StoreError> {
+        if block.number() != delta.number || delta.part != BLOCK_PART {
+            let (expected, given) = (delta.number, block.number());
+            return Err(StoreError::OutOfOrder { expected, given });
+        }
+        check_root(block.header.state_root, delta.root)?;
+        self.add_chain_rows(block)?;
+        self.head = Head { number: block.number(), hash: block.hash(), root: delta.root, edits: 0 };
+        Ok(())
+    }
+
+    fn add_chain_rows(&mut self, block: &ExecutedBlock) -> Result<(), StoreError> {
+        let (tables, tx) = (&self.shared.tables, self.tx);
+        let (number, hash) = (block.number(), block.hash());
+        let key = codec::number_key(number);
+        tx.put(tables.headers, &key, &codec::header_row(hash, &block.header))?;
+        tx.put(tables.numbers, hash.as_slice(), &key)?;
+        let body = BodyRow {
+            tx_count: block.transactions.len() as u32,
+            ommers: block.ommers.clone(),
+            withdrawals: block.withdrawals.clone(),
+            requests: block.requests.clone(),
+        };
+        tx.put(tables.bodies, &key, &body.encode())?;
+        let (mut first_log, mut gas_before) = (0, 0);
+        let transactions = block.transactions.iter().zip(&block.senders).zip(&block.receipts);
+        for (index, ((transaction, sender), receipt)) in transactions.enumerate() {
+            let place = codec::pair_key(number, index as u32);
+            let tx_hash = transaction.tx_hash();
+            tx.put(tables.transactions, &place, &codec::transaction_row(*sender, transaction))?;
+            tx.put(tables.locations, tx_hash.as_slice(), &place)?;
+            tx.remove(tables.pool, tx_hash.as_slice())?;
+            let cumulative = receipt.receipt.cumulative_gas_used;
+            let gas_used = cumulative.saturating_sub(gas_before);
+            let stored = StoredReceipt { receipt: receipt.clone(), gas_used, first_log };
+            tx.put(tables.receipts, &place, &codec::receipt_row(&stored))?;
+            self.logs.extend(log_rows(&stored, number, index as u32));
+            first_log += receipt.receipt.logs.len() as u64;
+            gas_before = cumulative;
+        }
+        Ok(())
+    }
+
+    /// Writes what was gathered, table by table in the order of the keys.
+    fn finish(mut self) -> Result<(), StoreError> {
+        let (tables, tx) = (&self.shared.tables, self.tx);
+        let mut rows = tx.cursor(tables.leaves)?;
+        for (key, value) in &self.leaves {
+            match value {
+                Some(value) => rows.put(key.as_slice(), value.as_slice())?,
+                None => {
+                    tx.remove(tables.leaves, key.as_slice())?;
+                }
+            }
+        }
+        drop(rows);
+        self.history.sort_unstable_by(|a, b| a.0.as_slice().cmp(b.0.as_slice()));
+        let mut rows = tx.cursor(tables.history)?;
+        for (key, old) in &self.history {
+            rows.put(key.as_slice(), old.as_ref().map_or(&[][..], |old| old.as_slice()))?;
+        }
+        drop(rows);
+        for (code_hash, count) in &self.holders {
+            match count {
+                0 => {
+                    tx.remove(tables.code_holders, code_hash.as_slice())?;
+                }
+                _ => tx.put(tables.code_holders, code_hash.as_slice(), &count.to_be_bytes())?,
+            }
+        }
+        self.logs.sort_unstable();
+        let mut rows = tx.cursor(tables.logs)?;
+        for (key, position) in &self.logs {
+            rows.put(key.as_slice(), &position.encode())?;
+        }
+        drop(rows);
+        Ok(tx.put(tables.meta, meta::HEAD, &self.head.encode())?)
+    }
+}
+
+/// Returns the index rows of a receipt's logs.
+pub(crate) fn log_rows(
+    stored: &StoredReceipt,
+    number: u64,
+    tx_index: u32,
+) -> impl Iterator<Item = (LogKey, LogPosition)> {
+    let logs = (stored.first_log as u32..).zip(&stored.receipt.receipt.logs);
+    logs.flat_map(move |(log_index, log)| {
+        let topics = log.topics().iter().enumerate();
+        let topic_keys = topics.map(|(position, topic)| LogKey::topic(position, *topic));
+        let position = LogPosition { number, tx_index, log_index };
+        std::iter::once(LogKey::address(log.address))
+            .chain(topic_keys)
+            .map(move |key| (key, position))
+    })
+}
+
+fn check_root(recorded: B256, rebuilt: B256) -> Result<(), StoreError> {
+    if recorded == rebuilt { Ok(()) } else { Err(StoreError::RootMismatch { recorded, rebuilt }) }
+}

@@ -1,0 +1,84 @@
+//! Every table in one list. Keys and values are described byte by byte in `docs/spec/state.md`.
+
+use crate::mdbx::{Result, Rows, Table, Write};
+
+/// Version of the tables' layout; a directory of another version is refused.
+pub(crate) const SCHEMA: u32 = 1;
+
+/// The open tables.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tables {
+    /// Tree key → value: the state at the head, edits included.
+    pub(crate) leaves: Table,
+    /// Tree key ‖ block → the leaf's value before that block; empty if there was no leaf.
+    pub(crate) history: Table,
+    /// Block ‖ part → roots, and the leaves that the part changed with their old values.
+    pub(crate) changes: Table,
+    /// Stem → address.
+    pub(crate) addresses: Table,
+    /// Slot group hash → address ‖ group number.
+    pub(crate) slot_groups: Table,
+    /// Code hash → code. Rows stay when the last holder goes: older blocks need them.
+    pub(crate) code: Table,
+    /// Code hash → how many accounts hold it at the head.
+    pub(crate) code_holders: Table,
+    /// Block → hash ‖ header.
+    pub(crate) headers: Table,
+    /// Block → number of transactions ‖ ommers ‖ withdrawals ‖ requests.
+    pub(crate) bodies: Table,
+    /// Block ‖ index → sender ‖ transaction.
+    pub(crate) transactions: Table,
+    /// Block ‖ index → gas used ‖ position of the first log ‖ type ‖ receipt.
+    pub(crate) receipts: Table,
+    /// Block hash → block.
+    pub(crate) numbers: Table,
+    /// Transaction hash → block ‖ index.
+    pub(crate) locations: Table,
+    /// Kind ‖ address or topic → block ‖ transaction ‖ log, many.
+    pub(crate) logs: Table,
+    /// Transaction hash → order ‖ transaction: those that wait.
+    pub(crate) pool: Table,
+    /// Name → the store's own values.
+    pub(crate) meta: Table,
+    /// Name → values of the node.
+    pub(crate) notes: Table,
+}
+
+impl Tables {
+    /// Opens all tables, making those that are not there.
+    pub(crate) fn make(tx: &Write) -> Result<Self> {
+        let unique = |name| tx.make_table(name, Rows::Unique);
+        Ok(Self {
+            leaves: unique("leaves")?,
+            history: unique("history")?,
+            changes: unique("changes")?,
+            addresses: unique("addresses")?,
+            slot_groups: unique("slot_groups")?,
+            code: unique("code")?,
+            code_holders: unique("code_holders")?,
+            headers: unique("headers")?,
+            bodies: unique("bodies")?,
+            transactions: unique("transactions")?,
+            receipts: unique("receipts")?,
+            numbers: unique("numbers")?,
+            locations: unique("locations")?,
+            logs: tx.make_table("logs", Rows::FixedDuplicates)?,
+            pool: unique("pool")?,
+            meta: unique(META)?,
+            notes: unique("notes")?,
+        })
+    }
+}
+
+/// Name of the table that tells whether a database is one of this node's.
+pub(crate) const META: &str = "meta";
+
+/// Keys of the table `meta`.
+pub(crate) mod meta {
+    /// Version of the layout, 4 bytes.
+    pub(crate) const SCHEMA: &[u8] = b"schema";
+    /// Number and hash of the genesis block, 40 bytes.
+    pub(crate) const GENESIS: &[u8] = b"genesis";
+    /// The head, see [`crate::codec::Head`].
+    pub(crate) const HEAD: &[u8] = b"head";
+}

@@ -1,0 +1,160 @@
+//! Going back to an earlier state: leaves from the change rows, blocks and indices removed.
+
+use crate::{
+    Mark, StoreError, Writer,
+    changes::{self, LeafChange},
+    codec::{self, BLOCK_PART, ChangeRow, Head, HistoryKey},
+    commit,
+    mdbx::Write,
+    store::Shared,
+    tables::meta,
+};
+use alloy_primitives::B256;
+use std::{collections::BTreeMap, sync::atomic::Ordering};
+use tree::{Key, Update, Value};
+
+/// What the rows above a mark say about the state at it.
+struct Past {
+    leaves: BTreeMap<Key, Option<Value>>,
+    root: B256,
+}
+
+impl Writer {
+    /// Goes back to an earlier state and removes the blocks after it, durably, in a database
+    /// transaction of its own; everything must be committed.
+    ///
+    /// When it fails the store is to be opened anew: the database is as it was, the writer's tree
+    /// may not be.
+    pub fn unwind(&mut self, to: Mark) -> Result<(), StoreError> {
+        let pending = self.pending();
+        if pending > 0 {
+            return Err(StoreError::Uncommitted { pending });
+        }
+        if to == self.mark() {
+            return Ok(());
+        }
+        let shared = self.shared.clone();
+        self.forget_overlay();
+        let tx = shared.env.write()?;
+        self.check_mark(&tx, to)?;
+        let past = shared.undo_rows(&tx, to)?;
+        let head = shared.undo_leaves(&tx, to, &past)?;
+        let updates: Vec<_> =
+            past.leaves.iter().map(|(key, value)| Update { key: *key, value: *value }).collect();
+        let rebuilt = self.tree.apply(&updates);
+        if rebuilt != head.root {
+            return Err(StoreError::RootMismatch { recorded: head.root, rebuilt });
+        }
+        tx.put(shared.tables.meta, meta::HEAD, &head.encode())?;
+        tx.commit()?;
+        shared.commits.fetch_add(1, Ordering::AcqRel);
+        self.head = to;
+        self.load_edited(&shared.env.read()?)
+    }
+
+    fn check_mark(&self, tx: &Write, to: Mark) -> Result<(), StoreError> {
+        let head = self.mark();
+        let above = to.number > head.number || (to.number == head.number && to.edits > head.edits);
+        let edit_is_there =
+            to.edits == 0 || self.shared.change_row(tx, to.number + 1, to.edits - 1).is_ok();
+        if above || to.number < self.shared.first || !edit_is_there {
+            return Err(StoreError::BadMark {
+                asked: to.number,
+                edits: to.edits,
+                head: head.number,
+                head_edits: head.edits,
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Shared {
+    /// Removes everything that was written after the mark, newest first, but for the leaves.
+    fn undo_rows(&self, tx: &Write, to: Mark) -> Result<Past, StoreError> {
+        let oldest = codec::pair_key(to.number + 1, to.edits);
+        let mut past = Past { leaves: BTreeMap::new(), root: self.head(tx)?.root };
+        let mut rows = tx.cursor(self.tables.changes)?;
+        let mut row = rows.last()?;
+        while let Some((key, value)) = row.filter(|(key, _)| **key >= oldest[..]) {
+            let bad_row = || self.bad_row(self.tables.changes, &key);
+            let (number, part) = codec::read_pair(&key).ok_or_else(bad_row)?;
+            let change = ChangeRow::decode(&value).ok_or_else(bad_row)?;
+            for leaf in &change.leaves {
+                past.leaves.insert(leaf.key, leaf.old);
+                if leaf.first {
+                    let key = HistoryKey::new(&leaf.key, number);
+                    tx.remove(self.tables.history, key.as_slice())?;
+                }
+            }
+            past.root = change.root_before;
+            if part == BLOCK_PART {
+                self.remove_block(tx, number)?;
+            }
+            rows.remove()?;
+            row = rows.last()?;
+        }
+        Ok(past)
+    }
+
+    /// Puts the old leaves back and returns the head to be.
+    fn undo_leaves(&self, tx: &Write, to: Mark, past: &Past) -> Result<Head, StoreError> {
+        let mut undone = Vec::with_capacity(past.leaves.len());
+        for (key, value) in &past.leaves {
+            let now = self.leaf(tx, key)?;
+            undone.push(LeafChange { key: *key, old: now, new: *value, first: false });
+            match value {
+                Some(value) => tx.put(self.tables.leaves, key.as_slice(), value.as_slice())?,
+                None => {
+                    tx.remove(self.tables.leaves, key.as_slice())?;
+                }
+            }
+        }
+        for (code_hash, by) in changes::holder_changes(&undone) {
+            let count = self.holder_count(tx, code_hash)?.saturating_add_signed(by);
+            let key = code_hash.as_slice();
+            if count == 0 {
+                tx.remove(self.tables.code_holders, key)?;
+            } else {
+                tx.put(self.tables.code_holders, key, &count.to_be_bytes())?;
+            }
+        }
+        let key = codec::number_key(to.number);
+        let header = self.decode(tx, self.tables.headers, &key, codec::read_header)?;
+        let (hash, header) = header.ok_or_else(|| self.bad_row(self.tables.headers, &key))?;
+        if to.edits == 0 && header.state_root != past.root {
+            let (recorded, rebuilt) = (header.state_root, past.root);
+            return Err(StoreError::RootMismatch { recorded, rebuilt });
+        }
+        Ok(Head { number: to.number, hash, root: past.root, edits: to.edits })
+    }
+
+    fn remove_block(&self, tx: &Write, number: u64) -> Result<(), StoreError> {
+        let tables = &self.tables;
+        let key = codec::number_key(number);
+        if let Some(hash) = self.block_hash(tx, number)? {
+            tx.remove(tables.numbers, hash.as_slice())?;
+        }
+        let count = self.decode(tx, tables.bodies, &key, |row| {
+            row.first_chunk().map(|count| u32::from_be_bytes(*count))
+        })?;
+        for index in 0..count.unwrap_or(0) {
+            let place = codec::pair_key(number, index);
+            let transaction =
+                self.decode(tx, tables.transactions, &place, |row| codec::read_transaction(row))?;
+            if let Some((transaction, _)) = transaction {
+                tx.remove(tables.locations, transaction.tx_hash().as_slice())?;
+            }
+            if let Some(stored) = self.decode(tx, tables.receipts, &place, codec::read_receipt)? {
+                for (log_key, position) in commit::log_rows(&stored, number, index) {
+                    tx.remove_value(tables.logs, log_key.as_slice(), &position.encode())?;
+                }
+            }
+            tx.remove(tables.transactions, &place)?;
+            tx.remove(tables.receipts, &place)?;
+        }
+        tx.remove(tables.bodies, &key)?;
+        tx.remove(tables.headers, &key)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,308 @@
+//! The store against a naive twin: cloned maps of every state, a list of every log.
+
+mod workload;
+
+use alloy_primitives::{Address, B256, Bytes, Log, LogData, U256};
+use proptest::prelude::*;
+use std::{collections::BTreeMap, sync::Arc};
+use tandem_storage::{Commit, LogEntry, LogFilter, Mark, Snapshot, Store, StoreError, Writer};
+use workload::{Change, Fields};
+
+type Slots = BTreeMap<U256, U256>;
+type State = BTreeMap<Address, (Fields, Slots)>;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Block(Vec<Change>, Vec<Vec<Log>>),
+    Edit(Vec<Change>),
+    Commit,
+    Reopen,
+    Unwind(prop::sample::Index),
+    Logs(LogFilter),
+}
+
+/// The chain as the twin knows it.
+#[derive(Debug, Clone)]
+struct Twin {
+    /// State after each block.
+    after: Vec<State>,
+    /// State that each block was executed on.
+    before: Vec<State>,
+    now: State,
+    hashes: Vec<B256>,
+    logs: Vec<LogEntry>,
+    edits: u32,
+    /// State after each of the edits since the head.
+    edited: Vec<State>,
+}
+
+fn code() -> impl Strategy<Value = Bytes> {
+    prop_oneof![
+        3 => Just(Bytes::new()),
+        2 => Just(Bytes::from_static(&[0x60, 0x01, 0x5b, 0x00])),
+        1 => Just(Bytes::from(vec![0x7f; 80])),
+        1 => Just(Bytes::from([&genesis::container::MAGIC[..], &[1; 70]].concat())),
+        1 => Just(Bytes::from([&[0xef, 0x01, 0x00][..], &[0x77; 20]].concat())),
+    ]
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let slot = prop_oneof![
+        (0u64..3).prop_map(U256::from),
+        (62u64..67).prop_map(U256::from),
+        (0u64..3).prop_map(|i| U256::MAX - U256::from(i * 200)),
+    ];
+    let value = prop_oneof![1 => Just(U256::ZERO), 3 => (1u64..4).prop_map(U256::from)];
+    let fields = (0u64..3, 0u128..3, code());
+    let fields = fields.prop_map(|(nonce, balance, code)| Fields { nonce, balance, code });
+    (
+        0u64..5,
+        prop::option::weighted(0.85, fields),
+        prop::bool::weighted(0.15),
+        prop::collection::vec((slot, value), 0..4),
+    )
+        .prop_map(|(index, fields, wiped, slots)| {
+            let slots = if fields.is_some() { slots } else { Vec::new() };
+            Change { address: workload::address(index), fields, wiped, slots }
+        })
+}
+
+fn changes() -> impl Strategy<Value = Vec<Change>> {
+    prop::collection::vec(change(), 0..5).prop_map(|all| {
+        let unique: BTreeMap<_, _> = all.into_iter().map(|c| (c.address, c)).collect();
+        unique.into_values().collect()
+    })
+}
+
+fn log() -> impl Strategy<Value = Log> {
+    (0u64..3, prop::collection::vec(0u64..3, 0..=4)).prop_map(|(emitter, topics)| Log {
+        address: workload::address(emitter),
+        data: LogData::new_unchecked(
+            topics.into_iter().map(workload::word).collect(),
+            Bytes::from_static(b"data"),
+        ),
+    })
+}
+
+fn filter() -> impl Strategy<Value = LogFilter> {
+    let topics =
+        prop::collection::vec(prop::collection::vec((0u64..3).prop_map(workload::word), 0..3), 4);
+    let addresses = prop::collection::vec((0u64..4).prop_map(workload::address), 0..3);
+    (0u64..4, 0u64..12, addresses, topics).prop_map(|(from, more, addresses, topics)| {
+        let topics = topics.try_into().expect("four positions");
+        LogFilter { from, to: from + more, addresses, topics, limit: None }
+    })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (changes(), prop::collection::vec(prop::collection::vec(log(), 0..3), 0..3))
+            .prop_map(|(changes, logs)| Step::Block(changes, logs)),
+        2 => changes().prop_map(Step::Edit),
+        3 => Just(Step::Commit),
+        1 => Just(Step::Reopen),
+        1 => any::<prop::sample::Index>().prop_map(Step::Unwind),
+        2 => filter().prop_map(Step::Logs),
+    ]
+}
+
+fn change_state(state: &mut State, changes: &[Change]) {
+    for change in changes {
+        let Some(fields) = &change.fields else {
+            state.remove(&change.address);
+            continue;
+        };
+        let (known, slots) = state.entry(change.address).or_default();
+        *known = fields.clone();
+        if change.wiped {
+            slots.clear();
+        }
+        for (slot, value) in &change.slots {
+            if value.is_zero() {
+                slots.remove(slot)
+            } else {
+                slots.insert(*slot, *value)
+            };
+        }
+    }
+}
+
+/// Reads a whole state out of a view.
+fn read_state(view: &Snapshot) -> State {
+    let accounts = view.accounts().unwrap();
+    accounts
+        .into_iter()
+        .map(|(address, info)| {
+            let code = view.code(address).unwrap();
+            let fields = Fields { nonce: info.nonce, balance: info.balance.to(), code };
+            let slots = view.storage_of(address).unwrap();
+            for (slot, value) in &slots {
+                assert_eq!(view.storage(address, *slot).unwrap(), *value);
+            }
+            (address, (fields, slots))
+        })
+        .collect()
+}
+
+/// The store, its twin, and what is not committed.
+struct Pair {
+    directory: tempfile::TempDir,
+    store: Option<(Store, Writer)>,
+    twin: Twin,
+    pending: Vec<Commit>,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, writer) = workload::open(directory.path());
+        let view = store.snapshot().unwrap();
+        let now = read_state(&view);
+        let twin = Twin {
+            after: vec![now.clone()],
+            before: vec![State::new()],
+            now,
+            hashes: vec![view.hash(0).unwrap().unwrap()],
+            logs: Vec::new(),
+            edits: 0,
+            edited: Vec::new(),
+        };
+        drop(view);
+        Self { directory, store: Some((store, writer)), twin, pending: Vec::new() }
+    }
+
+    fn store(&mut self) -> &mut (Store, Writer) {
+        self.store.as_mut().unwrap()
+    }
+
+    fn run(&mut self, step: Step) {
+        match step {
+            Step::Block(changes, logs) => self.block(&changes, logs),
+            Step::Edit(changes) => {
+                let delta = self.store().1.edit(&workload::bundle(&changes)).unwrap();
+                self.pending.push(Commit::Edit { delta });
+                change_state(&mut self.twin.now, &changes);
+                self.twin.edits += 1;
+                self.twin.edited.push(self.twin.now.clone());
+            }
+            Step::Commit => self.commit(),
+            Step::Reopen => {
+                self.commit();
+                self.store = None;
+                self.store = Some(workload::open(self.directory.path()));
+            }
+            Step::Unwind(index) => self.unwind(index),
+            Step::Logs(filter) => {
+                self.commit();
+                let found = self.store().0.snapshot().unwrap().logs(&filter).unwrap();
+                let range = filter.from..=filter.to;
+                let wanted = self.twin.logs.iter().filter(|entry| range.contains(&entry.number));
+                let expected: Vec<_> =
+                    wanted.filter(|entry| filter.matches(&entry.log)).cloned().collect();
+                assert_eq!(found, expected);
+            }
+        }
+    }
+
+    fn block(&mut self, changes: &[Change], logs: Vec<Vec<Log>>) {
+        let number = self.twin.after.len() as u64;
+        let writer = &mut self.store.as_mut().unwrap().1;
+        let delta = writer.apply(number, &workload::bundle(changes)).unwrap();
+        let parent = self.twin.hashes[number as usize - 1];
+        let block = Arc::new(workload::block(number, parent, delta.root(), logs));
+        writer.sealed(number, block.hash());
+        let mut log_index = 0;
+        for (tx_index, receipt) in block.receipts.iter().enumerate() {
+            for log in &receipt.receipt.logs {
+                self.twin.logs.push(LogEntry {
+                    number,
+                    block_hash: block.hash(),
+                    timestamp: block.header.timestamp,
+                    tx_hash: *block.transactions[tx_index].tx_hash(),
+                    tx_index: tx_index as u32,
+                    log_index,
+                    log: log.clone(),
+                });
+                log_index += 1;
+            }
+        }
+        self.twin.before.push(self.twin.now.clone());
+        change_state(&mut self.twin.now, changes);
+        self.twin.after.push(self.twin.now.clone());
+        self.twin.hashes.push(block.hash());
+        self.twin.edits = 0;
+        self.twin.edited.clear();
+        self.pending.push(Commit::Block { block, delta });
+    }
+
+    fn commit(&mut self) {
+        let batch = std::mem::take(&mut self.pending);
+        self.store().0.commit(batch).unwrap();
+    }
+
+    fn unwind(&mut self, index: prop::sample::Index) {
+        if !self.pending.is_empty() {
+            let mark = Mark { number: 0, edits: 0 };
+            let refused = self.store().1.unwind(mark).unwrap_err();
+            assert!(matches!(refused, StoreError::Uncommitted { .. }), "{refused}");
+        }
+        self.commit();
+        let head = self.twin.after.len() - 1;
+        let to = index.index(head + 1);
+        // Back to a block, or to one of the edits on top of the head.
+        let edits = if to == head { index.index(self.twin.edits as usize + 1) as u32 } else { 0 };
+        self.store().1.unwind(Mark { number: to as u64, edits }).unwrap();
+        self.twin.after.truncate(to + 1);
+        self.twin.before.truncate(to + 1);
+        self.twin.hashes.truncate(to + 1);
+        self.twin.logs.retain(|entry| entry.number <= to as u64);
+        self.twin.edits = edits;
+        self.twin.edited.truncate(edits as usize);
+        self.twin.now = self.twin.edited.last().unwrap_or(&self.twin.after[to]).clone();
+    }
+
+    fn check(&mut self) {
+        self.commit();
+        let twin = self.twin.clone();
+        let (store, writer) = self.store();
+        let live = store.snapshot().unwrap();
+        assert_eq!(read_state(&live), twin.now);
+        assert_eq!(live.head(), twin.after.len() as u64 - 1);
+        assert_eq!(live.edits(), twin.edits);
+        assert_eq!(live.rebuild_root().unwrap(), writer.root());
+        assert_eq!(live.live_root(), writer.root());
+        for (number, state) in twin.after.iter().enumerate() {
+            let number = number as u64;
+            let header = live.header(number).unwrap().unwrap();
+            assert_eq!(header.seal(), twin.hashes[number as usize]);
+            assert_eq!(live.number_of(header.seal()).unwrap(), Some(number));
+            if number < live.head() || twin.edits == 0 {
+                let view = store.snapshot_at(number).unwrap();
+                assert_eq!(&read_state(&view), state, "state after block {number}");
+                assert_eq!(view.rebuild_root().unwrap(), header.state_root);
+            }
+            if number > 0 {
+                let view = store.snapshot_before(number).unwrap();
+                assert_eq!(read_state(&view), twin.before[number as usize], "before {number}");
+            }
+        }
+        let next = live.head() + 1;
+        assert!(live.header(next).unwrap().is_none());
+        assert!(matches!(store.snapshot_at(next), Err(StoreError::BlockNotKept { .. })));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn store_and_twin_agree(steps in prop::collection::vec(step(), 1..40)) {
+        let mut pair = Pair::new();
+        for step in steps {
+            pair.run(step);
+        }
+        pair.check();
+        pair.run(Step::Reopen);
+        pair.check();
+    }
+}
