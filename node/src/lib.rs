@@ -1,1 +1,32 @@
-//! node
+//! The node without HTTP: pool, sequencer, block execution, queries.
+//!
+//! Start with [`Chain`], the facade. A transaction goes from [`Chain::submit`] to the sequencer
+//! thread (`sequencer`), which takes it into the [`pool`], executes a block ([`executor`]), applies
+//! it to the state, and hands it to the commit thread (`commit`); that one answers once the block
+//! is durable. Reads go past all this, to a snapshot of the store.
+
+pub mod accounts;
+pub mod call;
+mod chain;
+pub mod clock;
+mod commit;
+pub mod config;
+pub mod console;
+mod dump;
+pub mod error;
+mod event;
+pub mod executor;
+pub mod fee;
+pub mod pool;
+pub mod query;
+pub mod riscv;
+mod sequencer;
+mod settings;
+mod trace;
+pub mod transaction;
+
+pub use chain::Chain;
+pub use config::NodeConfig;
+pub use event::Event;
+pub use sequencer::SealedBlocks;
+pub use settings::Settings;

@@ -1,0 +1,46 @@
+//! Access lists: what a call reads, found by running it until the list stays the same.
+
+use alloy_eips::BlockId;
+
+use super::{AccessListOutcome, Call, Overrides, Session, outcome};
+use crate::chain::{Chain, blocking};
+use crate::error::CallError;
+
+/// Runs after which a list that still changes is taken as it is.
+const RUNS_MAX: usize = 16;
+
+impl Chain {
+    /// The accounts and slots that `call` reads on the state at `id`.
+    pub async fn create_access_list(
+        &self,
+        call: Call,
+        id: BlockId,
+        overrides: Overrides,
+    ) -> Result<AccessListOutcome, CallError> {
+        let session = self.session(id).await?;
+        blocking(move || find(session, &call, &overrides)).await?
+    }
+}
+
+fn find(
+    session: Session,
+    call: &Call,
+    overrides: &Overrides,
+) -> Result<AccessListOutcome, CallError> {
+    let (mut execution, mut tx) = session.prepare(call, overrides)?;
+    // A list needs a type of transaction that has one.
+    tx.tx_type = tx.tx_type.max(1);
+    let mut result = AccessListOutcome::default();
+    for _ in 0..RUNS_MAX {
+        let (ran, access_list) = execution.access_list(&tx)?;
+        let settled = access_list == tx.access_list;
+        result.gas_used = ran.result.tx_gas_used();
+        result.error = outcome(ran).err().map(|error| error.to_string());
+        result.access_list = access_list.clone();
+        if settled {
+            break;
+        }
+        tx.access_list = access_list;
+    }
+    Ok(result)
+}

@@ -1,0 +1,321 @@
+//! The facade over the node: everything that `rpc` and the binary use.
+//!
+//! Start with [`Chain::start`] and [`Chain::submit`]. Lookups are in `query`, calls in `call`,
+//! traces in `trace`; [`dev`] has what only dev users may do.
+
+mod dev;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+
+use alloy_consensus::transaction::Recovered;
+use alloy_consensus::{Transaction, TxEnvelope};
+use alloy_eips::eip2718::Decodable2718;
+use alloy_primitives::{Address, B256, Signature};
+use arc_swap::ArcSwap;
+use genesis::{ChainSpec, Genesis};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use revm::DatabaseRef;
+use storage::{ExecutedBlock, OpenOptions, Store, Writer};
+use tokio::sync::{broadcast, oneshot};
+use vm::Engine;
+
+use crate::accounts::{Accounts, DevAccount, UnsignedTransaction, dev_accounts, stored_sender};
+use crate::config::{NodeConfig, Profile};
+use crate::error::{Failure, StartError, SubmitError};
+use crate::event::Event;
+use crate::pool::{Pool, PoolLimits, PoolTransaction, rules};
+use crate::sequencer::{Sequencer, Task, wall_clock};
+use crate::settings::Settings;
+
+/// Events that a slow subscriber may lag behind before it loses some.
+const EVENTS_MAX: usize = 4_096;
+
+/// A running node. Clones are handles to the same one.
+#[derive(Clone)]
+pub struct Chain {
+    pub(crate) shared: Arc<Shared>,
+    tasks: Sender<Task>,
+    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+/// What the sequencer, the commit thread and readers share.
+pub(crate) struct Shared {
+    config: NodeConfig,
+    genesis: Genesis,
+    mnemonic: String,
+    engine: Engine,
+    store: Store,
+    accounts: Accounts,
+    pool: RwLock<Pool>,
+    settings: RwLock<Settings>,
+    head: ArcSwap<ExecutedBlock>,
+    events: broadcast::Sender<Event>,
+    failed: AtomicBool,
+    failure: OnceLock<Failure>,
+}
+
+impl Shared {
+    pub(crate) fn config(&self) -> &NodeConfig {
+        &self.config
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(crate) fn pool(&self) -> RwLockReadGuard<'_, Pool> {
+        self.pool.read()
+    }
+
+    pub(crate) fn pool_mut(&self) -> RwLockWriteGuard<'_, Pool> {
+        self.pool.write()
+    }
+
+    pub(crate) fn settings(&self) -> RwLockReadGuard<'_, Settings> {
+        self.settings.read()
+    }
+
+    pub(crate) fn change_settings<T>(&self, change: impl FnOnce(&mut Settings) -> T) -> T {
+        change(&mut self.settings.write())
+    }
+
+    pub(crate) fn genesis_number(&self) -> u64 {
+        self.genesis.number
+    }
+
+    pub(crate) fn head(&self) -> Arc<ExecutedBlock> {
+        self.head.load_full()
+    }
+
+    pub(crate) fn set_head(&self, head: Arc<ExecutedBlock>) {
+        self.head.store(head);
+    }
+
+    pub(crate) fn publish(&self, event: Event) {
+        // Without subscribers there is nobody to miss it.
+        let _ = self.events.send(event);
+    }
+
+    /// Why the node takes no more work, if it does not.
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        if self.failed.load(Ordering::Acquire) { self.failure.get().cloned() } else { None }
+    }
+
+    pub(crate) fn fail(&self, failure: &Failure) {
+        if self.failure.set(failure.clone()).is_ok() {
+            tracing::error!(%failure, "the node takes no more work");
+        }
+        self.failed.store(true, Ordering::Release);
+    }
+}
+
+impl Chain {
+    /// Opens the data directory, or begins a chain from `genesis`, and starts the node's threads.
+    pub fn start(config: NodeConfig, genesis: Genesis) -> Result<Self, StartError> {
+        config.validate()?;
+        let sealing = config.sealing()?;
+        let (mnemonic, dev) = match config.profile {
+            Profile::Dev => dev_accounts(&config)?,
+            Profile::Testnet => (String::new(), Vec::new()),
+        };
+        let (store, writer) = open(&config, &genesis)?;
+        let snapshot = store.snapshot()?;
+        let head = Arc::new(snapshot.block(snapshot.head())?.ok_or(StartError::NoHead)?);
+        let pool = restore_pool(&store, &writer, &config)?;
+        let settings = Settings::new(&config, sealing, &head.header, wall_clock());
+        let shared = Arc::new(Shared {
+            accounts: Accounts::new(dev, config.auto_impersonate),
+            engine: Engine::new(Arc::new(genesis.spec.clone())),
+            pool: RwLock::new(pool),
+            settings: RwLock::new(settings),
+            head: ArcSwap::new(head),
+            events: broadcast::channel(EVENTS_MAX).0,
+            failed: AtomicBool::new(false),
+            failure: OnceLock::new(),
+            config,
+            genesis,
+            mnemonic,
+            store,
+        });
+        let sequencer = Sequencer::new(Arc::clone(&shared), writer)?;
+        let (tasks, receiver) = std::sync::mpsc::channel();
+        let thread = std::thread::Builder::new()
+            .name("sequencer".to_owned())
+            .spawn(move || sequencer.run(&receiver))
+            .map_err(|source| StartError::System { what: "sequencer thread", source })?;
+        Ok(Self { shared, tasks, thread: Arc::new(Mutex::new(Some(thread))) })
+    }
+
+    /// Finishes what was begun, closes the database, and ends the node's threads.
+    pub async fn stop(self) {
+        let _ = self.ask(|sequencer| -> Result<(), Failure> {
+            sequencer.stop();
+            Ok(())
+        })
+        .await;
+        let Some(thread) = self.thread.lock().take() else { return };
+        if tokio::task::spawn_blocking(move || thread.join()).await.is_err() {
+            tracing::error!("the sequencer thread panicked");
+        }
+    }
+
+    /// Runs `task` on the sequencer, and answers once what it changed is durable.
+    pub(crate) async fn ask<T, E>(
+        &self,
+        task: impl FnOnce(&mut Sequencer) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Failure> + Send + 'static,
+    {
+        let (sender, receiver) = oneshot::channel();
+        let task = Box::new(move |sequencer: &mut Sequencer| {
+            let result = task(sequencer);
+            sequencer.hand_over(Some(Box::new(move |durable| {
+                // Who does not wait any more needs no answer.
+                let _ = sender.send(durable.map_err(E::from).and(result));
+            })));
+        });
+        self.tasks.send(task).map_err(|_| Failure::Stopped)?;
+        receiver.await.map_err(|_| self.shared.failure().unwrap_or(Failure::Stopped))?
+    }
+
+    /// Takes a transaction whose sender was recovered; when sealing automatically, answers once
+    /// its block is durable.
+    pub async fn submit(&self, transaction: Recovered<TxEnvelope>) -> Result<B256, SubmitError> {
+        let (transaction, sender) = transaction.into_parts();
+        if transaction.is_eip4844() {
+            let checked = transaction.clone();
+            blocking(move || rules::check_sidecar(&checked)).await??;
+        }
+        let transaction = PoolTransaction::new(transaction, sender);
+        self.ask(move |sequencer| sequencer.submit(transaction)).await
+    }
+
+    /// Signs a transaction of an unlocked account, or passes it as an impersonated one's.
+    pub fn sign_transaction(
+        &self,
+        from: Address,
+        transaction: UnsignedTransaction,
+    ) -> Result<Recovered<TxEnvelope>, SubmitError> {
+        let signed = self.shared.accounts.sign_transaction(from, transaction)?;
+        Ok(Recovered::new_unchecked(signed, from))
+    }
+
+    /// Signs a hash with the key of an unlocked account.
+    pub fn sign_hash(&self, from: Address, hash: B256) -> Result<Signature, SubmitError> {
+        Ok(self.shared.accounts.sign_hash(from, hash)?)
+    }
+
+    /// Addresses that a user may send from without a key.
+    pub fn accounts(&self) -> Vec<Address> {
+        self.shared.accounts.addresses()
+    }
+
+    /// The dev accounts with their keys.
+    pub fn dev_accounts(&self) -> &[DevAccount] {
+        self.shared.accounts.dev()
+    }
+
+    /// The mnemonic of the dev accounts; empty without any.
+    pub fn mnemonic(&self) -> &str {
+        &self.shared.mnemonic
+    }
+
+    /// Tells of new heads, removed blocks and waiting transactions from now on.
+    pub fn subscribe(&self) -> broadcast::Receiver<Event> {
+        self.shared.events.subscribe()
+    }
+
+    /// The settings that the node was started with.
+    pub fn config(&self) -> &NodeConfig {
+        &self.shared.config
+    }
+
+    /// What kind of chain the node runs.
+    pub fn profile(&self) -> Profile {
+        self.shared.config.profile
+    }
+
+    /// What the chain began with.
+    pub fn genesis(&self) -> &Genesis {
+        &self.shared.genesis
+    }
+
+    /// The rules of the chain.
+    pub fn spec(&self) -> &Arc<ChainSpec> {
+        self.shared.engine.spec()
+    }
+
+    /// The id of the chain.
+    pub fn chain_id(&self) -> u64 {
+        self.spec().chain_id()
+    }
+
+    /// The engine that runs contracts.
+    pub fn engine(&self) -> &Engine {
+        &self.shared.engine
+    }
+
+    /// Why the node takes no more work, if it does not.
+    pub fn failure(&self) -> Option<Failure> {
+        self.shared.failure()
+    }
+}
+
+fn open(config: &NodeConfig, genesis: &Genesis) -> Result<(Store, Writer), StartError> {
+    let options = |path, temporary| OpenOptions {
+        path,
+        durability: config.durability().into(),
+        size_max: config.database_size_max,
+        temporary,
+    };
+    if let Some(path) = &config.datadir {
+        return Ok(Store::open(&options(path.clone(), false), genesis)?);
+    }
+    // The store unlinks its files once they are open, and the directory goes right after: nothing
+    // is left even if the process is killed.
+    let directory = tempfile::tempdir()
+        .map_err(|source| StartError::System { what: "temporary data directory", source })?;
+    Ok(Store::open(&options(directory.path().to_owned(), true), genesis)?)
+}
+
+/// The pool as it was when the node stopped.
+fn restore_pool(
+    store: &Store,
+    writer: &Writer,
+    config: &NodeConfig,
+) -> Result<Pool, StartError> {
+    let mut pool = Pool::new(PoolLimits {
+        transactions: config.pool_transactions_max,
+        sender: config.pool_sender_max,
+        bytes: config.pool_bytes_max,
+    });
+    for (index, (hash, bytes)) in store.snapshot()?.waiting()?.into_iter().enumerate() {
+        let transaction = TxEnvelope::decode_2718(&mut bytes.as_ref())
+            .map_err(|source| StartError::Waiting { index, source })?;
+        let sender = stored_sender(&transaction)?;
+        let nonce = writer.basic_ref(sender)?.map_or(0, |account| account.nonce);
+        if transaction.nonce() < nonce {
+            continue;
+        }
+        if let Err(error) = pool.insert(PoolTransaction::new(transaction, sender), nonce) {
+            tracing::warn!(%hash, "a waiting transaction could not be restored: {error}");
+        }
+    }
+    Ok(pool)
+}
+
+/// Runs `work`, which may take long, where it holds nobody up.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Failure::Worker)
+}

@@ -1,0 +1,141 @@
+//! Which timestamp the next block gets. The wall clock comes in as an argument.
+
+use serde::{Deserialize, Serialize};
+
+/// The rules of time: an offset to the wall clock, an interval, one exact next time.
+///
+/// Whatever the rules say, a block is later than its parent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clock {
+    offset: i64,
+    exact: Option<u64>,
+    interval: Option<u64>,
+}
+
+impl Clock {
+    /// A clock that shows `timestamp` when the wall clock shows `now`.
+    pub fn starting_at(timestamp: u64, now: u64) -> Self {
+        Self { offset: difference(timestamp, now), ..Self::default() }
+    }
+
+    /// The timestamp of a block after `parent` that would be sealed at `now`.
+    pub fn peek(&self, parent: u64, now: u64) -> u64 {
+        let wanted = match (self.exact, self.interval) {
+            (Some(exact), _) => exact,
+            (None, Some(interval)) => parent.saturating_add(interval),
+            (None, None) => now.saturating_add_signed(self.offset),
+        };
+        wanted.max(parent.saturating_add(1))
+    }
+
+    /// The timestamp of the block that is sealed at `now`; an exact time is used up by it.
+    pub fn take(&mut self, parent: u64, now: u64) -> u64 {
+        let timestamp = self.peek(parent, now);
+        if self.exact.take().is_some() {
+            self.offset = difference(timestamp, now);
+        }
+        timestamp
+    }
+
+    /// Moves the clock forward, and says by how much it differs from the wall clock in all.
+    pub fn increase(&mut self, seconds: i64) -> i64 {
+        self.offset = self.offset.saturating_add(seconds);
+        self.offset
+    }
+
+    /// Gives the next block exactly this time, which must be later than the head's.
+    pub fn set_next(&mut self, timestamp: u64, head: u64) -> Result<(), ClockError> {
+        if timestamp <= head {
+            return Err(ClockError::NotLater { timestamp, head });
+        }
+        self.exact = Some(timestamp);
+        Ok(())
+    }
+
+    /// Sets the clock, and says by how many seconds that moved it.
+    pub fn set(&mut self, timestamp: u64, now: u64) -> i64 {
+        let before = now.saturating_add_signed(self.offset);
+        self.offset = difference(timestamp, now);
+        self.exact = None;
+        difference(timestamp, before)
+    }
+
+    /// Puts each block `seconds` after its parent.
+    pub fn set_interval(&mut self, seconds: u64) {
+        self.interval = Some(seconds);
+    }
+
+    /// Takes the interval back, and says whether there was one.
+    pub fn remove_interval(&mut self) -> bool {
+        self.interval.take().is_some()
+    }
+
+    /// The interval between blocks, if one is set.
+    pub fn interval(&self) -> Option<u64> {
+        self.interval
+    }
+
+    /// By how many seconds the clock differs from the wall clock.
+    pub fn offset(&self) -> i64 {
+        self.offset
+    }
+}
+
+fn difference(a: u64, b: u64) -> i64 {
+    i64::try_from(i128::from(a) - i128::from(b)).unwrap_or(if a > b { i64::MAX } else { i64::MIN })
+}
+
+/// A time that a block cannot have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClockError {
+    /// A block must be later than its parent.
+    #[error(
+        "timestamp {timestamp} is lower than or equal to previous block's timestamp {head}"
+    )]
+    NotLater {
+        /// What was given.
+        timestamp: u64,
+        /// Timestamp of the head.
+        head: u64,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_later_than_their_parents() {
+        let mut clock = Clock::default();
+        assert_eq!(clock.take(100, 100), 101);
+        assert_eq!(clock.take(101, 100), 102);
+        assert_eq!(clock.take(102, 200), 200);
+    }
+
+    #[test]
+    fn an_exact_time_counts_once_and_moves_the_clock() {
+        let mut clock = Clock::default();
+        assert_eq!(clock.set_next(1_000, 100), Ok(()));
+        assert_eq!(clock.peek(100, 100), 1_000);
+        assert_eq!(clock.take(100, 100), 1_000);
+        assert_eq!(clock.take(1_000, 105), 1_005);
+        assert_eq!(
+            clock.set_next(1_005, 1_005),
+            Err(ClockError::NotLater { timestamp: 1_005, head: 1_005 })
+        );
+    }
+
+    #[test]
+    fn offset_interval_and_set() {
+        let mut clock = Clock::starting_at(50, 100);
+        assert_eq!(clock.peek(10, 110), 60);
+        assert_eq!(clock.increase(40), -10);
+        assert_eq!(clock.take(10, 110), 100);
+        clock.set_interval(7);
+        assert_eq!(clock.take(100, 110), 107);
+        assert!(clock.remove_interval());
+        assert!(!clock.remove_interval());
+        assert_eq!(clock.set(500, 110), 400);
+        assert_eq!(clock.peek(107, 112), 502);
+    }
+}

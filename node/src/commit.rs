@@ -1,0 +1,117 @@
+//! The commit thread: it makes durable what the sequencer did, and only then tells anybody.
+//!
+//! While one database transaction commits, the sequencer goes on with the next blocks; all that
+//! has gathered by then goes into the next transaction together.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use storage::{Commit, ExecutedBlock};
+
+use crate::chain::Shared;
+use crate::error::{Failure, StartError};
+use crate::event::Event;
+
+/// Jobs that may wait for the commit thread before the sequencer waits for it.
+const JOBS_MAX: usize = 1_024;
+/// Changes after which a database transaction takes no further job.
+const BATCH_MAX: usize = 4_096;
+
+/// Called once it is known whether a job is durable.
+pub(crate) type Answer = Box<dyn FnOnce(Result<(), Failure>) + Send>;
+
+/// What becomes durable together.
+#[derive(Default)]
+pub(crate) struct Job {
+    /// The changes.
+    pub(crate) changes: Vec<Commit>,
+    /// The head once they are durable, if it moves.
+    pub(crate) head: Option<Arc<ExecutedBlock>>,
+    /// Whom to tell what.
+    pub(crate) events: Vec<Event>,
+    /// Who waits for it.
+    pub(crate) answers: Vec<Answer>,
+}
+
+/// The sequencer's end of the commit thread.
+pub(crate) struct Committer {
+    jobs: Option<SyncSender<Job>>,
+    thread: Option<JoinHandle<()>>,
+    shared: Arc<Shared>,
+}
+
+impl Committer {
+    /// Starts the thread.
+    pub(crate) fn start(shared: Arc<Shared>) -> Result<Self, StartError> {
+        let (sender, receiver) = sync_channel(JOBS_MAX);
+        let worker = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("commit".to_owned())
+            .spawn(move || run(&worker, &receiver))
+            .map_err(|source| StartError::System { what: "commit thread", source })?;
+        Ok(Self { jobs: Some(sender), thread: Some(thread), shared })
+    }
+
+    /// Hands over a job; its answers are called in any case.
+    pub(crate) fn send(&self, job: Job) {
+        let unsent = match &self.jobs {
+            Some(jobs) => jobs.send(job).err().map(|error| error.0),
+            None => Some(job),
+        };
+        if let Some(job) = unsent {
+            let failure = self.shared.failure().unwrap_or(Failure::Stopped);
+            job.answers.into_iter().for_each(|answer| answer(Err(failure.clone())));
+        }
+    }
+
+    /// Waits until everything handed over so far is durable.
+    pub(crate) fn wait(&self) -> Result<(), Failure> {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let answer: Answer = Box::new(move |result| drop(sender.send(result)));
+        self.send(Job { answers: vec![answer], ..Job::default() });
+        receiver.recv().map_err(|_| Failure::Stopped)?
+    }
+}
+
+impl Drop for Committer {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the commit thread panicked");
+        }
+    }
+}
+
+fn run(shared: &Shared, jobs: &Receiver<Job>) {
+    while let Ok(mut job) = jobs.recv() {
+        while job.changes.len() < BATCH_MAX
+            && let Ok(next) = jobs.try_recv()
+        {
+            job.changes.extend(next.changes);
+            job.head = next.head.or(job.head);
+            job.events.extend(next.events);
+            job.answers.extend(next.answers);
+        }
+        finish(shared, job);
+    }
+}
+
+fn finish(shared: &Shared, job: Job) {
+    let result = match shared.failure() {
+        // Nothing may follow a commit that failed: it would leave a gap.
+        Some(failure) => Err(failure),
+        None if job.changes.is_empty() => Ok(()),
+        None => shared.store().commit(job.changes).map_err(Failure::from),
+    };
+    match &result {
+        Ok(()) => {
+            if let Some(head) = job.head {
+                shared.set_head(head);
+            }
+            job.events.into_iter().for_each(|event| shared.publish(event));
+        }
+        Err(failure) => shared.fail(failure),
+    }
+    job.answers.into_iter().for_each(|answer| answer(result.clone()));
+}

@@ -1,0 +1,306 @@
+//! All settings of a node, with their defaults. How they are read (flags, environment, file) is
+//! the binary's business.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use alloy_primitives::{Address, U256};
+use serde::{Deserialize, Serialize};
+
+/// The mnemonic that every Ethereum development tool uses.
+pub const TEST_MNEMONIC: &str = "test test test test test test test test test test test junk";
+
+/// What kind of chain the node runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// Unlocked accounts and every dev method.
+    #[default]
+    Dev,
+    /// None of the dev methods, and the rules of a public chain.
+    Testnet,
+}
+
+/// What an acknowledged change outlives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// A kill of the process at any moment.
+    Process,
+    /// A power cut, too.
+    Disk,
+}
+
+impl From<Durability> for storage::Durability {
+    fn from(durability: Durability) -> Self {
+        match durability {
+            Durability::Process => Self::Process,
+            Durability::Disk => Self::Disk,
+        }
+    }
+}
+
+/// How waiting transactions are ordered within a block.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// The highest tip first.
+    #[default]
+    Fees,
+    /// The first to arrive first.
+    Fifo,
+}
+
+/// When blocks are sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sealing {
+    /// A block as soon as a transaction arrives.
+    Auto,
+    /// A block every so often, empty ones too.
+    Interval(Duration),
+    /// Both.
+    Mixed(Duration),
+    /// Only when asked.
+    Manual,
+}
+
+/// Every setting of a node. Keys that it does not know are errors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "snake_case")]
+pub struct NodeConfig {
+    /// What kind of chain the node runs.
+    pub profile: Profile,
+    /// Where the chain is kept; a temporary directory if there is none.
+    pub datadir: Option<PathBuf>,
+    /// What an acknowledged change outlives; by the profile if not set.
+    pub durability: Option<Durability>,
+    /// The largest size of the database, in bytes.
+    pub database_size_max: u64,
+    /// Number of dev accounts.
+    pub accounts: u32,
+    /// Balance of each dev account, in ether.
+    pub balance: u64,
+    /// The mnemonic of the dev accounts.
+    pub mnemonic: Option<String>,
+    /// A seed from which to draw a mnemonic (not for production).
+    pub mnemonic_seed: Option<u64>,
+    /// A new random mnemonic of that many words.
+    pub mnemonic_random: Option<usize>,
+    /// The derivation path of the dev accounts, without the last index.
+    pub derivation_path: String,
+    /// The chain id of the dev genesis.
+    pub chain_id: u64,
+    /// Name of the hardfork of the dev genesis; the newest one on mainnet if not set.
+    pub hardfork: Option<String>,
+    /// Seconds between two blocks; a block per transaction if not set.
+    pub block_time: Option<f64>,
+    /// Seals both on an interval and for each transaction.
+    pub mixed_mining: bool,
+    /// Seals blocks only when asked.
+    pub no_mining: bool,
+    /// Gas limit of a block.
+    pub gas_limit: Option<u64>,
+    /// Lets a block take any amount of gas.
+    pub disable_block_gas_limit: bool,
+    /// Enforces the gas limit of a transaction (EIP-7825); by the profile if not set.
+    pub tx_gas_limit: Option<bool>,
+    /// Base fee of the genesis block, in wei.
+    pub base_fee: Option<u64>,
+    /// The gas price that the node suggests, in wei.
+    pub gas_price: Option<u128>,
+    /// The least tip or gas price that the pool takes, in wei.
+    pub min_gas_price: u128,
+    /// Suggests a tip of zero.
+    pub disable_min_priority_fee: bool,
+    /// Order of transactions within a block.
+    pub order: Order,
+    /// Most transactions in a block.
+    pub max_transactions: usize,
+    /// Size limit of EVM code, in bytes; the fork's if not set.
+    pub code_size_limit: Option<usize>,
+    /// Lifts the size limit of EVM code.
+    pub disable_code_size_limit: bool,
+    /// Lets every account send without a signature.
+    pub auto_impersonate: bool,
+    /// Blocks in an epoch: `safe` is one epoch behind the head, `finalized` two.
+    pub slots_in_an_epoch: u64,
+    /// Timestamp of the genesis block; now if not set.
+    pub timestamp: Option<u64>,
+    /// Number of the genesis block.
+    pub number: Option<u64>,
+    /// Receives the fees of each block.
+    pub coinbase: Address,
+    /// Most transactions in the pool.
+    pub pool_transactions_max: usize,
+    /// Most transactions of one sender in the pool.
+    pub pool_sender_max: usize,
+    /// Most bytes in the pool.
+    pub pool_bytes_max: usize,
+    /// Gas limit of a call, an estimate or a trace; if not set, 50 million or a block's.
+    pub call_gas_limit: Option<u64>,
+    /// Most seconds that a trace may take.
+    pub trace_time_max: u64,
+    /// Most blocks that one request may seal.
+    pub seal_blocks_max: u64,
+    /// Most logs in one answer; any number if not set.
+    pub logs_max: Option<usize>,
+    /// Logs what contracts print.
+    pub console: bool,
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        Self {
+            profile: Profile::Dev,
+            datadir: None,
+            durability: None,
+            database_size_max: 1 << 40,
+            accounts: 10,
+            balance: 10_000,
+            mnemonic: None,
+            mnemonic_seed: None,
+            mnemonic_random: None,
+            derivation_path: "m/44'/60'/0'/0/".to_owned(),
+            chain_id: 31337,
+            hardfork: None,
+            block_time: None,
+            mixed_mining: false,
+            no_mining: false,
+            gas_limit: None,
+            disable_block_gas_limit: false,
+            tx_gas_limit: None,
+            base_fee: None,
+            gas_price: None,
+            min_gas_price: 0,
+            disable_min_priority_fee: false,
+            order: Order::Fees,
+            max_transactions: 1_000,
+            code_size_limit: None,
+            disable_code_size_limit: false,
+            auto_impersonate: false,
+            slots_in_an_epoch: 32,
+            timestamp: None,
+            number: None,
+            coinbase: Address::ZERO,
+            pool_transactions_max: 100_000,
+            pool_sender_max: 10_000,
+            pool_bytes_max: 256 << 20,
+            call_gas_limit: None,
+            trace_time_max: 60,
+            seal_blocks_max: 1_000_000,
+            logs_max: None,
+            console: true,
+        }
+    }
+}
+
+impl NodeConfig {
+    /// What an acknowledged change outlives, by the profile unless it was set.
+    pub fn durability(&self) -> Durability {
+        self.durability.unwrap_or(match self.profile {
+            Profile::Dev => Durability::Process,
+            Profile::Testnet => Durability::Disk,
+        })
+    }
+
+    /// When blocks are sealed.
+    pub fn sealing(&self) -> Result<Sealing, ConfigError> {
+        let interval = match self.block_time {
+            Some(seconds) if seconds.is_finite() && (0.001..=1e9).contains(&seconds) => {
+                Some(Duration::from_secs_f64(seconds))
+            }
+            Some(seconds) => return Err(ConfigError::BlockTime { seconds }),
+            None => None,
+        };
+        match (interval, self.mixed_mining, self.no_mining) {
+            (Some(_), _, true) => Err(ConfigError::BlockTimeWithoutMining),
+            (None, true, _) => Err(ConfigError::MixedWithoutBlockTime),
+            (Some(interval), true, false) => Ok(Sealing::Mixed(interval)),
+            (Some(interval), false, false) => Ok(Sealing::Interval(interval)),
+            (None, false, true) => Ok(Sealing::Manual),
+            (None, false, false) => Ok(Sealing::Auto),
+        }
+    }
+
+    /// Whether the gas limit of a transaction (EIP-7825) is enforced.
+    pub fn tx_gas_limit_enforced(&self) -> bool {
+        self.tx_gas_limit.unwrap_or(self.profile == Profile::Testnet)
+    }
+
+    /// Balance of each dev account, in wei.
+    pub fn balance_wei(&self) -> U256 {
+        U256::from(self.balance) * U256::from(1_000_000_000_000_000_000u64)
+    }
+
+    /// Size limit of EVM code, in bytes; `None` for the fork's.
+    pub fn code_size_max(&self) -> Option<usize> {
+        if self.disable_code_size_limit { Some(usize::MAX) } else { self.code_size_limit }
+    }
+
+    /// Checks what no single setting shows.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        self.sealing()?;
+        if self.slots_in_an_epoch == 0 {
+            return Err(ConfigError::Zero { key: "slots_in_an_epoch" });
+        }
+        if self.max_transactions == 0 {
+            return Err(ConfigError::Zero { key: "max_transactions" });
+        }
+        if self.gas_limit == Some(0) {
+            return Err(ConfigError::Zero { key: "gas_limit" });
+        }
+        Ok(())
+    }
+}
+
+/// A setting that cannot be used.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ConfigError {
+    /// The block time is not a time.
+    #[error("block_time: {seconds} is not between 0.001 and 1,000,000,000 seconds")]
+    BlockTime {
+        /// What was given.
+        seconds: f64,
+    },
+    /// Two settings contradict each other.
+    #[error("no_mining: a block_time was given as well")]
+    BlockTimeWithoutMining,
+    /// Mixed mining needs an interval.
+    #[error("mixed_mining: needs a block_time")]
+    MixedWithoutBlockTime,
+    /// A setting must be at least one.
+    #[error("{key}: must not be 0")]
+    Zero {
+        /// Name of the setting.
+        key: &'static str,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(block_time: Option<f64>, mixed: bool, no_mining: bool, want: Result<Sealing, ConfigError>) {
+        let config =
+            NodeConfig { block_time, mixed_mining: mixed, no_mining, ..NodeConfig::default() };
+        assert_eq!(config.sealing(), want);
+    }
+
+    #[test]
+    fn sealing_follows_three_settings() {
+        let two = Duration::from_millis(2_500);
+        check(None, false, false, Ok(Sealing::Auto));
+        check(Some(2.5), false, false, Ok(Sealing::Interval(two)));
+        check(Some(2.5), true, false, Ok(Sealing::Mixed(two)));
+        check(None, false, true, Ok(Sealing::Manual));
+        check(Some(2.5), false, true, Err(ConfigError::BlockTimeWithoutMining));
+        check(None, true, false, Err(ConfigError::MixedWithoutBlockTime));
+        check(Some(0.0), false, false, Err(ConfigError::BlockTime { seconds: 0.0 }));
+    }
+
+    #[test]
+    fn unknown_keys_are_refused() {
+        let error = serde_json::from_str::<NodeConfig>(r#"{"chainid": 1}"#).unwrap_err();
+        assert!(error.to_string().contains("unknown field `chainid`"), "{error}");
+    }
+}

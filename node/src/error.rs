@@ -1,0 +1,335 @@
+//! What can go wrong, by who is to blame: the caller's request, or the node itself.
+
+use alloy_eips::BlockId;
+use alloy_primitives::{Address, B256, Bytes, U256};
+use storage::StoreError;
+use vm::{EngineError, TrapReport, TxError};
+
+use crate::accounts::AccountError;
+use crate::clock::ClockError;
+use crate::config::ConfigError;
+use crate::executor::{ExecutorError, PushError};
+use crate::pool::PoolError;
+
+/// The node itself failed, or is not there any more.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Failure {
+    /// The node was stopped.
+    #[error("the node is stopped")]
+    Stopped,
+    /// The store failed.
+    #[error("store: {0}")]
+    Store(#[from] std::sync::Arc<StoreError>),
+    /// The engine failed.
+    #[error("engine: {0}")]
+    Engine(std::sync::Arc<EngineError<StoreError>>),
+    /// A system contract of the chain does not do what its fork demands.
+    #[error("block {number}: {source}")]
+    Block {
+        /// Number of the block that could not be sealed.
+        number: u64,
+        /// Why.
+        source: std::sync::Arc<ExecutorError<StoreError>>,
+    },
+    /// A block of the chain is not in the store.
+    #[error("block {number} is missing in the store")]
+    Missing {
+        /// Its number.
+        number: u64,
+    },
+    /// A worker thread of the node ended with a panic.
+    #[error("a worker of the node failed")]
+    Worker,
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(std::sync::Arc::new(error))
+    }
+}
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The settings contradict each other.
+    #[error("config: {0}")]
+    Config(#[from] ConfigError),
+    /// The dev accounts could not be made.
+    #[error(transparent)]
+    Account(#[from] AccountError),
+    /// The store could not be opened.
+    #[error("store: {0}")]
+    Store(#[from] StoreError),
+    /// The store has no head.
+    #[error("the store has no head block")]
+    NoHead,
+    /// A directory or thread could not be made.
+    #[error("{what}: {source}")]
+    System {
+        /// What it was.
+        what: &'static str,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// A transaction that waited at the last stop can't be read back.
+    #[error("waiting transaction {index} in the database cannot be decoded: {source}")]
+    Waiting {
+        /// Its place in the journal.
+        index: usize,
+        /// Why.
+        source: alloy_eips::eip2718::Eip2718Error,
+    },
+}
+
+/// Why a transaction was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// The pool refused it.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+    /// It could not run on the state of the next block.
+    #[error(transparent)]
+    Invalid(#[from] TxError),
+    /// Its signature is no signature.
+    #[error("invalid sender")]
+    Signature,
+    /// It could not be signed.
+    #[error(transparent)]
+    Account(#[from] AccountError),
+    /// The node failed.
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+/// Why a lookup has no answer.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum QueryError {
+    /// There is no such block.
+    #[error("block not found: {0}")]
+    BlockNotFound(BlockId),
+    /// There is no such transaction.
+    #[error("transaction not found: {0}")]
+    TransactionNotFound(B256),
+    /// The state at that block can't be read any more.
+    #[error("state of block {number} is not available")]
+    StateNotAvailable {
+        /// Number of the block.
+        number: u64,
+    },
+    /// A range of blocks ends before it starts.
+    #[error("invalid block range params: from {from} to {to}")]
+    Range {
+        /// First block.
+        from: u64,
+        /// Last block.
+        to: u64,
+    },
+    /// More logs match than one answer may hold.
+    #[error("query returned more than {max} results")]
+    TooManyLogs {
+        /// Most logs in an answer.
+        max: usize,
+    },
+    /// A block after the head was asked for.
+    #[error("request beyond head block: requested {number}, head {head}")]
+    AfterHead {
+        /// The block asked for.
+        number: u64,
+        /// The head.
+        head: u64,
+    },
+    /// More percentiles than one request may have.
+    #[error("over the query limit {}: {count} percentiles", crate::fee::PERCENTILES_MAX)]
+    TooManyPercentiles {
+        /// How many were asked for.
+        count: usize,
+    },
+    /// Percentiles are out of range or not ascending.
+    #[error("invalid reward percentile: {value}")]
+    Percentile {
+        /// The one that is wrong.
+        value: f64,
+    },
+    /// The node failed.
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+impl From<StoreError> for QueryError {
+    fn from(error: StoreError) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+/// Why a call has no outcome.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum CallError {
+    /// The contract reverted.
+    #[error("execution reverted")]
+    Revert {
+        /// What it gave as its reason.
+        output: Bytes,
+        /// Gas used.
+        gas_used: u64,
+    },
+    /// The call halted: all its gas is gone.
+    #[error("{}", halt_text(reason, trap.as_ref()))]
+    Halt {
+        /// Why, in geth's words.
+        reason: String,
+        /// Why a RISC-V frame trapped, if that was it.
+        trap: Option<TrapReport>,
+        /// Gas used.
+        gas_used: u64,
+    },
+    /// The call is not valid on that state.
+    #[error(transparent)]
+    Invalid(#[from] TxError),
+    /// No gas limit up to the allowance is enough.
+    #[error("gas required exceeds allowance ({allowance})")]
+    GasAllowance {
+        /// The most gas that the call could have had.
+        allowance: u64,
+    },
+    /// Both a gas price and fee caps were given.
+    #[error("both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified")]
+    MixedFees,
+    /// An override gives both a whole storage and single slots.
+    #[error("account {address} has both 'state' and 'stateDiff'")]
+    MixedStorage {
+        /// The account.
+        address: Address,
+    },
+    /// An override moves what is no precompile.
+    #[error("account {address} is not a precompile")]
+    NoPrecompile {
+        /// The account.
+        address: Address,
+    },
+    /// The call took too long.
+    #[error("execution aborted (timeout = {seconds}s)")]
+    Timeout {
+        /// Most seconds that it may take.
+        seconds: u64,
+    },
+    /// A tracer was asked for that does not exist or was set up wrongly.
+    #[error("{0}")]
+    Tracer(std::sync::Arc<vm::trace::TraceError<StoreError>>),
+    /// The block or its state is not there.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+}
+
+fn halt_text(reason: &str, trap: Option<&TrapReport>) -> String {
+    match trap {
+        Some(trap) => format!("{reason}: {} at pc {:#x}", trap.reason, trap.pc),
+        None => reason.to_owned(),
+    }
+}
+
+impl From<Failure> for CallError {
+    fn from(failure: Failure) -> Self {
+        Self::Query(failure.into())
+    }
+}
+
+impl From<StoreError> for CallError {
+    fn from(error: StoreError) -> Self {
+        Self::Query(error.into())
+    }
+}
+
+impl From<EngineError<StoreError>> for CallError {
+    fn from(error: EngineError<StoreError>) -> Self {
+        match error {
+            EngineError::Invalid(error) => Self::Invalid(error),
+            EngineError::Database(error) => error.into(),
+            other => Failure::Engine(std::sync::Arc::new(other)).into(),
+        }
+    }
+}
+
+impl From<ExecutorError<StoreError>> for CallError {
+    fn from(error: ExecutorError<StoreError>) -> Self {
+        match error {
+            ExecutorError::Engine(error) => error.into(),
+            other => Failure::Block { number: 0, source: std::sync::Arc::new(other) }.into(),
+        }
+    }
+}
+
+impl From<PushError<StoreError>> for CallError {
+    fn from(error: PushError<StoreError>) -> Self {
+        match error {
+            PushError::Invalid(error) => Self::Invalid(error),
+            PushError::Engine(error) => error.into(),
+            // Only a replay sees this, and a block that was sealed has room for itself.
+            PushError::Full => Failure::Worker.into(),
+        }
+    }
+}
+
+/// Why a dev request was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum DevError {
+    /// The time cannot be set so.
+    #[error(transparent)]
+    Clock(#[from] ClockError),
+    /// The state tree has 16 bytes for a balance (EIP-8297).
+    #[error("balance {balance} of {address} does not fit the 128 bits that a balance has")]
+    Balance {
+        /// The account.
+        address: Address,
+        /// What it should get.
+        balance: U256,
+    },
+    /// The code is neither EVM code nor a RISC-V container or image.
+    #[error("code of {address}: {source}")]
+    Code {
+        /// The account.
+        address: Address,
+        /// What is wrong with it.
+        source: genesis::ContainerError,
+    },
+    /// More blocks than one request may seal.
+    #[error("{blocks} blocks asked for, at most {max} can be sealed at once")]
+    TooManyBlocks {
+        /// Blocks asked for.
+        blocks: u64,
+        /// Most blocks.
+        max: u64,
+    },
+    /// The chain is not that long.
+    #[error("cannot go back {depth} blocks from block {head}")]
+    Depth {
+        /// Blocks to go back.
+        depth: u64,
+        /// Number of the head.
+        head: u64,
+    },
+    /// A transaction that must be in the block cannot be.
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
+    /// A dumped state cannot be read.
+    #[error("state dump: {0}")]
+    Dump(String),
+    /// The node failed.
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+impl From<StoreError> for DevError {
+    fn from(error: StoreError) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+impl From<EngineError<StoreError>> for DevError {
+    fn from(error: EngineError<StoreError>) -> Self {
+        match error {
+            EngineError::Invalid(error) => Self::Submit(error.into()),
+            EngineError::Database(error) => error.into(),
+            other => Self::Failure(Failure::Engine(std::sync::Arc::new(other))),
+        }
+    }
+}

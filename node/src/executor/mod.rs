@@ -1,0 +1,274 @@
+//! Block execution: a header and transactions in, receipts and state changes out.
+//!
+//! Start with [`BlockExecution`]. It serves the sequencer, pending blocks and replays alike, and
+//! does nothing but compute: no clock, no store, no lock.
+
+mod header;
+mod requests;
+
+use alloy_consensus::{Header, Receipt, Transaction, TxEnvelope};
+use alloy_eips::eip2718::Encodable2718;
+use alloy_eips::eip4895::Withdrawals;
+use alloy_eips::{eip2935, eip4788};
+use alloy_primitives::{Address, B256, Bytes};
+use genesis::SpecId;
+use revm::DatabaseRef;
+use revm::context::BlockEnv;
+use revm::context_interface::block::BlobExcessGasAndPrice;
+use revm::database::BundleState;
+use storage::TxReceipt;
+use vm::{Engine, EngineError, Execution, Print, Rules, TrapReport, TxError};
+
+pub use header::{NextBlock, next_base_fee, next_excess_blob_gas};
+
+use crate::transaction::{tx_env, without_sidecar};
+
+/// Most bytes of a block's RLP encoding (EIP-7934).
+const BLOCK_SIZE_MAX: usize = 10_485_760 - 2_097_152;
+/// Room for the header and the list prefixes within them.
+const BLOCK_SIZE_RESERVE: usize = 2_048;
+
+/// A block being executed, transaction by transaction.
+pub struct BlockExecution<DB: DatabaseRef> {
+    execution: Execution<DB>,
+    engine: Engine,
+    header: Header,
+    fork: SpecId,
+    blob_gas_max: u64,
+    unlimited: bool,
+    size: usize,
+    regular_gas: u64,
+    state_gas: u64,
+    body: Body,
+}
+
+/// What a block's transactions are and gave.
+#[derive(Clone, Debug, Default)]
+pub struct Body {
+    /// The transactions, without blobs.
+    pub transactions: Vec<TxEnvelope>,
+    /// Their senders.
+    pub senders: Vec<Address>,
+    /// Their receipts.
+    pub receipts: Vec<TxReceipt>,
+    /// Withdrawals, from Shanghai on.
+    pub withdrawals: Option<Withdrawals>,
+    /// Requests to the consensus layer, from Prague on.
+    pub requests: Vec<Bytes>,
+}
+
+/// What a transaction did besides its receipt.
+#[derive(Debug)]
+pub struct Pushed {
+    /// What its contracts printed.
+    pub prints: Vec<Print>,
+    /// Why a RISC-V frame of it trapped, if one did.
+    pub trap: Option<TrapReport>,
+    /// Gas used.
+    pub gas_used: u64,
+    /// Whether it succeeded.
+    pub success: bool,
+}
+
+/// An executed block whose state root is not known yet.
+#[derive(Debug)]
+pub struct Executed {
+    /// The header, complete but for the state root.
+    pub header: Header,
+    /// Transactions and receipts.
+    pub body: Body,
+    /// What changed in the state.
+    pub changes: BundleState,
+}
+
+/// Why a transaction is not in the block.
+#[derive(Debug, thiserror::Error)]
+pub enum PushError<E> {
+    /// The block has no room for it.
+    #[error("the block has no room for the transaction")]
+    Full,
+    /// It cannot run on this state.
+    #[error(transparent)]
+    Invalid(TxError),
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(EngineError<E>),
+}
+
+/// Why a block could not be executed.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecutorError<E> {
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError<E>),
+    /// A system contract failed, which makes the block invalid.
+    #[error("system call to {address} failed")]
+    SystemCall {
+        /// The contract.
+        address: Address,
+    },
+    /// A log of the deposit contract is not a deposit.
+    #[error("deposit log of {size} bytes is malformed")]
+    Deposit {
+        /// Size of the log's data.
+        size: usize,
+    },
+}
+
+/// The environment of the block with this header.
+pub fn block_env(engine: &Engine, header: &Header) -> BlockEnv {
+    let fork = engine.spec().fork(header.number, header.timestamp);
+    let blobs = engine.spec().blob_params(header.timestamp);
+    let merged = fork.is_enabled_in(SpecId::MERGE);
+    let excess = header.excess_blob_gas.or(blobs.is_some().then_some(0));
+    BlockEnv {
+        number: alloy_primitives::U256::from(header.number),
+        beneficiary: header.beneficiary,
+        timestamp: alloy_primitives::U256::from(header.timestamp),
+        gas_limit: header.gas_limit,
+        basefee: header.base_fee_per_gas.unwrap_or_default(),
+        difficulty: header.difficulty,
+        prevrandao: merged.then_some(header.mix_hash),
+        blob_excess_gas_and_price: excess.zip(blobs).map(|(excess_blob_gas, blobs)| {
+            let blob_gasprice = blobs.calc_blob_fee(excess_blob_gas);
+            BlobExcessGasAndPrice { excess_blob_gas, blob_gasprice }
+        }),
+        slot_num: header.slot_number.unwrap_or_default(),
+    }
+}
+
+impl<DB: DatabaseRef> BlockExecution<DB>
+where
+    DB::Error: std::error::Error + Send + Sync + 'static,
+{
+    /// Opens the block `header` on the state `db`, and makes the system calls that come first.
+    pub fn begin(
+        engine: &Engine,
+        header: Header,
+        rules: Rules,
+        db: DB,
+    ) -> Result<Self, ExecutorError<DB::Error>> {
+        let spec = engine.spec();
+        let fork = spec.fork(header.number, header.timestamp);
+        let blobs = spec.blob_params(header.timestamp);
+        let unlimited = !rules.check_block_gas_limit;
+        let execution = Execution::new(engine, block_env(engine, &header), rules, db);
+        let withdrawals = fork.is_enabled_in(SpecId::SHANGHAI).then(Withdrawals::default);
+        let mut block = Self {
+            execution,
+            engine: engine.clone(),
+            header,
+            fork,
+            blob_gas_max: blobs.map_or(0, |blobs| blobs.max_blob_gas_per_block()),
+            unlimited,
+            size: BLOCK_SIZE_RESERVE,
+            regular_gas: 0,
+            state_gas: 0,
+            body: Body { withdrawals, ..Body::default() },
+        };
+        block.open()?;
+        Ok(block)
+    }
+
+    fn open(&mut self) -> Result<(), ExecutorError<DB::Error>> {
+        if self.header.number == 0 {
+            return Ok(());
+        }
+        if let Some(root) = self.header.parent_beacon_block_root {
+            self.system_call(eip4788::BEACON_ROOTS_ADDRESS, root)?;
+        }
+        if self.fork.is_enabled_in(SpecId::PRAGUE) {
+            self.system_call(eip2935::HISTORY_STORAGE_ADDRESS, self.header.parent_hash)?;
+        }
+        Ok(())
+    }
+
+    fn system_call(&mut self, to: Address, word: B256) -> Result<(), ExecutorError<DB::Error>> {
+        // Both EIPs: without code at the address, or if the call fails, nothing happens.
+        self.execution.system_call(to, Bytes::copy_from_slice(word.as_slice()))?;
+        Ok(())
+    }
+
+    /// Runs the next transaction of the block.
+    pub fn push(
+        &mut self,
+        transaction: TxEnvelope,
+        sender: Address,
+    ) -> Result<Pushed, PushError<DB::Error>> {
+        let transaction = without_sidecar(transaction);
+        let size = transaction.encode_2718_len() + 8;
+        self.check_room(&transaction, size)?;
+        let outcome = match self.execution.transact(&tx_env(&transaction, sender)) {
+            Ok(outcome) => outcome,
+            Err(EngineError::Invalid(error)) => return Err(PushError::Invalid(error)),
+            Err(error) => return Err(PushError::Engine(error)),
+        };
+        let gas = *outcome.result.gas();
+        self.regular_gas += gas.block_regular_gas_used();
+        self.state_gas += gas.block_state_gas_used();
+        self.size += size;
+        let used = self.body.receipts.last().map_or(0, |last| last.receipt.cumulative_gas_used);
+        let blob_gas = transaction.blob_gas_used().unwrap_or_default();
+        if let Some(total) = &mut self.header.blob_gas_used {
+            *total += blob_gas;
+        }
+        let success = outcome.result.is_success();
+        let logs = if success { outcome.result.into_logs() } else { Vec::new() };
+        let receipt = Receipt {
+            status: success.into(),
+            cumulative_gas_used: used + gas.tx_gas_used(),
+            logs,
+        };
+        self.body.receipts.push(TxReceipt { tx_type: transaction.tx_type(), receipt });
+        self.body.transactions.push(transaction);
+        self.body.senders.push(sender);
+        let gas_used = gas.tx_gas_used();
+        Ok(Pushed { prints: outcome.prints, trap: outcome.trap, gas_used, success })
+    }
+
+    fn check_room(
+        &self,
+        transaction: &TxEnvelope,
+        size: usize,
+    ) -> Result<(), PushError<DB::Error>> {
+        let gas_left = self.header.gas_limit.saturating_sub(self.gas_used());
+        let blob_gas = transaction.blob_gas_used().unwrap_or_default();
+        let blob_gas_left =
+            self.blob_gas_max.saturating_sub(self.header.blob_gas_used.unwrap_or_default());
+        let oversized =
+            self.fork.is_enabled_in(SpecId::OSAKA) && self.size + size > BLOCK_SIZE_MAX;
+        let full = (!self.unlimited && transaction.gas_limit() > gas_left)
+            || blob_gas > blob_gas_left
+            || oversized;
+        // A transaction that would not even fit an empty block is invalid, and revm says why.
+        if full && !self.body.transactions.is_empty() { Err(PushError::Full) } else { Ok(()) }
+    }
+
+    /// Gas that the block's transactions used so far, as the header counts it.
+    pub fn gas_used(&self) -> u64 {
+        if self.fork.is_enabled_in(SpecId::AMSTERDAM) {
+            self.regular_gas.max(self.state_gas)
+        } else {
+            self.body.receipts.last().map_or(0, |last| last.receipt.cumulative_gas_used)
+        }
+    }
+
+    /// The execution, to trace or inspect on the state reached so far.
+    pub fn execution(&mut self) -> &mut Execution<DB> {
+        &mut self.execution
+    }
+
+    /// Makes the system calls that come last, and completes the header but for the state root.
+    pub fn finish(mut self) -> Result<Executed, ExecutorError<DB::Error>> {
+        if self.fork.is_enabled_in(SpecId::PRAGUE) {
+            let deposits = self.engine.spec().deposit_contract();
+            let requests = requests::collect(&mut self.execution, deposits, &self.body.receipts)?;
+            self.header.requests_hash = Some(requests.requests_hash());
+            self.body.requests = requests.take();
+        }
+        self.header.gas_used = self.gas_used();
+        header::complete(&mut self.header, &self.body);
+        let Self { header, body, execution, .. } = self;
+        Ok(Executed { header, body, changes: execution.into_changes() })
+    }
+}

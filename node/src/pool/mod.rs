@@ -1,0 +1,295 @@
+//! Waiting transactions: who comes next, who waits for a gap, who replaces whom.
+//!
+//! Start with [`Pool::insert`] and [`Pool::best`]. The pool does no I/O; the sequencer, its only
+//! writer, journals what it changes. What makes a transaction acceptable stands in [`rules`].
+
+mod best;
+pub mod rules;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use alloy_consensus::{Transaction, TxEnvelope};
+use alloy_eips::eip2718::Encodable2718;
+use alloy_primitives::{Address, B256};
+
+pub use best::Best;
+pub use rules::{PoolError, PoolRules};
+
+/// A replacement offers at least this many percent more.
+const PRICE_BUMP: u128 = 10;
+/// The same for blob transactions.
+const BLOB_PRICE_BUMP: u128 = 100;
+
+/// A transaction that waits.
+#[derive(Clone, Debug)]
+pub struct PoolTransaction {
+    /// The transaction, with its blobs if it has any.
+    pub transaction: TxEnvelope,
+    /// Its hash.
+    pub hash: B256,
+    /// Who sends it.
+    pub sender: Address,
+    /// Its place in the order of arrival.
+    pub arrival: u64,
+    /// Bytes on the wire.
+    pub size: usize,
+}
+
+impl PoolTransaction {
+    /// Wraps `transaction` of `sender`.
+    pub fn new(transaction: TxEnvelope, sender: Address) -> Self {
+        let (hash, size) = (*transaction.tx_hash(), transaction.encode_2718_len());
+        Self { transaction, hash, sender, arrival: 0, size }
+    }
+
+    /// What the block's producer gets per gas under `base_fee`; `None` if it cannot pay that.
+    pub fn tip(&self, base_fee: u64) -> Option<u128> {
+        self.transaction.effective_tip_per_gas(base_fee)
+    }
+}
+
+/// How much may wait.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolLimits {
+    /// Transactions in all.
+    pub transactions: usize,
+    /// Transactions of one sender.
+    pub sender: usize,
+    /// Bytes in all.
+    pub bytes: usize,
+}
+
+/// How many transactions wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolStatus {
+    /// Those that the next block could take.
+    pub pending: usize,
+    /// Those that wait for a missing nonce.
+    pub queued: usize,
+}
+
+/// What an insertion changed.
+#[derive(Debug)]
+pub struct Inserted {
+    /// The new transaction.
+    pub transaction: Arc<PoolTransaction>,
+    /// What it took the place of.
+    pub replaced: Option<Arc<PoolTransaction>>,
+    /// What had to make room.
+    pub evicted: Vec<Arc<PoolTransaction>>,
+}
+
+#[derive(Debug, Default)]
+struct Sender {
+    /// The account's nonce at the head.
+    nonce: u64,
+    transactions: BTreeMap<u64, Arc<PoolTransaction>>,
+}
+
+impl Sender {
+    /// The transactions that can run one after the other from the account's nonce on.
+    fn ready(&self) -> impl Iterator<Item = &Arc<PoolTransaction>> {
+        let ready = self.transactions.range(self.nonce..).zip(self.nonce..);
+        ready.take_while(|((nonce, _), want)| *nonce == want).map(|((_, tx), _)| tx)
+    }
+}
+
+/// The waiting transactions.
+#[derive(Debug)]
+pub struct Pool {
+    limits: PoolLimits,
+    senders: HashMap<Address, Sender>,
+    hashes: HashMap<B256, Arc<PoolTransaction>>,
+    arrivals: u64,
+    bytes: usize,
+}
+
+impl Pool {
+    /// An empty pool.
+    pub fn new(limits: PoolLimits) -> Self {
+        let (senders, hashes) = (HashMap::new(), HashMap::new());
+        Self { limits, senders, hashes, arrivals: 0, bytes: 0 }
+    }
+
+    /// Adds a transaction that passed the rules; `nonce` is its sender's at the head.
+    pub fn insert(
+        &mut self,
+        mut transaction: PoolTransaction,
+        nonce: u64,
+    ) -> Result<Inserted, PoolError> {
+        if self.hashes.contains_key(&transaction.hash) {
+            return Err(PoolError::AlreadyKnown);
+        }
+        let address = transaction.sender;
+        let sender = self.senders.get(&address);
+        let old = sender.and_then(|s| s.transactions.get(&transaction.transaction.nonce())).cloned();
+        match &old {
+            Some(old) => check_replacement(&old.transaction, &transaction.transaction)?,
+            None => self.check_room(sender, &transaction)?,
+        }
+        let evicted = self.make_room(&transaction, old.as_ref(), nonce)?;
+        transaction.arrival = self.arrivals;
+        self.arrivals += 1;
+        if let Some(old) = &old {
+            self.remove(&old.hash);
+        }
+        let transaction = Arc::new(transaction);
+        self.bytes += transaction.size;
+        self.hashes.insert(transaction.hash, Arc::clone(&transaction));
+        let sender = self.senders.entry(address).or_default();
+        sender.nonce = nonce;
+        sender.transactions.insert(transaction.transaction.nonce(), Arc::clone(&transaction));
+        Ok(Inserted { transaction, replaced: old, evicted })
+    }
+
+    fn check_room(
+        &self,
+        sender: Option<&Sender>,
+        transaction: &PoolTransaction,
+    ) -> Result<(), PoolError> {
+        let Some(waiting) = sender.map(|sender| &sender.transactions) else { return Ok(()) };
+        let address = transaction.sender;
+        if waiting.len() >= self.limits.sender {
+            return Err(PoolError::SenderFull { address, count: waiting.len() });
+        }
+        // As in geth: blob transactions and others of one sender do not mix.
+        let blobs = transaction.transaction.is_eip4844();
+        if waiting.values().any(|other| other.transaction.is_eip4844() != blobs) {
+            return Err(PoolError::Reserved { address });
+        }
+        Ok(())
+    }
+
+    /// Evicts transactions that wait for a gap, newest first, until `transaction` has room.
+    fn make_room(
+        &mut self,
+        transaction: &PoolTransaction,
+        old: Option<&Arc<PoolTransaction>>,
+        nonce: u64,
+    ) -> Result<Vec<Arc<PoolTransaction>>, PoolError> {
+        let mut evicted = Vec::new();
+        let freed = old.map_or(0, |old| old.size);
+        let count = usize::from(old.is_none());
+        while self.hashes.len() + count > self.limits.transactions
+            || self.bytes + transaction.size > self.limits.bytes + freed
+        {
+            let next = self.next_nonce(transaction.sender).unwrap_or(nonce);
+            let queued = transaction.transaction.nonce() > next;
+            let victim = if queued { None } else { self.newest_queued() };
+            let Some(victim) = victim.filter(|victim| Some(victim) != old.map(|old| &old.hash))
+            else {
+                return Err(PoolError::Full { count: self.hashes.len(), bytes: self.bytes });
+            };
+            evicted.extend(self.remove(&victim));
+        }
+        Ok(evicted)
+    }
+
+    fn newest_queued(&self) -> Option<B256> {
+        let queued = self.senders.values().flat_map(|sender| {
+            let first_queued = sender.nonce + sender.ready().count() as u64;
+            sender.transactions.range(first_queued..).map(|(_, transaction)| transaction)
+        });
+        queued.max_by_key(|transaction| transaction.arrival).map(|transaction| transaction.hash)
+    }
+
+    /// Takes a transaction out.
+    pub fn remove(&mut self, hash: &B256) -> Option<Arc<PoolTransaction>> {
+        let removed = self.hashes.remove(hash)?;
+        self.bytes -= removed.size;
+        if let Some(sender) = self.senders.get_mut(&removed.sender) {
+            sender.transactions.remove(&removed.transaction.nonce());
+            if sender.transactions.is_empty() {
+                self.senders.remove(&removed.sender);
+            }
+        }
+        Some(removed)
+    }
+
+    /// Takes everything out.
+    pub fn take_all(&mut self) -> Vec<Arc<PoolTransaction>> {
+        self.senders.clear();
+        self.bytes = 0;
+        let mut all: Vec<_> = self.hashes.drain().map(|(_, transaction)| transaction).collect();
+        all.sort_by_key(|transaction| transaction.arrival);
+        all
+    }
+
+    /// Learns an account's nonce at the head, and gives back what that made worthless.
+    pub fn set_nonce(&mut self, address: Address, nonce: u64) -> Vec<Arc<PoolTransaction>> {
+        let Some(sender) = self.senders.get_mut(&address) else { return Vec::new() };
+        sender.nonce = nonce;
+        let stale: Vec<_> = sender.transactions.range(..nonce).map(|(_, tx)| tx.hash).collect();
+        stale.iter().filter_map(|hash| self.remove(hash)).collect()
+    }
+
+    /// The senders of waiting transactions.
+    pub fn senders(&self) -> Vec<Address> {
+        self.senders.keys().copied().collect()
+    }
+
+    /// The transaction with this hash.
+    pub fn find(&self, hash: &B256) -> Option<&Arc<PoolTransaction>> {
+        self.hashes.get(hash)
+    }
+
+    /// The transaction of `sender` with this nonce.
+    pub fn find_by_nonce(&self, sender: Address, nonce: u64) -> Option<&Arc<PoolTransaction>> {
+        self.senders.get(&sender)?.transactions.get(&nonce)
+    }
+
+    /// The first nonce of `sender` that no executable transaction takes, if any of it waits.
+    pub fn next_nonce(&self, sender: Address) -> Option<u64> {
+        self.senders.get(&sender).map(|sender| sender.nonce + sender.ready().count() as u64)
+    }
+
+    /// Whether the next block could take `transaction`, as far as nonces go.
+    pub fn is_ready(&self, transaction: &PoolTransaction) -> bool {
+        let nonce = transaction.transaction.nonce();
+        self.next_nonce(transaction.sender).is_some_and(|next| nonce < next)
+    }
+
+    /// Everything that waits, in order of arrival; the flag says whether it could run.
+    pub fn all(&self) -> Vec<(Arc<PoolTransaction>, bool)> {
+        let mut all: Vec<_> = self
+            .senders
+            .values()
+            .flat_map(|sender| {
+                let first_queued = sender.nonce + sender.ready().count() as u64;
+                sender.transactions.iter().map(move |(nonce, transaction)| {
+                    (Arc::clone(transaction), *nonce < first_queued)
+                })
+            })
+            .collect();
+        all.sort_by_key(|(transaction, _)| transaction.arrival);
+        all
+    }
+
+    /// How many transactions wait.
+    pub fn status(&self) -> PoolStatus {
+        let pending = self.senders.values().map(|sender| sender.ready().count()).sum();
+        PoolStatus { pending, queued: self.hashes.len() - pending }
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.hashes.is_empty()
+    }
+}
+
+fn check_replacement(old: &TxEnvelope, new: &TxEnvelope) -> Result<(), PoolError> {
+    let bump = if new.is_eip4844() { BLOB_PRICE_BUMP } else { PRICE_BUMP };
+    let raised = |fee: u128| fee.saturating_add(fee.saturating_mul(bump).div_ceil(100)).max(1);
+    let tip = |tx: &TxEnvelope| tx.max_priority_fee_per_gas().unwrap_or(tx.max_fee_per_gas());
+    let (need_cap, need_tip) = (raised(old.max_fee_per_gas()), raised(tip(old)));
+    let blob_fee = |tx: &TxEnvelope| tx.max_fee_per_blob_gas().unwrap_or_default();
+    let blobs_paid = blob_fee(old) == 0 || blob_fee(new) >= raised(blob_fee(old));
+    let (cap, new_tip) = (new.max_fee_per_gas(), tip(new));
+    if old.is_eip4844() != new.is_eip4844() || cap < need_cap || new_tip < need_tip || !blobs_paid {
+        return Err(PoolError::ReplacementUnderpriced { cap, tip: new_tip, need_cap, need_tip });
+    }
+    Ok(())
+}

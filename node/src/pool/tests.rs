@@ -1,0 +1,225 @@
+//! The pool's rules as a table, and its queues.
+
+use alloy_consensus::{SignableTransaction, TxEip1559, TxEip7702, TxEnvelope, TxLegacy};
+use alloy_primitives::{Address, Bytes, TxKind, U256};
+use genesis::SpecId;
+use revm::state::AccountInfo;
+
+use super::rules::{check_form, check_sender};
+use super::*;
+use crate::accounts::impersonated_signature;
+use crate::config::Order;
+
+const SENDER: Address = Address::repeat_byte(0xaa);
+const OTHER: Address = Address::repeat_byte(0xbb);
+
+fn rules() -> PoolRules {
+    PoolRules {
+        chain_id: 31337,
+        fork: SpecId::OSAKA,
+        block_gas_limit: 30_000_000,
+        tx_gas_max: Some(16_777_216),
+        base_fee: 100,
+        refuse_below_base_fee: true,
+        blobs: None,
+        blob_base_fee: None,
+        min_gas_price: 0,
+        init_code_max: 49_152,
+        riscv_init_code_max: 655_360,
+        allow_sender_code: false,
+    }
+}
+
+fn plain() -> TxEip1559 {
+    TxEip1559 {
+        chain_id: 31337,
+        gas_limit: 100_000,
+        max_fee_per_gas: 1_000,
+        max_priority_fee_per_gas: 10,
+        to: TxKind::Call(OTHER),
+        value: U256::from(1),
+        ..TxEip1559::default()
+    }
+}
+
+fn signed(transaction: TxEip1559) -> TxEnvelope {
+    transaction.into_signed(impersonated_signature(SENDER)).into()
+}
+
+fn check(rules: &PoolRules, transaction: &TxEnvelope, account: &AccountInfo) -> String {
+    let checked = check_form(rules, transaction)
+        .and_then(|()| check_sender(rules, transaction, (SENDER, account, false)));
+    checked.map_or_else(|error| error.to_string(), |()| "ok".to_owned())
+}
+
+fn rich() -> AccountInfo {
+    AccountInfo { balance: U256::from(10).pow(U256::from(18)), nonce: 5, ..AccountInfo::default() }
+}
+
+#[test]
+fn the_rules_speak_geths_phrases() {
+    let at_five = || TxEip1559 { nonce: 5, ..plain() };
+    let table: Vec<(TxEip1559, &str)> = vec![
+        (at_five(), "ok"),
+        (TxEip1559 { nonce: 9, ..plain() }, "ok"),
+        (plain(), "nonce too low: next nonce 5, tx nonce 0"),
+        (TxEip1559 { nonce: u64::MAX, ..plain() }, "nonce has max value: 18446744073709551615"),
+        (TxEip1559 { chain_id: 1, ..at_five() }, "invalid chain id for signer: have 1 want 31337"),
+        (
+            TxEip1559 { gas_limit: 20_999, ..at_five() },
+            "intrinsic gas too low: gas 20999, minimum needed 21000",
+        ),
+        (
+            TxEip1559 { gas_limit: 30_000_001, ..at_five() },
+            "exceeds block gas limit: tx gas limit 30000001, block gas limit 30000000",
+        ),
+        (
+            TxEip1559 { gas_limit: 16_777_217, ..at_five() },
+            "transaction gas limit too high (cap: 16777216, tx: 16777217)",
+        ),
+        (
+            TxEip1559 { max_priority_fee_per_gas: 1_001, ..at_five() },
+            "max priority fee per gas higher than max fee per gas: \
+             maxPriorityFeePerGas: 1001, maxFeePerGas: 1000",
+        ),
+        (
+            TxEip1559 { max_fee_per_gas: 99, ..at_five() },
+            "max fee per gas less than block base fee: maxFeePerGas: 99, baseFee: 100",
+        ),
+        (
+            TxEip1559 {
+                input: Bytes::from(vec![1; 2_000]),
+                gas_limit: 60_000,
+                ..at_five()
+            },
+            "insufficient gas for floor data gas cost: gas 60000, minimum needed 101000",
+        ),
+        (
+            TxEip1559 {
+                to: TxKind::Create,
+                input: Bytes::from(vec![0; 49_153]),
+                gas_limit: 10_000_000,
+                ..at_five()
+            },
+            "max initcode size exceeded: code size 49153 limit 49152",
+        ),
+        (
+            TxEip1559 { input: Bytes::from(vec![0; 131_073]), ..at_five() },
+            "oversized data: transaction size 131073, limit 131072",
+        ),
+    ];
+    for (transaction, want) in table {
+        assert_eq!(check(&rules(), &signed(transaction), &rich()), want);
+    }
+}
+
+#[test]
+fn senders_must_pay_and_be_no_contracts() {
+    let poor = AccountInfo { balance: U256::from(100_000_000), ..AccountInfo::default() };
+    let want = format!(
+        "insufficient funds for gas * price + value: address {SENDER} have 100000000 want 100000001"
+    );
+    assert_eq!(check(&rules(), &signed(plain()), &poor), want);
+    let huge = TxEip1559 { value: U256::MAX, ..plain() };
+    assert!(check(&rules(), &signed(huge), &poor).contains("cost exceeds 256 bits"));
+    let contract = AccountInfo { code_hash: B256::repeat_byte(1), nonce: 0, ..rich() };
+    assert!(check(&rules(), &signed(plain()), &contract).starts_with("sender not an eoa"));
+    let dev = PoolRules { allow_sender_code: true, ..rules() };
+    assert_eq!(check(&dev, &signed(plain()), &contract), "ok");
+}
+
+#[test]
+fn types_need_their_forks() {
+    let at = |fork| PoolRules { fork, tx_gas_max: None, ..rules() };
+    let account = AccountInfo { nonce: 0, ..rich() };
+    let want = "transaction type not supported: type 2 needs London, the chain is at Berlin";
+    assert_eq!(check(&at(SpecId::BERLIN), &signed(plain()), &account), want);
+    let legacy: TxEnvelope = TxLegacy { gas_price: 1_000, gas_limit: 21_000, ..TxLegacy::default() }
+        .into_signed(impersonated_signature(SENDER))
+        .into();
+    assert!(check(&at(SpecId::FRONTIER), &legacy, &account).contains("intrinsic gas too low"));
+    let no_list: TxEnvelope = TxEip7702 {
+        chain_id: 31337,
+        gas_limit: 100_000,
+        max_fee_per_gas: 1_000,
+        ..TxEip7702::default()
+    }
+    .into_signed(impersonated_signature(SENDER))
+    .into();
+    let want = "EIP-7702 transaction with empty auth list";
+    assert_eq!(check(&rules(), &no_list, &account), want);
+}
+
+fn pool(transactions: usize) -> Pool {
+    Pool::new(PoolLimits { transactions, sender: 3, bytes: 1 << 20 })
+}
+
+fn waiting(sender: Address, nonce: u64, tip: u128) -> PoolTransaction {
+    let transaction = TxEip1559 {
+        nonce,
+        max_priority_fee_per_gas: tip,
+        max_fee_per_gas: 1_000 + tip,
+        ..plain()
+    };
+    let envelope = transaction.into_signed(impersonated_signature(sender)).into();
+    PoolTransaction::new(envelope, sender)
+}
+
+fn best(pool: &Pool, order: Order) -> Vec<(Address, u64)> {
+    pool.best(100, order).map(|tx| (tx.sender, tx.transaction.nonce())).collect()
+}
+
+#[test]
+fn a_gap_waits_until_it_is_filled() {
+    let mut pool = pool(10);
+    pool.insert(waiting(SENDER, 2, 1), 0).unwrap();
+    pool.insert(waiting(SENDER, 1, 1), 0).unwrap();
+    assert_eq!(pool.status(), PoolStatus { pending: 0, queued: 2 });
+    assert_eq!(pool.next_nonce(SENDER), Some(0));
+    pool.insert(waiting(SENDER, 0, 1), 0).unwrap();
+    assert_eq!(pool.status(), PoolStatus { pending: 3, queued: 0 });
+    assert_eq!(pool.next_nonce(SENDER), Some(3));
+    assert_eq!(pool.set_nonce(SENDER, 2).len(), 2);
+    assert_eq!(best(&pool, Order::Fees), [(SENDER, 2)]);
+}
+
+#[test]
+fn order_is_by_tip_or_arrival_and_always_by_nonce() {
+    let mut pool = pool(10);
+    for (sender, nonce, tip) in [(SENDER, 0, 1), (SENDER, 1, 50), (OTHER, 0, 20)] {
+        pool.insert(waiting(sender, nonce, tip), 0).unwrap();
+    }
+    assert_eq!(best(&pool, Order::Fees), [(OTHER, 0), (SENDER, 0), (SENDER, 1)]);
+    assert_eq!(best(&pool, Order::Fifo), [(SENDER, 0), (SENDER, 1), (OTHER, 0)]);
+}
+
+#[test]
+fn a_replacement_pays_a_tenth_more() {
+    let mut pool = pool(10);
+    let first = pool.insert(waiting(SENDER, 0, 100), 0).unwrap().transaction;
+    assert_eq!(pool.insert(waiting(SENDER, 0, 100), 0).unwrap_err(), PoolError::AlreadyKnown);
+    let error = pool.insert(waiting(SENDER, 0, 109), 0).unwrap_err().to_string();
+    let want = "replacement transaction underpriced: \
+                fee cap 1109 and tip 109, needs 1210 and 110";
+    assert_eq!(error, want);
+    let replaced = pool.insert(waiting(SENDER, 0, 210), 0).unwrap().replaced;
+    assert_eq!(replaced.map(|old| old.hash), Some(first.hash));
+    assert_eq!(pool.status(), PoolStatus { pending: 1, queued: 0 });
+}
+
+#[test]
+fn limits_evict_what_cannot_run_yet() {
+    let mut pool = pool(2);
+    pool.insert(waiting(SENDER, 0, 1), 0).unwrap();
+    let queued = pool.insert(waiting(OTHER, 7, 1), 0).unwrap().transaction;
+    let evicted = pool.insert(waiting(SENDER, 1, 1), 0).unwrap().evicted;
+    assert_eq!(evicted[0].hash, queued.hash);
+    let full = pool.insert(waiting(OTHER, 0, 1), 0).unwrap_err();
+    assert!(full.to_string().starts_with("txpool is full: 2 transactions"), "{full}");
+    let mut pool = self::pool(10);
+    for nonce in 0..3 {
+        pool.insert(waiting(SENDER, nonce, 1), 0).unwrap();
+    }
+    let error = pool.insert(waiting(SENDER, 3, 1), 0).unwrap_err();
+    assert_eq!(error, PoolError::SenderFull { address: SENDER, count: 3 });
+}

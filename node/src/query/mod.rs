@@ -1,0 +1,299 @@
+//! Lookups: blocks, transactions, receipts, logs, state, fees.
+//!
+//! Start with [`Chain::resolve`], which says what a block id means, and [`Chain::state`], the
+//! state to read there. `pending` builds the block that would be sealed now.
+
+mod fees;
+mod pending;
+mod state;
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use alloy_consensus::{Header, Sealed, Transaction, TxEnvelope};
+use alloy_eips::{BlockId, BlockNumberOrTag};
+use alloy_primitives::{Address, B256};
+use storage::{ExecutedBlock, LogEntry, LogFilter, TxLocation, TxReceipt};
+
+pub use pending::Pending;
+pub use state::StateView;
+
+use crate::chain::Chain;
+use crate::error::QueryError;
+use crate::fee;
+use crate::pool::{PoolStatus, PoolTransaction};
+
+/// What a block id means at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Position {
+    /// The head, with dev edits made since.
+    Head,
+    /// A block by its number.
+    Number(u64),
+    /// The block that would be sealed now.
+    Pending,
+}
+
+/// A transaction of the chain with what belongs to it.
+#[derive(Clone, Debug)]
+pub struct IncludedTransaction {
+    /// The transaction, without blobs.
+    pub transaction: TxEnvelope,
+    /// Its sender.
+    pub sender: Address,
+    /// Header of its block.
+    pub header: Sealed<Header>,
+    /// Its place in the block.
+    pub index: u64,
+}
+
+/// A receipt with what follows from its block.
+#[derive(Clone, Debug)]
+pub struct IncludedReceipt {
+    /// The transaction.
+    pub included: IncludedTransaction,
+    /// Its receipt.
+    pub receipt: TxReceipt,
+    /// Gas that it used by itself.
+    pub gas_used: u64,
+    /// Logs of the block before its first one.
+    pub first_log: u64,
+    /// What it paid per gas.
+    pub effective_gas_price: u128,
+    /// What it paid per blob gas, if it has blobs.
+    pub blob_gas_price: Option<u128>,
+    /// The contract that it created.
+    pub contract: Option<Address>,
+}
+
+/// Which logs to look for.
+#[derive(Clone, Debug)]
+pub struct LogQuery {
+    /// Where.
+    pub blocks: LogBlocks,
+    /// From any of these contracts; from all if empty.
+    pub addresses: Vec<Address>,
+    /// At each position any of these topics; any at all where empty.
+    pub topics: [Vec<B256>; 4],
+}
+
+/// In which blocks to look for logs.
+#[derive(Clone, Debug)]
+pub enum LogBlocks {
+    /// In one.
+    Hash(B256),
+    /// From one to another.
+    Range(BlockNumberOrTag, BlockNumberOrTag),
+}
+
+impl Chain {
+    /// The newest block.
+    pub fn head(&self) -> Arc<ExecutedBlock> {
+        self.shared.head()
+    }
+
+    /// What `id` means at the moment.
+    pub fn resolve(&self, id: BlockId) -> Result<Position, QueryError> {
+        let head = self.shared.head().header.number;
+        match id {
+            BlockId::Number(tag) => match self.resolve_tag(tag, head) {
+                Some(number) if number > head => Err(QueryError::BlockNotFound(id)),
+                Some(number) if number < self.shared.genesis_number() => {
+                    Err(QueryError::BlockNotFound(id))
+                }
+                Some(number) if number == head => Ok(Position::Head),
+                Some(number) => Ok(Position::Number(number)),
+                None => Ok(Position::Pending),
+            },
+            BlockId::Hash(hash) => {
+                let number = self.shared.store().snapshot()?.number_of(hash.block_hash)?;
+                let number = number.ok_or(QueryError::BlockNotFound(id))?;
+                Ok(if number == head { Position::Head } else { Position::Number(number) })
+            }
+        }
+    }
+
+    /// The number that `tag` means; `None` for the pending block.
+    fn resolve_tag(&self, tag: BlockNumberOrTag, head: u64) -> Option<u64> {
+        let behind = |epochs: u64| {
+            let distance = self.config().slots_in_an_epoch.saturating_mul(epochs);
+            head.saturating_sub(distance).max(self.shared.genesis_number())
+        };
+        match tag {
+            BlockNumberOrTag::Latest => Some(head),
+            BlockNumberOrTag::Safe => Some(behind(1)),
+            BlockNumberOrTag::Finalized => Some(behind(2)),
+            BlockNumberOrTag::Earliest => Some(self.shared.genesis_number()),
+            BlockNumberOrTag::Number(number) => Some(number),
+            BlockNumberOrTag::Pending => None,
+        }
+    }
+
+    /// The block at `id`; of the pending one hash and state root are not known.
+    pub async fn block(&self, id: BlockId) -> Result<Option<Arc<ExecutedBlock>>, QueryError> {
+        let position = match self.resolve(id) {
+            Ok(position) => position,
+            Err(QueryError::BlockNotFound(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        match position {
+            Position::Head => Ok(Some(self.shared.head())),
+            Position::Number(number) => {
+                Ok(self.shared.store().snapshot()?.block(number)?.map(Arc::new))
+            }
+            Position::Pending => Ok(Some(self.pending().await?.block)),
+        }
+    }
+
+    /// The header at `id`.
+    pub async fn header(&self, id: BlockId) -> Result<Option<Sealed<Header>>, QueryError> {
+        match self.resolve(id) {
+            Ok(Position::Number(number)) => Ok(self.shared.store().snapshot()?.header(number)?),
+            Ok(_) => Ok(self.block(id).await?.map(|block| block.header.clone())),
+            Err(QueryError::BlockNotFound(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The transaction with this hash, if a block has it.
+    pub fn transaction(&self, hash: B256) -> Result<Option<IncludedTransaction>, QueryError> {
+        let snapshot = self.shared.store().snapshot()?;
+        let Some(location) = snapshot.location(hash)? else { return Ok(None) };
+        let found = snapshot.transaction(location)?.zip(snapshot.header(location.number)?);
+        Ok(found.map(|((transaction, sender), header)| {
+            let index = u64::from(location.index);
+            IncludedTransaction { transaction, sender, header, index }
+        }))
+    }
+
+    /// The receipt of the transaction with this hash.
+    pub fn receipt(&self, hash: B256) -> Result<Option<IncludedReceipt>, QueryError> {
+        let snapshot = self.shared.store().snapshot()?;
+        let Some(location) = snapshot.location(hash)? else { return Ok(None) };
+        let transaction = snapshot.transaction(location)?;
+        let receipt = snapshot.receipt(location)?;
+        let header = snapshot.header(location.number)?;
+        let Some(((transaction, receipt), header)) = transaction.zip(receipt).zip(header) else {
+            return Ok(None);
+        };
+        let (transaction, sender) = transaction;
+        let TxLocation { index, .. } = location;
+        let included =
+            IncludedTransaction { transaction, sender, header, index: u64::from(index) };
+        let gas = (receipt.gas_used, receipt.first_log);
+        Ok(Some(self.complete_receipt(included, receipt.receipt, gas)))
+    }
+
+    /// All receipts of a block.
+    pub fn receipts(&self, block: &ExecutedBlock) -> Vec<IncludedReceipt> {
+        let (mut gas_before, mut first_log) = (0, 0);
+        let transactions = block.transactions.iter().zip(&block.senders).zip(&block.receipts);
+        transactions
+            .zip(0..)
+            .map(|(((transaction, sender), receipt), index)| {
+                let included = IncludedTransaction {
+                    transaction: transaction.clone(),
+                    sender: *sender,
+                    header: block.header.clone(),
+                    index,
+                };
+                let gas = (receipt.receipt.cumulative_gas_used - gas_before, first_log);
+                gas_before = receipt.receipt.cumulative_gas_used;
+                first_log += receipt.receipt.logs.len() as u64;
+                self.complete_receipt(included, receipt.clone(), gas)
+            })
+            .collect()
+    }
+
+    fn complete_receipt(
+        &self,
+        included: IncludedTransaction,
+        receipt: TxReceipt,
+        (gas_used, first_log): (u64, u64),
+    ) -> IncludedReceipt {
+        let IncludedTransaction { transaction, sender, header, .. } = &included;
+        let base_fee = header.base_fee_per_gas;
+        IncludedReceipt {
+            gas_used,
+            first_log,
+            effective_gas_price: transaction.effective_gas_price(base_fee),
+            blob_gas_price: transaction
+                .is_eip4844()
+                .then(|| fee::blob_base_fee(self.spec(), header))
+                .flatten(),
+            contract: transaction.is_create().then(|| sender.create(transaction.nonce())),
+            receipt,
+            included,
+        }
+    }
+
+    /// The waiting transaction with this hash.
+    pub fn waiting(&self, hash: B256) -> Option<Arc<PoolTransaction>> {
+        self.shared.pool().find(&hash).cloned()
+    }
+
+    /// The waiting transaction of `sender` with this nonce.
+    pub fn waiting_of(&self, sender: Address, nonce: u64) -> Option<Arc<PoolTransaction>> {
+        self.shared.pool().find_by_nonce(sender, nonce).cloned()
+    }
+
+    /// Everything that waits, in order of arrival; the flag says whether it could run.
+    pub fn pool_content(&self) -> Vec<(Arc<PoolTransaction>, bool)> {
+        self.shared.pool().all()
+    }
+
+    /// How many transactions wait.
+    pub fn pool_status(&self) -> PoolStatus {
+        self.shared.pool().status()
+    }
+
+    /// The nonce that the next transaction of `address` needs, after those that wait.
+    pub fn next_nonce(&self, address: Address) -> Result<u64, QueryError> {
+        if let Some(nonce) = self.shared.pool().next_nonce(address) {
+            return Ok(nonce);
+        }
+        let account = self.shared.store().snapshot()?.account(address)?;
+        Ok(account.map_or(0, |account| account.nonce))
+    }
+
+    /// The logs that match, in the order of the chain.
+    pub async fn logs(&self, query: LogQuery) -> Result<Vec<LogEntry>, QueryError> {
+        let snapshot = self.shared.store().snapshot()?;
+        let blocks = match query.blocks {
+            LogBlocks::Hash(hash) => {
+                let number = snapshot.number_of(hash)?;
+                let number = number.ok_or(QueryError::BlockNotFound(BlockId::from(hash)))?;
+                number..=number
+            }
+            LogBlocks::Range(from, to) => self.log_range(from, to)?,
+        };
+        let limit = self.config().logs_max;
+        let filter = LogFilter {
+            from: *blocks.start(),
+            to: *blocks.end(),
+            addresses: query.addresses,
+            topics: query.topics,
+            limit: limit.map(|max| max.saturating_add(1)),
+        };
+        let logs = crate::chain::blocking(move || snapshot.logs(&filter)).await??;
+        match limit {
+            Some(max) if logs.len() > max => Err(QueryError::TooManyLogs { max }),
+            _ => Ok(logs),
+        }
+    }
+
+    fn log_range(
+        &self,
+        from: BlockNumberOrTag,
+        to: BlockNumberOrTag,
+    ) -> Result<RangeInclusive<u64>, QueryError> {
+        let head = self.shared.head().header.number;
+        // No log is in a block that was not sealed.
+        let number = |tag| self.resolve_tag(tag, head).unwrap_or(head);
+        let (from, to) = (number(from), number(to));
+        if from > to {
+            return Err(QueryError::Range { from, to });
+        }
+        Ok(from.max(self.shared.genesis_number())..=to.min(head))
+    }
+}

@@ -1,0 +1,93 @@
+//! The block that would be sealed now, built on demand and never kept.
+
+use std::sync::Arc;
+
+use alloy_consensus::Sealed;
+use alloy_primitives::B256;
+use revm::database::BundleState;
+use storage::{ExecutedBlock, Snapshot};
+
+use super::StateView;
+use crate::chain::{Chain, Shared, blocking};
+use crate::error::{Failure, QueryError};
+use crate::executor::{BlockExecution, Executed, NextBlock, PushError};
+use crate::sequencer::wall_clock;
+use crate::settings::block_rules;
+
+/// The pending block and its state.
+#[derive(Clone, Debug)]
+pub struct Pending {
+    /// The block. Its hash and its state root are zero: they are not known before it is sealed.
+    pub block: Arc<ExecutedBlock>,
+    /// What it changes.
+    pub changes: Arc<BundleState>,
+}
+
+impl Chain {
+    /// Builds the block that would be sealed now.
+    pub async fn pending(&self) -> Result<Pending, QueryError> {
+        let shared = Arc::clone(&self.shared);
+        let snapshot = shared.store().snapshot()?;
+        blocking(move || build(&shared, &snapshot)).await?
+    }
+
+    pub(super) async fn pending_state(&self) -> Result<StateView, QueryError> {
+        let shared = Arc::clone(&self.shared);
+        let snapshot = shared.store().snapshot()?;
+        let pending = blocking(move || {
+            build(&shared, &snapshot).map(|pending| (pending.changes, snapshot))
+        });
+        let (changes, snapshot) = pending.await??;
+        Ok(StateView::with_changes(snapshot, changes))
+    }
+
+    /// The header fields of the next block, were it sealed now.
+    pub fn next_block(&self) -> NextBlock {
+        next_block(&self.shared, self.head().header.timestamp)
+    }
+}
+
+fn next_block(shared: &Shared, parent: u64) -> NextBlock {
+    let settings = shared.settings();
+    NextBlock {
+        timestamp: settings.clock.peek(parent, wall_clock()),
+        gas_limit: settings.gas_limit,
+        coinbase: settings.coinbase,
+        base_fee: settings.next_base_fee,
+        prev_randao: settings.next_prev_randao,
+    }
+}
+
+fn build(shared: &Shared, snapshot: &Snapshot) -> Result<Pending, QueryError> {
+    let number = snapshot.head();
+    let parent = snapshot.header(number)?.ok_or(Failure::Missing { number })?;
+    let header = next_block(shared, parent.timestamp).header(shared.engine().spec(), &parent);
+    let failed =
+        |source| Failure::Block { number: number + 1, source: Arc::new(source) };
+    let base_fee = header.base_fee_per_gas.unwrap_or_default();
+    let mut best = shared.pool().best(base_fee, shared.config().order);
+    let rules = block_rules(shared.config());
+    let mut block =
+        BlockExecution::begin(shared.engine(), header, rules, snapshot).map_err(failed)?;
+    let mut taken = 0;
+    while taken < shared.config().max_transactions
+        && let Some(candidate) = best.next()
+    {
+        match block.push(candidate.transaction.clone(), candidate.sender) {
+            Ok(_) => taken += 1,
+            Err(PushError::Full | PushError::Invalid(_)) => best.skip_sender(candidate.sender),
+            Err(PushError::Engine(error)) => return Err(failed(error.into()).into()),
+        }
+    }
+    let Executed { header, body, changes } = block.finish().map_err(failed)?;
+    let block = ExecutedBlock {
+        header: Sealed::new_unchecked(header, B256::ZERO),
+        transactions: body.transactions,
+        senders: body.senders,
+        receipts: body.receipts,
+        ommers: Vec::new(),
+        withdrawals: body.withdrawals,
+        requests: body.requests,
+    };
+    Ok(Pending { block: Arc::new(block), changes: Arc::new(changes) })
+}

@@ -1,0 +1,233 @@
+//! The sequencer: the one thread that changes the chain.
+//!
+//! It takes tasks one after the other: a transaction, a block to seal, a dev user's edit. What a
+//! task changed goes to the commit thread, which answers the caller once it is durable. Start with
+//! [`Sequencer::run`]; [`seal`] makes blocks, [`dev`] is what dev users may do.
+
+mod dev;
+mod rewind;
+mod seal;
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use alloy_consensus::Transaction;
+use alloy_primitives::{Address, B256};
+use revm::DatabaseRef;
+use revm::state::AccountInfo;
+use storage::{Commit, ExecutedBlock, Writer};
+
+pub use dev::SealedBlocks;
+pub(crate) use rewind::Savepoint;
+
+use crate::chain::Shared;
+use crate::commit::{Answer, Committer, Job};
+use crate::config::Sealing;
+use crate::error::{Failure, StartError, SubmitError};
+use crate::event::Event;
+use crate::pool::{PoolError, PoolRules, PoolTransaction, rules};
+use crate::settings::pool_rules;
+
+/// Work for the sequencer.
+pub(crate) type Task = Box<dyn FnOnce(&mut Sequencer) + Send>;
+
+/// The chain's only writer.
+pub(crate) struct Sequencer {
+    shared: Arc<Shared>,
+    writer: Writer,
+    committer: Committer,
+    /// The newest block, durable or not yet.
+    head: Arc<ExecutedBlock>,
+    /// When the next block is due.
+    due: Option<Instant>,
+    savepoints: Vec<Savepoint>,
+    savepoints_made: u64,
+    /// What the task at hand changed.
+    job: Job,
+    stopped: bool,
+}
+
+impl Sequencer {
+    /// Puts the sequencer over `writer`.
+    pub(crate) fn new(shared: Arc<Shared>, writer: Writer) -> Result<Self, StartError> {
+        let head = shared.head();
+        let committer = Committer::start(Arc::clone(&shared))?;
+        let mut sequencer = Self {
+            shared,
+            writer,
+            committer,
+            head,
+            due: None,
+            savepoints: Vec::new(),
+            savepoints_made: 0,
+            job: Job::default(),
+            stopped: false,
+        };
+        sequencer.schedule();
+        Ok(sequencer)
+    }
+
+    /// Works until it is told to stop, or nobody is left to tell it anything.
+    pub(crate) fn run(mut self, tasks: &Receiver<Task>) {
+        while !self.stopped {
+            let task = match self.due {
+                None => tasks.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(due) => match due.checked_duration_since(Instant::now()) {
+                    Some(wait) => tasks.recv_timeout(wait),
+                    None => Err(RecvTimeoutError::Timeout),
+                },
+            };
+            match task {
+                Ok(task) => task(&mut self),
+                Err(RecvTimeoutError::Timeout) => self.seal_when_due(),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+    }
+
+    /// Ends the loop after this task.
+    pub(crate) fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    /// Hands what the task changed to the commit thread, which then calls `answer`.
+    pub(crate) fn hand_over(&mut self, answer: Option<Answer>) {
+        let mut job = std::mem::take(&mut self.job);
+        let idle = job.changes.is_empty() && job.events.is_empty() && job.head.is_none();
+        if idle && let Some(answer) = answer {
+            answer(self.shared.failure().map_or(Ok(()), Err));
+            return;
+        }
+        job.answers.extend(answer);
+        if !idle {
+            self.committer.send(job);
+        }
+    }
+
+    /// Sets when the next block is due, from now on.
+    pub(crate) fn schedule(&mut self) {
+        self.due = match self.shared.settings().sealing {
+            Sealing::Interval(interval) | Sealing::Mixed(interval) => {
+                Some(Instant::now() + interval)
+            }
+            Sealing::Auto | Sealing::Manual => None,
+        };
+    }
+
+    fn seal_when_due(&mut self) {
+        let due = self.due;
+        self.schedule();
+        // Late blocks do not push all later ones back, unless more than a whole interval was lost.
+        if let (Some(due), Some(next)) = (due, self.due) {
+            let interval = next.saturating_duration_since(Instant::now());
+            self.due = Some((due + interval).max(Instant::now()));
+        }
+        if let Err(failure) = self.seal_best() {
+            tracing::error!(%failure, "no block could be sealed");
+        }
+        self.hand_over(None);
+    }
+
+    /// Takes a transaction into the pool and, when sealing automatically, into a block.
+    pub(crate) fn submit(&mut self, transaction: PoolTransaction) -> Result<B256, SubmitError> {
+        self.check_alive()?;
+        let hash = transaction.hash;
+        let account = self.account(transaction.sender)?;
+        let sender = (transaction.sender, &account, self.is_delegated(&account)?);
+        let rules = self.pool_rules();
+        rules::check_form(&rules, &transaction.transaction)?;
+        if self.shared.pool().find(&hash).is_some() {
+            return Err(PoolError::AlreadyKnown.into());
+        }
+        rules::check_sender(&rules, &transaction.transaction, sender)?;
+        let inserted = self.shared.pool_mut().insert(transaction, account.nonce)?;
+        for gone in inserted.replaced.iter().chain(&inserted.evicted) {
+            self.forget(gone.hash);
+        }
+        let transaction = inserted.transaction;
+        self.journal(&transaction);
+        self.job.events.push(Event::Pending(Arc::clone(&transaction)));
+        if matches!(self.shared.settings().sealing, Sealing::Auto | Sealing::Mixed(_)) {
+            self.seal_ready(&transaction)?;
+        }
+        Ok(hash)
+    }
+
+    /// The pool's rules for the next block.
+    fn pool_rules(&self) -> PoolRules {
+        let settings = self.shared.settings();
+        let timestamp = settings.clock.peek(self.head.header.timestamp, wall_clock());
+        let chain = (self.shared.config(), self.shared.engine().spec().as_ref());
+        pool_rules(chain, &settings, &self.head.header, timestamp)
+    }
+
+    fn account(&self, address: Address) -> Result<AccountInfo, Failure> {
+        Ok(self.writer.basic_ref(address)?.unwrap_or_default())
+    }
+
+    /// Whether an account's code is a delegation (EIP-7702), which may send.
+    fn is_delegated(&self, account: &AccountInfo) -> Result<bool, Failure> {
+        if account.is_empty_code_hash() {
+            return Ok(false);
+        }
+        let code = match &account.code {
+            Some(code) => code.clone(),
+            None => self.writer.code_by_hash_ref(account.code_hash)?,
+        };
+        Ok(code.is_eip7702())
+    }
+
+    fn check_alive(&self) -> Result<(), Failure> {
+        self.shared.failure().map_or(Ok(()), Err)
+    }
+
+    /// Writes a waiting transaction into the journal.
+    fn journal(&mut self, transaction: &PoolTransaction) {
+        use alloy_eips::eip2718::Encodable2718;
+        let bytes = transaction.transaction.encoded_2718().into();
+        self.job.changes.push(Commit::PoolInsert { hash: transaction.hash, bytes });
+    }
+
+    /// Strikes a transaction from the journal.
+    fn forget(&mut self, hash: B256) {
+        if !self.unjournal(hash) {
+            self.job.changes.push(Commit::PoolRemove(hash));
+        }
+    }
+
+    /// Takes back that this task journalled a transaction: it came and went, no one needs to know.
+    fn unjournal(&mut self, hash: B256) -> bool {
+        let inserted = self.job.changes.iter().position(
+            |change| matches!(change, Commit::PoolInsert { hash: inserted, .. } if *inserted == hash),
+        );
+        inserted.map(|index| self.job.changes.remove(index)).is_some()
+    }
+
+    /// Tells the pool the nonces of accounts that changed.
+    fn renew_nonces(&mut self, nonces: impl IntoIterator<Item = (Address, u64)>) {
+        let mut stale = Vec::new();
+        {
+            let mut pool = self.shared.pool_mut();
+            for (address, nonce) in nonces {
+                stale.extend(pool.set_nonce(address, nonce));
+            }
+        }
+        for transaction in stale {
+            self.forget(transaction.hash);
+        }
+    }
+
+    /// Drops a transaction that turned out not to run.
+    fn drop_transaction(&mut self, transaction: &PoolTransaction, why: &dyn std::fmt::Display) {
+        let (hash, nonce) = (transaction.hash, transaction.transaction.nonce());
+        tracing::warn!(%hash, sender = %transaction.sender, nonce, "transaction dropped: {why}");
+        self.shared.pool_mut().remove(&hash);
+        self.forget(hash);
+    }
+}
+
+/// Seconds since 1970.
+pub(crate) fn wall_clock() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

@@ -1,0 +1,222 @@
+//! Sealing: waiting transactions become a block, applied to the state and handed over.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use alloy_primitives::Sealable;
+use storage::{Commit, ExecutedBlock, Writer};
+use vm::{Print, TrapReport, TxError};
+
+use super::{Sequencer, wall_clock};
+use crate::chain::Shared;
+use crate::console;
+use crate::error::{Failure, SubmitError};
+use crate::event::Event;
+use crate::executor::{BlockExecution, Executed, ExecutorError, NextBlock, PushError};
+use crate::pool::{Best, PoolTransaction};
+use crate::settings::block_rules;
+
+/// Transactions that found no room after which a block counts as full.
+const MISSES_MAX: usize = 16;
+/// The least gas that any transaction takes.
+const TX_GAS_MIN: u64 = 21_000;
+
+/// A transaction that did not make it into a block, for good.
+type Refused = (Arc<PoolTransaction>, TxError);
+
+impl Sequencer {
+    /// Seals a block for `transaction` and for each of its sender's that it made executable.
+    pub(super) fn seal_ready(
+        &mut self,
+        transaction: &Arc<PoolTransaction>,
+    ) -> Result<(), SubmitError> {
+        let mut next = Some(Arc::clone(transaction));
+        while let Some(current) = next.take_if(|next| self.shared.pool().is_ready(next)) {
+            let refused = self.seal_one(&current)?;
+            let failed = refused.is_some();
+            if let Some((_, error)) = refused.filter(|(refused, _)| refused.hash == transaction.hash)
+            {
+                return Err(error.into());
+            }
+            if failed {
+                break;
+            }
+            let nonce = alloy_consensus::Transaction::nonce(&current.transaction) + 1;
+            next = self.shared.pool().find_by_nonce(current.sender, nonce).cloned();
+        }
+        Ok(())
+    }
+
+    /// Seals a block for each transaction that waits and can run.
+    pub(super) fn seal_waiting(&mut self) -> Result<(), Failure> {
+        loop {
+            let base_fee = self.pool_rules().base_fee;
+            let next = self.shared.pool().best(base_fee, self.shared.config().order).next();
+            let Some(next) = next else { return Ok(()) };
+            self.seal_one(&next)?;
+        }
+    }
+
+    fn seal_one(&mut self, only: &Arc<PoolTransaction>) -> Result<Option<Refused>, Failure> {
+        let started = Instant::now();
+        let next = self.next_block();
+        let header = next.header(self.shared.engine().spec(), &self.head.header);
+        let (executed, mut refused) =
+            execute(&self.shared, &self.writer, header, std::iter::once(Arc::clone(only)))?;
+        if let Some((transaction, error)) = refused.pop() {
+            self.drop_transaction(&transaction, &error);
+            return Ok(Some((transaction, error)));
+        }
+        self.append(executed, started)?;
+        Ok(None)
+    }
+
+    /// Seals a block with as many waiting transactions as it has room for.
+    pub(crate) fn seal_best(&mut self) -> Result<Arc<ExecutedBlock>, Failure> {
+        self.check_alive()?;
+        let started = Instant::now();
+        let next = self.next_block();
+        let header = next.header(self.shared.engine().spec(), &self.head.header);
+        let base_fee = header.base_fee_per_gas.unwrap_or_default();
+        let best = self.shared.pool().best(base_fee, self.shared.config().order);
+        let (executed, refused) = execute(&self.shared, &self.writer, header, best)?;
+        for (transaction, error) in refused {
+            self.drop_transaction(&transaction, &error);
+        }
+        self.append(executed, started)
+    }
+
+    /// What the next block is to be like; settings for one block only are used up.
+    fn next_block(&mut self) -> NextBlock {
+        let parent = self.head.header.timestamp;
+        self.shared.change_settings(|settings| NextBlock {
+            timestamp: settings.clock.take(parent, wall_clock()),
+            gas_limit: settings.gas_limit,
+            coinbase: settings.coinbase,
+            base_fee: settings.next_base_fee.take(),
+            prev_randao: settings.next_prev_randao.take(),
+        })
+    }
+
+    /// Applies an executed block to the state and makes it the head.
+    fn append(
+        &mut self,
+        executed: Executed,
+        started: Instant,
+    ) -> Result<Arc<ExecutedBlock>, Failure> {
+        let Executed { mut header, body, changes } = executed;
+        let delta = self.writer.apply(header.number, &changes)?;
+        header.state_root = delta.root();
+        let block = Arc::new(ExecutedBlock {
+            header: header.seal_slow(),
+            transactions: body.transactions,
+            senders: body.senders,
+            receipts: body.receipts,
+            ommers: Vec::new(),
+            withdrawals: body.withdrawals,
+            requests: body.requests,
+        });
+        self.writer.sealed(block.number(), block.hash());
+        self.head = Arc::clone(&block);
+        self.job.changes.push(Commit::Block { block: Arc::clone(&block), delta });
+        self.job.head = Some(Arc::clone(&block));
+        self.job.events.push(Event::Head(Arc::clone(&block)));
+        let taken: Vec<_> =
+            block.transactions.iter().map(|transaction| *transaction.tx_hash()).collect();
+        for hash in taken {
+            // The journal loses it with the block's own commit.
+            self.shared.pool_mut().remove(&hash);
+            self.unjournal(hash);
+        }
+        let nonces = changes.state.iter().filter_map(|(address, account)| {
+            account.info.as_ref().map(|info| (*address, info.nonce))
+        });
+        let nonces: Vec<_> = nonces.collect();
+        self.renew_nonces(nonces);
+        log(&block, started);
+        Ok(block)
+    }
+}
+
+/// Executes a block of `candidates`, and says which of them cannot run.
+fn execute(
+    shared: &Shared,
+    writer: &Writer,
+    header: alloy_consensus::Header,
+    candidates: impl IntoIterator<Item = Arc<PoolTransaction>, IntoIter: SkipSender>,
+) -> Result<(Executed, Vec<Refused>), Failure> {
+    let number = header.number;
+    let failed = |source: ExecutorError<_>| Failure::Block { number, source: Arc::new(source) };
+    let (gas_limit, config) = (header.gas_limit, shared.config());
+    let rules = block_rules(config);
+    let mut block =
+        BlockExecution::begin(shared.engine(), header, rules, writer).map_err(failed)?;
+    let (mut refused, mut misses, mut taken) = (Vec::new(), 0, 0);
+    let mut candidates = candidates.into_iter();
+    while let Some(candidate) = candidates.next() {
+        match block.push(candidate.transaction.clone(), candidate.sender) {
+            Ok(pushed) => {
+                taken += 1;
+                if config.console {
+                    report(&candidate, &pushed.prints, pushed.trap.as_ref());
+                }
+            }
+            Err(PushError::Full) => {
+                misses += 1;
+                candidates.skip_sender(candidate.sender);
+            }
+            Err(PushError::Invalid(error)) => {
+                candidates.skip_sender(candidate.sender);
+                refused.push((candidate, error));
+            }
+            Err(PushError::Engine(error)) => return Err(failed(error.into())),
+        }
+        let room = config.disable_block_gas_limit || gas_limit - block.gas_used() >= TX_GAS_MIN;
+        if misses >= MISSES_MAX || taken >= config.max_transactions || !room {
+            break;
+        }
+    }
+    Ok((block.finish().map_err(failed)?, refused))
+}
+
+/// A source of transactions that can leave out what is left of a sender.
+trait SkipSender: Iterator<Item = Arc<PoolTransaction>> {
+    /// Leaves out what is left of `sender`.
+    fn skip_sender(&mut self, sender: alloy_primitives::Address);
+}
+
+impl SkipSender for Best {
+    fn skip_sender(&mut self, sender: alloy_primitives::Address) {
+        Self::skip_sender(self, sender);
+    }
+}
+
+impl SkipSender for std::iter::Once<Arc<PoolTransaction>> {
+    fn skip_sender(&mut self, _: alloy_primitives::Address) {}
+}
+
+/// Logs what a transaction's contracts printed, and why one of them trapped.
+fn report(transaction: &PoolTransaction, prints: &[Print], trap: Option<&TrapReport>) {
+    for print in prints {
+        let line = console::text(print);
+        tracing::info!(target: "console", contract = %print.address, "{line}");
+    }
+    if let Some(trap) = trap {
+        let TrapReport { reason, pc, address, depth } = trap;
+        let hash = transaction.hash;
+        tracing::info!(%hash, contract = %address, depth, "trap at pc {pc:#x}: {reason}");
+    }
+}
+
+fn log(block: &ExecutedBlock, started: Instant) {
+    let header = &block.header;
+    tracing::info!(
+        number = header.number,
+        hash = %header.hash(),
+        txs = block.transactions.len(),
+        gas = header.gas_used,
+        time = header.timestamp,
+        took = ?started.elapsed(),
+        "block"
+    );
+}

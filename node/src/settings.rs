@@ -1,0 +1,102 @@
+//! What a dev user can change while the node runs.
+
+use alloy_consensus::Header;
+use alloy_primitives::{Address, B256};
+use genesis::ChainSpec;
+use vm::Rules;
+
+use crate::clock::Clock;
+use crate::config::{NodeConfig, Profile, Sealing};
+use crate::executor::next_base_fee;
+use crate::fee::blob_base_fee;
+use crate::pool::PoolRules;
+
+/// Settings of the running node; they start as the configuration says.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// When blocks are sealed.
+    pub sealing: Sealing,
+    /// Which timestamp blocks get.
+    pub clock: Clock,
+    /// Who gets the fees.
+    pub coinbase: Address,
+    /// Gas limit of the next blocks.
+    pub gas_limit: u64,
+    /// Base fee of the next block only.
+    pub next_base_fee: Option<u64>,
+    /// Randomness of the next block only.
+    pub next_prev_randao: Option<B256>,
+    /// The least tip or gas price, in wei.
+    pub min_gas_price: u128,
+    /// Whether the node logs what it does.
+    pub logging: bool,
+}
+
+impl Settings {
+    /// The settings at the start of a node whose chain ends with `head`.
+    pub(crate) fn new(config: &NodeConfig, sealing: Sealing, head: &Header, now: u64) -> Self {
+        // A chain that was ahead of the wall clock, or is to have a time of its own, goes on there.
+        let own_time = config.timestamp.is_some() || head.timestamp > now;
+        let clock =
+            if own_time { Clock::starting_at(head.timestamp, now) } else { Clock::default() };
+        Self {
+            sealing,
+            clock,
+            coinbase: config.coinbase,
+            gas_limit: config.gas_limit.unwrap_or(head.gas_limit),
+            next_base_fee: None,
+            next_prev_randao: None,
+            min_gas_price: config.min_gas_price,
+            logging: true,
+        }
+    }
+}
+
+/// What is checked of a transaction in a block.
+pub(crate) fn block_rules(config: &NodeConfig) -> Rules {
+    Rules {
+        check_block_gas_limit: !config.disable_block_gas_limit,
+        tx_gas_limit_cap: (!config.tx_gas_limit_enforced()).then_some(u64::MAX),
+        code_size_max: config.code_size_max(),
+        // An impersonated contract sends, too.
+        check_sender_code: config.profile == Profile::Testnet,
+        ..Rules::block()
+    }
+}
+
+/// The pool's rules for a block after `head` at `timestamp`.
+pub(crate) fn pool_rules(
+    (config, spec): (&NodeConfig, &ChainSpec),
+    settings: &Settings,
+    head: &Header,
+    timestamp: u64,
+) -> PoolRules {
+    let fork = spec.fork(head.number + 1, timestamp);
+    let base_fee =
+        settings.next_base_fee.or_else(|| next_base_fee(spec, head, timestamp)).unwrap_or_default();
+    let osaka = fork.is_enabled_in(genesis::SpecId::OSAKA);
+    let code_size_max = config.code_size_max();
+    PoolRules {
+        chain_id: spec.chain_id(),
+        fork,
+        block_gas_limit: if config.disable_block_gas_limit { u64::MAX } else { settings.gas_limit },
+        tx_gas_max: (osaka && config.tx_gas_limit_enforced())
+            .then_some(alloy_eips::eip7825::MAX_TX_GAS_LIMIT_OSAKA),
+        base_fee,
+        refuse_below_base_fee: config.profile == Profile::Dev,
+        blobs: spec.blob_params(timestamp),
+        blob_base_fee: blob_base_fee(spec, head),
+        min_gas_price: settings.min_gas_price,
+        init_code_max: code_size_max.map_or_else(
+            || init_code_max(fork),
+            |limit| limit.saturating_mul(2),
+        ),
+        riscv_init_code_max: usize::try_from(spec.riscv.init_code_size_max).unwrap_or(usize::MAX),
+        allow_sender_code: config.profile == Profile::Dev,
+    }
+}
+
+/// EIP-3860's limit, and EIP-7954's from Amsterdam on.
+fn init_code_max(fork: genesis::SpecId) -> usize {
+    if fork.is_enabled_in(genesis::SpecId::AMSTERDAM) { 65_536 } else { 49_152 }
+}

@@ -1,0 +1,141 @@
+//! When blocks are sealed, and what is in them.
+
+use std::time::Duration;
+
+use alloy_eips::BlockId;
+use alloy_primitives::{Bytes, TxKind, U256, hex};
+use node::{Event, NodeConfig};
+
+use super::{Devnet, STRANGER, manual};
+
+#[tokio::test]
+async fn a_transaction_is_in_a_block_when_its_hash_is_answered() {
+    let net = Devnet::start(NodeConfig::default());
+    for nonce in 0..5 {
+        let hash = net.send(net.transfer(0, nonce)).await.unwrap();
+        let receipt = net.chain.receipt(hash).unwrap().expect("the receipt is there at once");
+        assert_eq!(receipt.included.header.number, nonce + 1);
+        assert_eq!((receipt.gas_used, receipt.first_log), (21_000, 0));
+        let base_fee = receipt.included.header.base_fee_per_gas.unwrap();
+        assert_eq!(receipt.effective_gas_price, u128::from(base_fee) + 1);
+    }
+    assert_eq!(net.balance(STRANGER).await, U256::from(5));
+    assert_eq!(net.chain.next_nonce(net.account(0)).unwrap(), 5);
+    net.check_root().await;
+    net.chain.stop().await;
+}
+
+#[tokio::test]
+async fn headers_follow_from_their_parents() {
+    let net = Devnet::start(NodeConfig::default());
+    let blocks = net.chain.seal(3, Some(10)).await.unwrap();
+    assert_eq!((blocks.first, blocks.count, blocks.head.number()), (1, 3, 3));
+    let mut parent = net.chain.block(BlockId::earliest()).await.unwrap().unwrap();
+    assert_eq!(parent.header.base_fee_per_gas, Some(1_000_000_000));
+    for (number, base_fee) in [(1, 875_000_000), (2, 765_625_000), (3, 669_921_875)] {
+        let block = net.chain.block(BlockId::number(number)).await.unwrap().unwrap();
+        assert_eq!(block.header.parent_hash, parent.hash());
+        assert_eq!(block.header.base_fee_per_gas, Some(base_fee));
+        assert_eq!(block.header.excess_blob_gas, Some(0));
+        assert!(block.header.requests_hash.is_some());
+        assert!(block.header.timestamp > parent.header.timestamp);
+        if number > 1 {
+            assert_eq!(block.header.timestamp, parent.header.timestamp + 10);
+        }
+        parent = block;
+    }
+    net.check_root().await;
+}
+
+#[tokio::test]
+async fn manual_sealing_waits_and_orders_by_tip() {
+    let net = Devnet::start(manual());
+    let low = net.send(net.transfer(0, 0)).await.unwrap();
+    let mut rich = net.transfer(1, 0);
+    rich.tip = 1_000;
+    let high = net.send(rich).await.unwrap();
+    let gap = net.send(net.transfer(2, 7)).await.unwrap();
+    assert_eq!(net.head(), 0);
+    let pending = net.chain.block(BlockId::pending()).await.unwrap().unwrap();
+    assert_eq!(pending.transactions.len(), 2);
+    let state = net.chain.state(BlockId::pending()).await.unwrap();
+    assert_eq!(state.balance(STRANGER).unwrap(), U256::from(2));
+    assert_eq!(net.chain.next_nonce(net.account(0)).unwrap(), 1);
+    net.chain.seal(1, None).await.unwrap();
+    let block = net.chain.head();
+    let hashes: Vec<_> = block.transactions.iter().map(|tx| *tx.tx_hash()).collect();
+    assert_eq!(hashes, [high, low]);
+    assert!(net.chain.waiting(gap).is_some());
+    assert_eq!(net.chain.receipts(&block)[1].gas_used, 21_000);
+    net.check_root().await;
+}
+
+#[tokio::test]
+async fn an_interval_seals_empty_blocks_too() {
+    let config = NodeConfig { block_time: Some(0.05), ..NodeConfig::default() };
+    let net = Devnet::start(config);
+    let mut events = net.chain.subscribe();
+    let hash = net.send(net.transfer(0, 0)).await.unwrap();
+    let mut found = false;
+    for _ in 0..3 {
+        loop {
+            let event = tokio::time::timeout(Duration::from_secs(20), events.recv()).await;
+            if let Event::Head(block) = event.expect("a block comes").unwrap() {
+                found |= block.transactions.iter().any(|tx| *tx.tx_hash() == hash);
+                break;
+            }
+        }
+    }
+    assert!(found && net.chain.receipt(hash).unwrap().is_some());
+    assert!(net.head() >= 3);
+}
+
+#[tokio::test]
+async fn filling_a_gap_seals_everything_behind_it() {
+    let net = Devnet::start(NodeConfig::default());
+    let second = net.send(net.transfer(0, 1)).await.unwrap();
+    assert!(net.chain.receipt(second).unwrap().is_none());
+    net.send(net.transfer(0, 0)).await.unwrap();
+    assert_eq!(net.head(), 2);
+    assert!(net.chain.receipt(second).unwrap().is_some());
+}
+
+#[tokio::test]
+async fn refused_transactions_are_told_why() {
+    let net = Devnet::start(NodeConfig::default());
+    net.send(net.transfer(0, 0)).await.unwrap();
+    let again = net.send(net.transfer(0, 0)).await.unwrap_err();
+    assert_eq!(again.to_string(), "nonce too low: next nonce 1, tx nonce 0");
+    let mut poor = net.transfer(0, 1);
+    poor.cap = 1 << 90;
+    let error = net.send(poor).await.unwrap_err().to_string();
+    assert!(error.starts_with("insufficient funds for gas * price + value"), "{error}");
+    let mut low = net.transfer(0, 1);
+    low.cap = 1;
+    let error = net.send(low).await.unwrap_err().to_string();
+    assert!(error.starts_with("max fee per gas less than block base fee"), "{error}");
+}
+
+#[tokio::test]
+async fn creations_logs_and_failures_have_receipts() {
+    let net = Devnet::start(NodeConfig::default());
+    // Init code: emits LOG1 with topic 7 and no data, then returns code that reverts.
+    let init = hex!("60075f5fa16460005ffd00600052600560" "1bf3");
+    let mut create = net.transfer(0, 0);
+    create.value = 0;
+    let hash = net.send_to(create, TxKind::Create, Bytes::from_static(&init)).await.unwrap();
+    let receipt = net.chain.receipt(hash).unwrap().unwrap();
+    assert!(receipt.receipt.succeeded());
+    let contract = receipt.contract.expect("a creation names its contract");
+    assert_eq!(contract, net.account(0).create(0));
+    assert_eq!(receipt.receipt.receipt.logs.len(), 1);
+    assert_eq!(receipt.included.header.logs_bloom, storage::logs_bloom(true));
+    let mut call = net.transfer(0, 1);
+    call.value = 0;
+    let input = Bytes::from_static(&[1]);
+    let hash = net.send_to(call, TxKind::Call(contract), input).await.unwrap();
+    let receipt = net.chain.receipt(hash).unwrap().unwrap();
+    assert!(!receipt.receipt.succeeded());
+    assert_eq!(receipt.included.header.logs_bloom, storage::logs_bloom(false));
+    net.check_root().await;
+}
