@@ -1,1 +1,28 @@
-//! rpc
+//! JSON-RPC over HTTP and WebSocket on one port.
+//!
+//! Start with [`serve`]: `server` has the transport, `api` the table of all methods. A method is
+//! one function in the file of its topic: it reads its arguments (`arguments`, `request`), makes
+//! one call to `node::Chain`, and converts the answer (`convert`). `error` has every code and text.
+
+mod api;
+mod arguments;
+mod convert;
+mod debug;
+mod dev;
+mod dispatch;
+mod error;
+mod eth;
+mod filters;
+mod ipc;
+mod methods;
+mod net;
+mod request;
+mod revert;
+mod rv;
+mod server;
+mod subscription_id;
+mod txpool;
+
+pub use api::{ServeError, serve};
+pub use ipc::serve_stream;
+pub use server::{Origins, Server, ServerConfig};

@@ -1,0 +1,62 @@
+//! What all methods share, and the table of all of them.
+
+use crate::filters::Filters;
+use crate::methods::Table;
+use crate::server::{Server, ServerConfig, listen};
+use crate::{debug, dev, eth, net, rv, txpool};
+use jsonrpsee::server::{Methods, RegisterMethodError};
+use node::Chain;
+use node::config::Profile;
+use std::sync::Arc;
+
+/// What every method has at hand.
+#[derive(Debug)]
+pub(crate) struct Api {
+    /// The node.
+    pub(crate) chain: Chain,
+    /// Filters that clients poll.
+    pub(crate) filters: Arc<Filters>,
+    /// Nonces of unlocked accounts that are about to be used.
+    pub(crate) reserved: eth::Reserved,
+}
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address can't be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// Two methods have the same name.
+    #[error(transparent)]
+    Register(#[from] RegisterMethodError),
+}
+
+/// Serves the methods of the chain's profile.
+pub async fn serve(chain: Chain, config: ServerConfig) -> Result<Server, ServeError> {
+    let methods = methods(chain)?;
+    let address = config.address;
+    listen(methods, config).await.map_err(|source| ServeError::Listen { address, source })
+}
+
+/// The methods of the chain's profile. Needs a tokio runtime, on which filters follow the chain.
+pub(crate) fn methods(chain: Chain) -> Result<Methods, RegisterMethodError> {
+    let profile = chain.profile();
+    let filters = Arc::new(Filters::default());
+    tokio::spawn(crate::filters::follow(Arc::downgrade(&filters), chain.subscribe()));
+    let mut table = Table::new(Api { chain, filters, reserved: eth::Reserved::default() });
+    eth::register(&mut table);
+    net::register(&mut table);
+    txpool::register(&mut table);
+    debug::register(&mut table);
+    rv::register(&mut table);
+    if profile == Profile::Dev {
+        eth::register_unlocked(&mut table);
+        dev::register(&mut table);
+    }
+    table.finish()
+}

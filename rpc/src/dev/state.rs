@@ -1,0 +1,84 @@
+//! Accounts as a dev user wants them.
+
+use crate::api::Api;
+use crate::arguments::Arguments;
+use crate::error::{Reply, RpcError};
+use crate::methods::Table;
+use alloy_primitives::{Address, Bytes, U256};
+use std::sync::Arc;
+
+/// Adds the methods of this file.
+pub(crate) fn register(table: &mut Table<Api>) {
+    table.task("anvil_setBalance", set_balance);
+    table.task("anvil_addBalance", add_balance);
+    table.task("anvil_setNonce", set_nonce);
+    table.task("anvil_setCode", set_code);
+    table.task("anvil_setStorageAt", set_storage_at);
+    table.quick("anvil_impersonateAccount", impersonate);
+    table.quick("anvil_stopImpersonatingAccount", stop_impersonating);
+    table.quick("anvil_autoImpersonateAccount", auto_impersonate);
+    table.task("anvil_dumpState", dump_state);
+    table.task("anvil_loadState", load_state);
+}
+
+async fn set_balance(api: Arc<Api>, mut arguments: Arguments) -> Reply<()> {
+    let address = arguments.required("address")?;
+    Ok(api.chain.set_balance(address, arguments.required("balance")?).await?)
+}
+
+async fn add_balance(api: Arc<Api>, mut arguments: Arguments) -> Reply<()> {
+    let address = arguments.required("address")?;
+    Ok(api.chain.add_balance(address, arguments.required("amount")?).await?)
+}
+
+async fn set_nonce(api: Arc<Api>, mut arguments: Arguments) -> Reply<()> {
+    let address = arguments.required("address")?;
+    Ok(api.chain.set_nonce(address, arguments.number("nonce")?).await?)
+}
+
+/// The third argument, `"riscv"`, says that the code is an ELF file; a container needs none.
+async fn set_code(api: Arc<Api>, mut arguments: Arguments) -> Reply<()> {
+    let address = arguments.required("address")?;
+    let code: Bytes = arguments.required("code")?;
+    let riscv = match arguments.optional::<String>("kind")?.as_deref() {
+        None | Some("evm") => false,
+        Some("riscv") => true,
+        Some(other) => {
+            let text = format!("invalid argument 2 (kind): {other:?} is neither evm nor riscv");
+            return Err(RpcError::invalid_params(text));
+        }
+    };
+    Ok(api.chain.set_code(address, code, riscv).await?)
+}
+
+async fn set_storage_at(api: Arc<Api>, mut arguments: Arguments) -> Reply<bool> {
+    let address: Address = arguments.required("address")?;
+    let slot: U256 = arguments.required("slot")?;
+    api.chain.set_storage(address, slot, arguments.required("value")?).await?;
+    Ok(true)
+}
+
+fn impersonate(api: &Api, mut arguments: Arguments) -> Reply<()> {
+    api.chain.impersonate(arguments.required("address")?);
+    Ok(())
+}
+
+fn stop_impersonating(api: &Api, mut arguments: Arguments) -> Reply<()> {
+    api.chain.stop_impersonating(arguments.required("address")?);
+    Ok(())
+}
+
+fn auto_impersonate(api: &Api, mut arguments: Arguments) -> Reply<()> {
+    api.chain.impersonate_every(arguments.required("enabled")?);
+    Ok(())
+}
+
+async fn dump_state(api: Arc<Api>, _: Arguments) -> Reply<Bytes> {
+    Ok(api.chain.dump_state().await?.into())
+}
+
+async fn load_state(api: Arc<Api>, mut arguments: Arguments) -> Reply<bool> {
+    let dump: Bytes = arguments.required("state")?;
+    api.chain.load_state(dump.into()).await?;
+    Ok(true)
+}

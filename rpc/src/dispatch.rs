@@ -1,0 +1,134 @@
+//! What happens to every request on its way to its method: a line in the log, and the answer to
+//! names that nobody registered.
+
+use crate::error::{INTERNAL, RpcError};
+use jsonrpsee::core::middleware::{Batch, BatchEntry, Notification};
+use jsonrpsee::server::middleware::rpc::RpcServiceT;
+use jsonrpsee::server::{BatchResponseBuilder, MethodCallback, MethodResponse, Methods};
+use jsonrpsee::types::Request;
+use std::future::Future;
+use std::time::Instant;
+
+/// Wraps a service in [`Dispatch`].
+#[derive(Clone, Debug)]
+pub(crate) struct DispatchLayer {
+    methods: Methods,
+}
+
+impl DispatchLayer {
+    /// A layer over a service of these methods.
+    pub(crate) fn new(methods: Methods) -> Self {
+        Self { methods }
+    }
+}
+
+impl<S> tower::Layer<S> for DispatchLayer {
+    type Service = Dispatch<S>;
+
+    fn layer(&self, service: S) -> Dispatch<S> {
+        Dispatch { service, methods: self.methods.clone() }
+    }
+}
+
+/// Hands requests to the service below it and logs them.
+#[derive(Clone, Debug)]
+pub(crate) struct Dispatch<S> {
+    service: S,
+    methods: Methods,
+}
+
+impl<S> RpcServiceT for Dispatch<S>
+where
+    S: RpcServiceT<
+            MethodResponse = MethodResponse,
+            BatchResponse = MethodResponse,
+            NotificationResponse = MethodResponse,
+        > + Clone
+        + Send
+        + Sync
+        + 'static,
+{
+    type MethodResponse = MethodResponse;
+    type BatchResponse = MethodResponse;
+    type NotificationResponse = MethodResponse;
+
+    fn call<'a>(&self, request: Request<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
+        let known = self.methods.method_with_name(&request.method).map(|(name, callback)| {
+            let notifies = matches!(
+                callback,
+                MethodCallback::Subscription(_) | MethodCallback::Unsubscription(_)
+            );
+            (name, notifies)
+        });
+        let start = Instant::now();
+        let service = self.service.clone();
+        async move {
+            let Some((method, notifies)) = known else {
+                tracing::info!(target: "rpc", method = %request.method, "unknown method");
+                return MethodResponse::error(
+                    request.id.clone(),
+                    RpcError::unknown_method(&request.method),
+                );
+            };
+            // jsonrpsee answers a subscription over HTTP with an internal error.
+            let id = notifies.then(|| request.id.clone());
+            let mut response = service.call(request).await;
+            if let Some(id) = id
+                && response.as_error_code() == Some(INTERNAL)
+            {
+                response = MethodResponse::error(id, RpcError::no_notifications());
+            }
+            log(method, start, &response);
+            response
+        }
+    }
+
+    fn batch<'a>(&self, batch: Batch<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
+        let service = self.clone();
+        async move {
+            // Each answer is bounded by the service below; their sum by the request's size.
+            let mut answers = BatchResponseBuilder::new_with_limit(usize::MAX);
+            let mut notified = false;
+            for entry in batch {
+                let answer = match entry {
+                    Ok(BatchEntry::Call(request)) => service.call(request).await,
+                    Ok(BatchEntry::Notification(notification)) => {
+                        notified = true;
+                        service.notification(notification).await;
+                        continue;
+                    }
+                    Err(error) => {
+                        let (error, id) = error.into_parts();
+                        MethodResponse::error(id, error)
+                    }
+                };
+                if let Err(error) = answers.append(answer) {
+                    return error;
+                }
+            }
+            if answers.is_empty() && notified {
+                return MethodResponse::notification();
+            }
+            MethodResponse::from_batch(answers.finish())
+        }
+    }
+
+    fn notification<'a>(
+        &self,
+        notification: Notification<'a>,
+    ) -> impl Future<Output = MethodResponse> + Send + 'a {
+        self.service.notification(notification)
+    }
+}
+
+/// One line a request: its name at info, as anvil prints it, and what it took at debug.
+fn log(method: &str, start: Instant, response: &MethodResponse) {
+    tracing::info!(target: "rpc", "{method}");
+    tracing::debug!(
+        target: "rpc",
+        method,
+        micros = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
+        error = response.as_error_code(),
+        "answered"
+    );
+}

@@ -1,0 +1,200 @@
+//! The one table from what went wrong to JSON-RPC codes and texts.
+//!
+//! Client libraries match on geth's phrases, so they come first and the figures follow.
+
+use alloy_eips::BlockId;
+use alloy_primitives::{B256, Bytes};
+use jsonrpsee::types::ErrorObjectOwned;
+use node::error::{CallError, DevError, Failure, QueryError, SubmitError};
+use node::riscv::RiscvError;
+use std::fmt::Display;
+use storage::StoreError;
+
+/// What a method answers.
+pub(crate) type Reply<T> = Result<T, RpcError>;
+
+/// An error as it goes over the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RpcError {
+    code: i32,
+    message: String,
+    data: Option<Bytes>,
+}
+
+/// The arguments are wrong.
+const INVALID_PARAMS: i32 = -32602;
+/// No such method in this profile.
+const UNKNOWN_METHOD: i32 = -32601;
+/// The node is at fault.
+pub(crate) const INTERNAL: i32 = -32603;
+/// geth's code for all that a server refuses.
+const SERVER: i32 = -32000;
+/// A connection has as many subscriptions as it may.
+const SUBSCRIPTIONS: i32 = -32006;
+/// A contract has reverted; its data goes with the error.
+const REVERTED: i32 = 3;
+/// A transaction was taken, but not sealed in time (EIP-7966); its hash goes with the error.
+const NOT_SEALED: i32 = 4;
+
+impl RpcError {
+    /// An error with any of the codes above.
+    pub(crate) fn new(code: i32, message: impl Display) -> Self {
+        Self { code, message: message.to_string(), data: None }
+    }
+
+    /// The caller's arguments are wrong.
+    pub(crate) fn invalid_params(message: impl Display) -> Self {
+        Self::new(INVALID_PARAMS, message)
+    }
+
+    /// The server refuses, with geth's code for it.
+    pub(crate) fn server(message: impl Display) -> Self {
+        Self::new(SERVER, message)
+    }
+
+    /// The node is at fault; the log has more.
+    pub(crate) fn internal(message: impl Display) -> Self {
+        Self::new(INTERNAL, message)
+    }
+
+    /// Nobody has registered `method`.
+    pub(crate) fn unknown_method(method: &str) -> Self {
+        Self::new(UNKNOWN_METHOD, format!("the method {method} does not exist/is not available"))
+    }
+
+    /// geth's answer to a subscription over HTTP.
+    pub(crate) fn no_notifications() -> Self {
+        Self::new(UNKNOWN_METHOD, "notifications not supported")
+    }
+
+    /// A connection has as many subscriptions as it may.
+    pub(crate) fn too_many_subscriptions(max: u32) -> Self {
+        Self::new(SUBSCRIPTIONS, format!("too many subscriptions on this connection: at most {max}"))
+    }
+
+    /// A contract has reverted with `data`.
+    pub(crate) fn reverted(data: Bytes) -> Self {
+        let message = match crate::revert::reason(&data) {
+            Some(reason) => format!("execution reverted: {reason}"),
+            None => "execution reverted".to_owned(),
+        };
+        Self { code: REVERTED, message, data: Some(data) }
+    }
+
+    /// A synchronous send has waited long enough.
+    pub(crate) fn not_sealed(hash: B256) -> Self {
+        let message = "The transaction was added to the mempool but wasn't processed within the \
+                       designated timeout interval.";
+        let data = Some(Bytes::copy_from_slice(hash.as_slice()));
+        Self { code: NOT_SEALED, message: message.to_owned(), data }
+    }
+
+    /// There is no such block.
+    pub(crate) fn no_block(id: BlockId) -> Self {
+        match id {
+            BlockId::Hash(hash) => {
+                Self::server(format!("header for hash not found: {}", hash.block_hash))
+            }
+            BlockId::Number(number) => Self::server(format!("header not found: block {number}")),
+        }
+    }
+
+    /// The JSON-RPC code.
+    #[cfg(test)]
+    pub(crate) fn code(&self) -> i32 {
+        self.code
+    }
+
+    /// The text.
+    #[cfg(test)]
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl From<RpcError> for ErrorObjectOwned {
+    fn from(error: RpcError) -> Self {
+        Self::owned(error.code, error.message, error.data)
+    }
+}
+
+impl From<SubmitError> for RpcError {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::Failure(failure) => failure.into(),
+            SubmitError::Pool(_)
+            | SubmitError::Invalid(_)
+            | SubmitError::Signature
+            | SubmitError::Account(_) => Self::server(error),
+        }
+    }
+}
+
+impl From<QueryError> for RpcError {
+    fn from(error: QueryError) -> Self {
+        match error {
+            QueryError::BlockNotFound(id) => Self::no_block(id),
+            QueryError::Failure(failure) => failure.into(),
+            QueryError::Range { .. }
+            | QueryError::TooManyPercentiles { .. }
+            | QueryError::Percentile { .. } => Self::invalid_params(error),
+            QueryError::TransactionNotFound(_)
+            | QueryError::StateNotAvailable { .. }
+            | QueryError::TooManyLogs { .. }
+            | QueryError::AfterHead { .. } => Self::server(error),
+        }
+    }
+}
+
+impl From<CallError> for RpcError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Revert { output, .. } => Self::reverted(output),
+            CallError::Query(error) => error.into(),
+            CallError::Invalid(error) => Self::server(error),
+            CallError::MixedStorage { .. }
+            | CallError::NoPrecompile { .. }
+            | CallError::Tracer(_) => Self::invalid_params(error),
+            CallError::Halt { .. }
+            | CallError::GasAllowance { .. }
+            | CallError::MixedFees
+            | CallError::Timeout { .. } => Self::server(error),
+        }
+    }
+}
+
+impl From<DevError> for RpcError {
+    fn from(error: DevError) -> Self {
+        match error {
+            DevError::Submit(error) => error.into(),
+            DevError::Failure(failure) => failure.into(),
+            other => Self::invalid_params(other),
+        }
+    }
+}
+
+impl From<RiscvError> for RpcError {
+    fn from(error: RiscvError) -> Self {
+        match error {
+            RiscvError::Query(error) => error.into(),
+            RiscvError::NoDeployer => Self::server(error),
+            other => Self::invalid_params(other),
+        }
+    }
+}
+
+impl From<StoreError> for RpcError {
+    fn from(error: StoreError) -> Self {
+        Failure::from(error).into()
+    }
+}
+
+impl From<Failure> for RpcError {
+    fn from(failure: Failure) -> Self {
+        tracing::error!(%failure, "a request failed");
+        Self::internal(failure)
+    }
+}
+
+#[cfg(test)]
+mod tests;

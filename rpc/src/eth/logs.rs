@@ -1,0 +1,61 @@
+//! Logs, and the filters that clients poll.
+
+use crate::api::Api;
+use crate::arguments::Arguments;
+use crate::convert;
+use crate::error::Reply;
+use crate::filters::{Changes, Kind};
+use crate::methods::Table;
+use crate::request;
+use alloy_rpc_types_eth::{Filter, Log};
+use std::sync::Arc;
+
+/// Adds the methods of this file.
+pub(crate) fn register(table: &mut Table<Api>) {
+    table.task("eth_getLogs", logs);
+    table.quick("eth_newFilter", new_filter);
+    table.quick("eth_newBlockFilter", new_block_filter);
+    table.quick("eth_newPendingTransactionFilter", new_pending_transaction_filter);
+    table.task("eth_getFilterChanges", filter_changes);
+    table.task("eth_getFilterLogs", filter_logs);
+    table.quick("eth_uninstallFilter", uninstall_filter);
+}
+
+async fn logs(api: Arc<Api>, mut arguments: Arguments) -> Reply<Vec<Log>> {
+    let filter: Filter = arguments.required("filter")?;
+    let found = api.chain.logs(request::log_query(&filter)).await?;
+    Ok(found.into_iter().map(convert::log).collect())
+}
+
+fn new_filter(api: &Api, mut arguments: Arguments) -> Reply<String> {
+    let filter: Filter = arguments.required("filter")?;
+    api.filters.add(Kind::Logs(Box::new(filter)), api.chain.head().number())
+}
+
+fn new_block_filter(api: &Api, _: Arguments) -> Reply<String> {
+    api.filters.add(Kind::Blocks, api.chain.head().number())
+}
+
+fn new_pending_transaction_filter(api: &Api, mut arguments: Arguments) -> Reply<String> {
+    let full = arguments.optional("full transactions")?.unwrap_or(false);
+    api.filters.add(Kind::Pending { full }, api.chain.head().number())
+}
+
+async fn filter_changes(api: Arc<Api>, mut arguments: Arguments) -> Reply<Changes> {
+    let id: String = arguments.required("filter id")?;
+    let head = api.chain.head().number();
+    let poll = api.filters.poll(&id, head)?;
+    poll.changes(&api.chain).await
+}
+
+async fn filter_logs(api: Arc<Api>, mut arguments: Arguments) -> Reply<Vec<Log>> {
+    let id: String = arguments.required("filter id")?;
+    let filter = api.filters.log_filter(&id)?;
+    let found = api.chain.logs(request::log_query(&filter)).await?;
+    Ok(found.into_iter().map(convert::log).collect())
+}
+
+fn uninstall_filter(api: &Api, mut arguments: Arguments) -> Reply<bool> {
+    let id: String = arguments.required("filter id")?;
+    Ok(api.filters.remove(&id))
+}

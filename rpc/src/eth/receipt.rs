@@ -1,0 +1,30 @@
+//! Receipts.
+
+use crate::api::Api;
+use crate::arguments::Arguments;
+use crate::convert;
+use crate::error::Reply;
+use crate::methods::Table;
+use alloy_primitives::B256;
+use alloy_rpc_types_eth::TransactionReceipt;
+use std::sync::Arc;
+
+/// Adds the methods of this file.
+pub(crate) fn register(table: &mut Table<Api>) {
+    table.quick("eth_getTransactionReceipt", by_hash);
+    table.task("eth_getBlockReceipts", of_block);
+}
+
+fn by_hash(api: &Api, mut arguments: Arguments) -> Reply<Option<TransactionReceipt>> {
+    let hash: B256 = arguments.required("transaction hash")?;
+    Ok(api.chain.receipt(hash)?.map(convert::receipt))
+}
+
+async fn of_block(
+    api: Arc<Api>,
+    mut arguments: Arguments,
+) -> Reply<Option<Vec<TransactionReceipt>>> {
+    let block = api.chain.block(arguments.block()?).await?;
+    let receipts = block.map(|block| api.chain.receipts(&block));
+    Ok(receipts.map(|receipts| receipts.into_iter().map(convert::receipt).collect()))
+}

@@ -1,0 +1,94 @@
+//! Accounts at a block.
+
+use crate::api::Api;
+use crate::arguments::Arguments;
+use crate::convert::Account;
+use crate::error::{Reply, RpcError};
+use crate::methods::Table;
+use alloy_eips::BlockId;
+use alloy_primitives::{Address, B256, Bytes, U64, U256};
+use alloy_rpc_types_eth::AccountInfo;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Slots that one request may ask for.
+const SLOTS_MAX: usize = 1_024;
+
+/// Adds the methods of this file.
+pub(crate) fn register(table: &mut Table<Api>) {
+    table.task("eth_getBalance", balance);
+    table.task("eth_getCode", code);
+    table.task("eth_getStorageAt", storage_at);
+    table.task("eth_getStorageValues", storage_values);
+    table.task("eth_getTransactionCount", transaction_count);
+    table.task("eth_getAccount", account);
+    table.task("eth_getAccountInfo", account_info);
+}
+
+async fn balance(api: Arc<Api>, mut arguments: Arguments) -> Reply<U256> {
+    let address = arguments.required("address")?;
+    let state = api.chain.state(arguments.block()?).await?;
+    Ok(state.balance(address)?)
+}
+
+async fn code(api: Arc<Api>, mut arguments: Arguments) -> Reply<Bytes> {
+    let address = arguments.required("address")?;
+    let state = api.chain.state(arguments.block()?).await?;
+    Ok(state.code(address)?)
+}
+
+async fn storage_at(api: Arc<Api>, mut arguments: Arguments) -> Reply<B256> {
+    let address = arguments.required("address")?;
+    let slot: U256 = arguments.required("slot")?;
+    let state = api.chain.state(arguments.block()?).await?;
+    Ok(state.storage(address, slot)?.into())
+}
+
+async fn storage_values(
+    api: Arc<Api>,
+    mut arguments: Arguments,
+) -> Reply<BTreeMap<Address, Vec<B256>>> {
+    let wanted: BTreeMap<Address, Vec<U256>> = arguments.required("slots")?;
+    let count: usize = wanted.values().map(Vec::len).sum();
+    if count == 0 || count > SLOTS_MAX {
+        let text = format!("invalid argument 0 (slots): {count} slots, between 1 and {SLOTS_MAX}");
+        return Err(RpcError::invalid_params(text));
+    }
+    let state = api.chain.state(arguments.block()?).await?;
+    let mut values = BTreeMap::new();
+    for (address, slots) in wanted {
+        let read = slots.into_iter().map(|slot| Ok(state.storage(address, slot)?.into()));
+        values.insert(address, read.collect::<Reply<Vec<B256>>>()?);
+    }
+    Ok(values)
+}
+
+async fn transaction_count(api: Arc<Api>, mut arguments: Arguments) -> Reply<U64> {
+    let address = arguments.required("address")?;
+    let block = arguments.block()?;
+    if block == BlockId::pending() {
+        return Ok(U64::from(api.chain.next_nonce(address)?));
+    }
+    let state = api.chain.state(block).await?;
+    Ok(U64::from(state.nonce(address)?))
+}
+
+async fn account(api: Arc<Api>, mut arguments: Arguments) -> Reply<Option<Account>> {
+    let address = arguments.required("address")?;
+    let state = api.chain.state(arguments.block()?).await?;
+    let account = state.account(address)?;
+    Ok(account.map(|account| Account {
+        code_hash: account.code_hash,
+        storage_root: B256::ZERO,
+        balance: account.balance,
+        nonce: account.nonce,
+    }))
+}
+
+async fn account_info(api: Arc<Api>, mut arguments: Arguments) -> Reply<AccountInfo> {
+    let address = arguments.required("address")?;
+    let state = api.chain.state(arguments.block()?).await?;
+    let account = state.account(address)?.unwrap_or_default();
+    let code = state.code(address)?;
+    Ok(AccountInfo { balance: account.balance, nonce: account.nonce, code })
+}

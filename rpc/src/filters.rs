@@ -1,0 +1,291 @@
+//! Filters that clients poll.
+//!
+//! A filter remembers up to which block it has been read, and looks the rest up in the chain, so
+//! it costs the same however long nobody reads it. Only removed logs and waiting transactions are
+//! kept for it, up to a limit. Filters that nobody polls for five minutes are gone, as in geth.
+
+use crate::convert;
+use crate::error::{Reply, RpcError};
+use crate::request;
+use crate::subscription_id::new_id;
+use alloy_eips::BlockNumberOrTag;
+use alloy_primitives::B256;
+use alloy_rpc_types_eth::{Filter, FilterBlockOption, Log, Transaction};
+use node::{Chain, Event};
+use parking_lot::Mutex;
+use serde::Serialize;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Weak;
+use std::time::{Duration, Instant};
+use storage::ExecutedBlock;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+
+/// A filter that nobody has polled for so long is removed.
+const IDLE_MAX: Duration = Duration::from_secs(300);
+/// Most filters at a time.
+const FILTERS_MAX: usize = 10_000;
+/// Most removed logs or waiting transactions that a filter keeps; the oldest go first.
+const KEPT_MAX: usize = 10_000;
+
+/// What a filter looks for.
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    /// Logs that match.
+    Logs(Box<Filter>),
+    /// Hashes of new blocks.
+    Blocks,
+    /// Waiting transactions: hashes, or all of each.
+    Pending {
+        /// All of each.
+        full: bool,
+    },
+}
+
+/// What has come up since the last poll.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Changes {
+    /// Block hashes, or hashes of transactions.
+    Hashes(Vec<B256>),
+    /// Logs, removed ones first.
+    Logs(Vec<Log>),
+    /// Transactions.
+    Transactions(Vec<Transaction>),
+}
+
+/// All filters of a server.
+#[derive(Debug, Default)]
+pub(crate) struct Filters {
+    filters: Mutex<HashMap<String, Entry>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    kind: Kind,
+    /// The newest block that the client knows of.
+    block: u64,
+    removed: VecDeque<Log>,
+    waiting: VecDeque<Transaction>,
+    polled: Instant,
+}
+
+/// One poll of a filter.
+#[derive(Debug)]
+pub(crate) struct Poll {
+    kind: Kind,
+    /// Blocks that the client does not know, if there are any.
+    blocks: Option<(u64, u64)>,
+    removed: Vec<Log>,
+    waiting: Vec<Transaction>,
+}
+
+impl Filters {
+    /// Adds a filter for what comes after block `head`, and says under which id.
+    pub(crate) fn add(&self, kind: Kind, head: u64) -> Reply<String> {
+        let mut filters = self.filters.lock();
+        filters.retain(|_, entry| entry.polled.elapsed() < IDLE_MAX);
+        if filters.len() >= FILTERS_MAX {
+            return Err(RpcError::server(format!("too many filters: at most {FILTERS_MAX}")));
+        }
+        let (removed, waiting) = (VecDeque::new(), VecDeque::new());
+        let id = new_id();
+        let entry = Entry { kind, block: head, removed, waiting, polled: Instant::now() };
+        filters.insert(id.clone(), entry);
+        Ok(id)
+    }
+
+    /// Removes a filter, and says whether it was there.
+    pub(crate) fn remove(&self, id: &str) -> bool {
+        self.filters.lock().remove(id).is_some()
+    }
+
+    /// Takes what a filter has kept, and the blocks that it has not looked at up to `head`.
+    pub(crate) fn poll(&self, id: &str, head: u64) -> Reply<Poll> {
+        let mut filters = self.filters.lock();
+        let entry = live(&mut filters, id)?;
+        let blocks = (head > entry.block).then(|| (entry.block + 1, head));
+        entry.block = entry.block.max(head);
+        Ok(Poll {
+            kind: entry.kind.clone(),
+            blocks,
+            removed: entry.removed.drain(..).collect(),
+            waiting: entry.waiting.drain(..).collect(),
+        })
+    }
+
+    /// The criteria of a log filter.
+    pub(crate) fn log_filter(&self, id: &str) -> Reply<Filter> {
+        match &live(&mut self.filters.lock(), id)?.kind {
+            Kind::Logs(filter) => Ok(filter.as_ref().clone()),
+            Kind::Blocks | Kind::Pending { .. } => Err(RpcError::server("filter not found")),
+        }
+    }
+
+    fn block_removed(&self, block: &ExecutedBlock) {
+        let mut logs = None;
+        for entry in self.filters.lock().values_mut() {
+            // A filter that has not read the block will never know of it.
+            if entry.block < block.number() {
+                continue;
+            }
+            entry.block = block.number().saturating_sub(1);
+            if let Kind::Logs(filter) = &entry.kind {
+                let logs = logs.get_or_insert_with(|| convert::logs_of(block, true));
+                let matching = logs.iter().filter(|log| matches_event(filter, log)).cloned();
+                keep(&mut entry.removed, matching);
+            }
+        }
+    }
+
+    fn transaction_waits(&self, transaction: &node::pool::PoolTransaction) {
+        let mut filters = self.filters.lock();
+        let entries = filters.values_mut().filter(|e| matches!(e.kind, Kind::Pending { .. }));
+        for entry in entries {
+            keep(&mut entry.waiting, [convert::waiting(transaction)]);
+        }
+    }
+}
+
+fn live<'a>(filters: &'a mut HashMap<String, Entry>, id: &str) -> Reply<&'a mut Entry> {
+    let found = filters.get_mut(id).filter(|entry| entry.polled.elapsed() < IDLE_MAX);
+    let entry = found.ok_or_else(|| RpcError::server("filter not found"))?;
+    entry.polled = Instant::now();
+    Ok(entry)
+}
+
+fn keep<T>(kept: &mut VecDeque<T>, more: impl IntoIterator<Item = T>) {
+    kept.extend(more);
+    let excess = kept.len().saturating_sub(KEPT_MAX);
+    kept.drain(..excess);
+}
+
+/// Whether emitter and topics match; where the log is does not matter.
+pub(crate) fn matches_event(filter: &Filter, log: &Log) -> bool {
+    filter.matches_address(log.address()) && filter.matches_topics(log.topics())
+}
+
+impl Poll {
+    /// What the client is told.
+    pub(crate) async fn changes(self, chain: &Chain) -> Reply<Changes> {
+        match self.kind {
+            Kind::Logs(filter) => {
+                let mut logs = self.removed;
+                if let Some(blocks) = self.blocks.and_then(|new| clip(&filter, new)) {
+                    let (from, to) = (blocks.0.into(), blocks.1.into());
+                    let filter = filter.select(FilterBlockOption::Range {
+                        from_block: Some(from),
+                        to_block: Some(to),
+                    });
+                    let found = chain.logs(request::log_query(&filter)).await?;
+                    logs.extend(found.into_iter().map(convert::log));
+                }
+                Ok(Changes::Logs(logs))
+            }
+            Kind::Blocks => {
+                let Some((from, to)) = self.blocks else { return Ok(Changes::Hashes(Vec::new())) };
+                let mut hashes = Vec::new();
+                for number in from..=to {
+                    // A block may be gone by now.
+                    let header = chain.header(number.into()).await?;
+                    hashes.extend(header.map(|header| header.seal()));
+                }
+                Ok(Changes::Hashes(hashes))
+            }
+            Kind::Pending { full: true } => Ok(Changes::Transactions(self.waiting)),
+            Kind::Pending { full: false } => {
+                let hashes = self.waiting.iter().map(|tx| *tx.inner.tx_hash());
+                Ok(Changes::Hashes(hashes.collect()))
+            }
+        }
+    }
+}
+
+/// The part of the new blocks that a filter's own range leaves.
+fn clip(filter: &Filter, (from, to): (u64, u64)) -> Option<(u64, u64)> {
+    let FilterBlockOption::Range { from_block, to_block } = filter.block_option else {
+        return None;
+    };
+    let number = |tag: Option<BlockNumberOrTag>| tag.and_then(|tag| tag.as_number());
+    let from = number(from_block).map_or(from, |first| first.max(from));
+    let to = number(to_block).map_or(to, |last| last.min(to));
+    (from <= to).then_some((from, to))
+}
+
+/// Tells the filters what happens on the chain, until they or the chain are gone.
+pub(crate) async fn follow(filters: Weak<Filters>, mut events: Receiver<Event>) {
+    loop {
+        let event = match events.recv().await {
+            Ok(event) => event,
+            Err(RecvError::Lagged(count)) => {
+                tracing::warn!(count, "filters have missed events");
+                continue;
+            }
+            Err(RecvError::Closed) => return,
+        };
+        let Some(filters) = filters.upgrade() else { return };
+        match event {
+            Event::Head(_) => {}
+            Event::Removed(block) => filters.block_removed(&block),
+            Event::Pending(transaction) => filters.transaction_waits(&transaction),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_poll_sees_each_block_once() {
+        let filters = Filters::default();
+        let id = filters.add(Kind::Blocks, 5).unwrap();
+        assert_eq!(filters.poll(&id, 5).unwrap().blocks, None);
+        assert_eq!(filters.poll(&id, 8).unwrap().blocks, Some((6, 8)));
+        assert_eq!(filters.poll(&id, 8).unwrap().blocks, None);
+        assert!(filters.remove(&id));
+        assert!(!filters.remove(&id));
+        assert_eq!(filters.poll(&id, 9).unwrap_err().message(), "filter not found");
+    }
+
+    #[test]
+    fn only_log_filters_have_logs() {
+        let filters = Filters::default();
+        let blocks = filters.add(Kind::Blocks, 0).unwrap();
+        assert!(filters.log_filter(&blocks).is_err());
+        let logs = filters.add(Kind::Logs(Box::default()), 0).unwrap();
+        assert!(filters.log_filter(&logs).is_ok());
+    }
+
+    #[test]
+    fn idle_filters_expire() {
+        let filters = Filters::default();
+        let id = filters.add(Kind::Blocks, 0).unwrap();
+        if let Some(long_ago) = Instant::now().checked_sub(IDLE_MAX) {
+            filters.filters.lock().get_mut(&id).unwrap().polled = long_ago;
+            assert!(filters.poll(&id, 1).is_err());
+            filters.add(Kind::Blocks, 0).unwrap();
+            assert_eq!(filters.filters.lock().len(), 1);
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let mut kept = VecDeque::new();
+        keep(&mut kept, 0..KEPT_MAX + 3);
+        assert_eq!((kept.len(), kept[0]), (KEPT_MAX, 3));
+    }
+
+    #[test]
+    fn a_range_clips_what_is_new() {
+        let filter = |from: Option<u64>, to: Option<u64>| {
+            Filter::new().select(FilterBlockOption::Range {
+                from_block: from.map(Into::into),
+                to_block: to.map(Into::into),
+            })
+        };
+        assert_eq!(clip(&filter(None, None), (3, 5)), Some((3, 5)));
+        assert_eq!(clip(&filter(Some(1), Some(4)), (3, 5)), Some((3, 4)));
+        assert_eq!(clip(&filter(Some(6), None), (3, 5)), None);
+    }
+}

@@ -1,0 +1,53 @@
+//! `net_`, `web3_` and `rpc_`: who is there.
+
+use crate::api::Api;
+use crate::arguments::Arguments;
+use crate::error::Reply;
+use crate::methods::Table;
+use alloy_primitives::{B256, Bytes, U64, keccak256};
+use std::collections::BTreeMap;
+
+/// Adds the methods of this file.
+pub(crate) fn register(table: &mut Table<Api>) {
+    table.quick("net_version", version);
+    table.quick("net_listening", listening);
+    table.quick("net_peerCount", peer_count);
+    table.quick("web3_clientVersion", client_version);
+    table.quick("web3_sha3", sha3);
+    table.quick("rpc_modules", modules);
+    table.aliases(&[("eth_networkId", "net_version")]);
+}
+
+fn version(api: &Api, _: Arguments) -> Reply<String> {
+    Ok(api.chain.chain_id().to_string())
+}
+
+fn listening(_: &Api, _: Arguments) -> Reply<bool> {
+    Ok(true)
+}
+
+fn peer_count(_: &Api, _: Arguments) -> Reply<U64> {
+    Ok(U64::ZERO)
+}
+
+fn client_version(_: &Api, _: Arguments) -> Reply<String> {
+    Ok(client_name())
+}
+
+/// Name, version and platform of this node.
+pub(crate) fn client_name() -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    format!("tandem/v{version}/{}-{}", std::env::consts::OS, std::env::consts::ARCH)
+}
+
+fn sha3(_: &Api, mut arguments: Arguments) -> Reply<B256> {
+    Ok(keccak256(arguments.required::<Bytes>("data")?))
+}
+
+fn modules(api: &Api, _: Arguments) -> Reply<BTreeMap<&'static str, &'static str>> {
+    let mut modules = vec!["debug", "eth", "net", "rpc", "rv", "txpool", "web3"];
+    if api.chain.profile() == node::config::Profile::Dev {
+        modules.extend(["anvil", "evm", "hardhat", "personal"]);
+    }
+    Ok(modules.into_iter().map(|module| (module, "1.0")).collect())
+}

@@ -1,0 +1,245 @@
+//! From the wire to the node's types, as lenient as geth and anvil are.
+
+use crate::arguments::Arguments;
+use crate::error::{Reply, RpcError};
+use alloy_eips::{BlockId, BlockNumberOrTag};
+use alloy_primitives::{Address, B256, TxKind, U256};
+use alloy_rpc_types_eth::state::{AccountOverride, StateOverride};
+use alloy_rpc_types_eth::{
+    BlockOverrides, Filter, FilterBlockOption, TransactionInput, TransactionRequest,
+};
+use node::call::{self, Call, Overrides};
+use node::query::{LogBlocks, LogQuery};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// A block: a tag, a number (hex, or decimal as a number or a string), a hash, or an object of
+/// EIP-1898.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BlockArgument(pub(crate) BlockId);
+
+impl<'de> Deserialize<'de> for BlockArgument {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::Number(number) => {
+                let number = number.as_u64().ok_or_else(|| D::Error::custom("not a block number"))?;
+                Ok(Self(BlockId::number(number)))
+            }
+            Value::String(text) if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) => {
+                Ok(Self(BlockId::number(text.parse().map_err(D::Error::custom)?)))
+            }
+            value => serde_json::from_value(value).map(Self).map_err(D::Error::custom),
+        }
+    }
+}
+
+/// A 64-bit number: hex, or decimal as a number or a string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Quantity(pub(crate) u64);
+
+impl<'de> Deserialize<'de> for Quantity {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = U256::deserialize(deserializer)?;
+        number.try_into().map(Self).map_err(|_| D::Error::custom(format!("{number} is over 64 bits")))
+    }
+}
+
+impl Arguments {
+    /// Takes a block, the newest one if it is left out.
+    pub(crate) fn block(&mut self) -> Reply<BlockId> {
+        Ok(self.optional::<BlockArgument>("block")?.map_or_else(BlockId::latest, |block| block.0))
+    }
+
+    /// Takes a block by number or tag; a block that is named by its hash has no place here.
+    pub(crate) fn block_number(&mut self, name: &str) -> Reply<BlockNumberOrTag> {
+        match self.required::<BlockArgument>(name)?.0 {
+            BlockId::Number(number) => Ok(number),
+            BlockId::Hash(hash) => Err(RpcError::invalid_params(format!(
+                "invalid argument ({name}): {} is a hash, not a block number",
+                hash.block_hash
+            ))),
+        }
+    }
+
+    /// Takes a number that fits 64 bits.
+    pub(crate) fn number(&mut self, name: &str) -> Reply<u64> {
+        Ok(self.required::<Quantity>(name)?.0)
+    }
+
+    /// Takes a number that fits 64 bits, if it is there.
+    pub(crate) fn optional_number(&mut self, name: &str) -> Reply<Option<u64>> {
+        Ok(self.optional::<Quantity>(name)?.map(|quantity| quantity.0))
+    }
+}
+
+/// The data of a request, under either of its names.
+pub(crate) fn input(input: &TransactionInput) -> Reply<alloy_primitives::Bytes> {
+    match input.unique_input() {
+        Ok(input) => Ok(input.cloned().unwrap_or_default()),
+        Err(_) => Err(RpcError::invalid_params(
+            "both \"data\" and \"input\" are set and not equal. Please use \"input\" to pass \
+             transaction call data",
+        )),
+    }
+}
+
+/// A call as the node takes it.
+pub(crate) fn call(request: TransactionRequest) -> Reply<Call> {
+    Ok(Call {
+        from: request.from,
+        to: request.to.and_then(|to| to.to().copied()),
+        gas: request.gas,
+        gas_price: request.gas_price,
+        max_fee_per_gas: request.max_fee_per_gas,
+        max_priority_fee_per_gas: request.max_priority_fee_per_gas,
+        max_fee_per_blob_gas: request.max_fee_per_blob_gas,
+        value: request.value.unwrap_or_default(),
+        input: input(&request.input)?,
+        nonce: request.nonce,
+        chain_id: request.chain_id,
+        access_list: request.access_list,
+        blob_versioned_hashes: request.blob_versioned_hashes.unwrap_or_default(),
+        authorization_list: request.authorization_list.unwrap_or_default(),
+    })
+}
+
+/// Overrides of one call.
+pub(crate) fn overrides(
+    state: Option<StateOverride>,
+    block: Option<Box<BlockOverrides>>,
+) -> Overrides {
+    let state = state.unwrap_or_default();
+    let state = state.into_iter().map(|(address, account)| (address, account_override(account)));
+    Overrides {
+        state: state.collect(),
+        block: block.map(|block| block_overrides(*block)).unwrap_or_default(),
+    }
+}
+
+fn account_override(account: AccountOverride) -> call::AccountOverride {
+    let slots = |slots: alloy_primitives::map::B256HashMap<B256>| slots.into_iter().collect();
+    call::AccountOverride {
+        balance: account.balance,
+        nonce: account.nonce,
+        code: account.code,
+        state: account.state.map(slots),
+        state_diff: account.state_diff.map(slots),
+        move_precompile_to: account.move_precompile_to,
+    }
+}
+
+fn block_overrides(block: BlockOverrides) -> call::BlockOverrides {
+    call::BlockOverrides {
+        number: block.number,
+        difficulty: block.difficulty,
+        time: block.time,
+        gas_limit: block.gas_limit,
+        coinbase: block.coinbase,
+        random: block.random,
+        base_fee: block.base_fee,
+        blob_base_fee: block.blob_base_fee,
+        block_hash: block.block_hash.unwrap_or_default().into_iter().collect::<BTreeMap<_, _>>(),
+    }
+}
+
+/// A log filter as the node takes it.
+pub(crate) fn log_query(filter: &Filter) -> LogQuery {
+    let blocks = match filter.block_option {
+        FilterBlockOption::AtBlockHash(hash) => LogBlocks::Hash(hash),
+        FilterBlockOption::Range { from_block, to_block } => LogBlocks::Range(
+            from_block.unwrap_or(BlockNumberOrTag::Latest),
+            to_block.unwrap_or(BlockNumberOrTag::Latest),
+        ),
+    };
+    LogQuery {
+        blocks,
+        addresses: filter.address.iter().copied().collect::<Vec<Address>>(),
+        topics: filter.topics.each_ref().map(|topic| topic.iter().copied().collect()),
+    }
+}
+
+/// Whether a request creates a contract.
+pub(crate) fn is_creation(request: &TransactionRequest) -> bool {
+    !matches!(request.to, Some(TxKind::Call(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::{address, b256, bytes};
+    use serde_json::json;
+
+    #[track_caller]
+    fn check_block(argument: Value, want: BlockId) {
+        let block: BlockArgument = serde_json::from_value(argument).unwrap();
+        assert_eq!(block.0, want);
+    }
+
+    #[test]
+    fn blocks_have_many_forms() {
+        let hash = b256!("0x1111111111111111111111111111111111111111111111111111111111111111");
+        check_block(json!("latest"), BlockId::latest());
+        check_block(json!("pending"), BlockId::pending());
+        check_block(json!("safe"), BlockId::safe());
+        check_block(json!("finalized"), BlockId::finalized());
+        check_block(json!("earliest"), BlockId::earliest());
+        check_block(json!("0x10"), BlockId::number(16));
+        check_block(json!("16"), BlockId::number(16));
+        check_block(json!(16), BlockId::number(16));
+        check_block(json!(hash), BlockId::hash(hash));
+        check_block(json!({"blockNumber": "0x10"}), BlockId::number(16));
+        check_block(json!({"blockHash": hash}), BlockId::hash(hash));
+        let canonical = json!({"blockHash": hash, "requireCanonical": true});
+        check_block(canonical, BlockId::hash_canonical(hash));
+        for bad in [json!("newest"), json!(-1), json!({}), json!("0x"), json!("0xzz")] {
+            assert!(serde_json::from_value::<BlockArgument>(bad.clone()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn numbers_have_many_forms() {
+        for (text, want) in [("\"0x10\"", 16), ("16", 16), ("\"16\"", 16)] {
+            assert_eq!(serde_json::from_str::<Quantity>(text).unwrap().0, want);
+        }
+        assert!(serde_json::from_str::<Quantity>("\"0x10000000000000000\"").is_err());
+    }
+
+    #[test]
+    fn data_and_input_are_one() {
+        let request = |value| serde_json::from_value::<TransactionRequest>(value).unwrap();
+        let callee = address!("0x00000000000000000000000000000000000000aa");
+        for both in [
+            json!({"to": callee, "data": "0x1234"}),
+            json!({"to": callee, "input": "0x1234"}),
+            json!({"to": callee, "input": "0x1234", "data": "0x1234"}),
+        ] {
+            let call = call(request(both)).unwrap();
+            assert_eq!((call.to, call.input), (Some(callee), bytes!("1234")));
+        }
+        let error = call(request(json!({"input": "0x12", "data": "0x34"}))).unwrap_err();
+        assert!(error.message().starts_with("both \"data\" and \"input\" are set"));
+        let creation = request(json!({"to": null, "data": "0x1234", "value": 5}));
+        assert!(is_creation(&creation));
+        assert_eq!(call(creation).unwrap().value, U256::from(5));
+    }
+
+    #[test]
+    fn filters_keep_range_addresses_and_topics() {
+        let topic = b256!("0x2222222222222222222222222222222222222222222222222222222222222222");
+        let filter: Filter = serde_json::from_value(json!({
+            "fromBlock": "0x1", "toBlock": "latest",
+            "address": ["0x00000000000000000000000000000000000000aa"],
+            "topics": [null, [topic]],
+        }))
+        .unwrap();
+        let query = log_query(&filter);
+        let LogBlocks::Range(from, to) = query.blocks else { panic!("a range") };
+        assert_eq!((from, to), (1.into(), BlockNumberOrTag::Latest));
+        assert_eq!(query.addresses.len(), 1);
+        assert_eq!(query.topics, [vec![], vec![topic], vec![], vec![]]);
+        let filter: Filter = serde_json::from_value(json!({"blockHash": topic})).unwrap();
+        assert!(matches!(log_query(&filter).blocks, LogBlocks::Hash(hash) if hash == topic));
+    }
+}

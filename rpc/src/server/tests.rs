@@ -1,0 +1,268 @@
+//! The transport alone, over methods made for it.
+
+use super::*;
+use crate::methods::Table;
+use serde_json::{Value, json};
+use std::time::Instant;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+fn methods() -> Methods {
+    let mut table = Table::new(7u64);
+    table.quick("context", |context, _| Ok(*context));
+    table.quick("echo", |_, mut arguments| arguments.required::<Value>("value"));
+    table.task("nap", |_, _| async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        Ok("rested")
+    });
+    let added = table.module.register_subscription(
+        "eth_subscribe",
+        "eth_subscription",
+        "eth_unsubscribe",
+        |_, pending, _, _| async move {
+            let Ok(sink) = pending.accept().await else { return };
+            let message = serde_json::value::to_raw_value("hello").expect("a string");
+            let _ = sink.send(message).await;
+            sink.closed().await;
+        },
+    );
+    let added = added.map(|_| ());
+    table.result(added);
+    table.finish().unwrap()
+}
+
+async fn start(config: ServerConfig) -> Server {
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    listen(methods(), ServerConfig { address, ..config }).await.unwrap()
+}
+
+/// Status line and headers, and the body.
+async fn send(server: &Server, request: &str) -> (String, String) {
+    let mut socket = TcpStream::connect(server.local_addr).await.unwrap();
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.to_owned(), body.to_owned())
+}
+
+async fn post(server: &Server, headers: &str, body: &str) -> (String, String) {
+    let length = body.len();
+    let request = format!(
+        "POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n{body}"
+    );
+    send(server, &request).await
+}
+
+fn json_of(body: &str) -> Value {
+    serde_json::from_str(body).unwrap_or_else(|e| panic!("{e}: {body}"))
+}
+
+const JSON: &str = "content-type: application/json\r\n";
+
+#[tokio::test]
+async fn answers_calls_and_batches() {
+    let server = start(ServerConfig::default()).await;
+    let (head, body) = post(&server, JSON, r#"{"jsonrpc":"2.0","id":1,"method":"context"}"#).await;
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    assert_eq!(json_of(&body), json!({"jsonrpc": "2.0", "id": 1, "result": 7}));
+
+    let batch = r#"[{"jsonrpc":"2.0","id":1,"method":"echo","params":["a"]},
+        {"jsonrpc":"2.0","id":"two","method":"nope"}, 5]"#;
+    let (_, body) = post(&server, JSON, batch).await;
+    let missing = "the method nope does not exist/is not available";
+    assert_eq!(
+        json_of(&body),
+        json!([
+            {"jsonrpc": "2.0", "id": 1, "result": "a"},
+            {"jsonrpc": "2.0", "id": "two", "error": {"code": -32601, "message": missing}},
+            {"jsonrpc": "2.0", "id": null, "error": {"code": -32600, "message": "Invalid request"}},
+        ])
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn takes_any_content_type_and_names_what_it_refuses() {
+    let server = start(ServerConfig { request_bytes_max: 100, ..Default::default() }).await;
+    let call = r#"{"jsonrpc":"2.0","id":1,"method":"context"}"#;
+    for headers in ["", "content-type: text/plain\r\n", "content-type: a/b; charset=x\r\n"] {
+        let (head, body) = post(&server, headers, call).await;
+        assert!(head.starts_with("HTTP/1.1 200"), "{headers}: {head}");
+        assert_eq!(json_of(&body)["result"], 7);
+    }
+    let (head, body) = post(&server, JSON, &format!("{call}{}", " ".repeat(100))).await;
+    assert!(head.starts_with("HTTP/1.1 413"), "{head}");
+    assert!(body.contains("100"), "{body}");
+    let (_, body) = post(&server, JSON, "{not json").await;
+    assert_eq!(json_of(&body)["error"]["code"], -32700);
+    let missing = r#"{"jsonrpc":"2.0","id":1,"method":"echo"}"#;
+    let (_, body) = post(&server, JSON, missing).await;
+    let text = "missing value for required argument 0 (value)";
+    assert_eq!(json_of(&body)["error"], json!({"code": -32602, "message": text}));
+    let subscribe = r#"{"jsonrpc":"2.0","id":1,"method":"eth_subscribe"}"#;
+    let (_, body) = post(&server, JSON, subscribe).await;
+    let text = "notifications not supported";
+    assert_eq!(json_of(&body)["error"], json!({"code": -32601, "message": text}));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn health_and_other_verbs() {
+    let server = start(ServerConfig::default()).await;
+    let get = "HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let (head, body) = send(&server, &format!("GET /health {get}")).await;
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    assert_eq!(body, "ok");
+    let (head, _) = send(&server, &format!("GET / {get}")).await;
+    assert!(head.starts_with("HTTP/1.1 405"), "{head}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn pages_ask_before_they_call() {
+    let ask = |origin: &str| {
+        format!(
+            "OPTIONS / HTTP/1.1\r\nhost: x\r\nconnection: close\r\norigin: {origin}\r\n\
+             access-control-request-method: POST\r\n\
+             access-control-request-headers: content-type\r\n\r\n"
+        )
+    };
+    let server = start(ServerConfig::default()).await;
+    let (head, _) = send(&server, &ask("http://a.example")).await;
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    assert!(head.contains("access-control-allow-origin: *"), "{head}");
+    assert!(head.contains("access-control-allow-headers: content-type"), "{head}");
+    server.stop().await;
+
+    let only = Origins::Only(vec![HeaderValue::from_static("http://a.example")]);
+    let server = start(ServerConfig { origins: only, ..Default::default() }).await;
+    let (head, _) = send(&server, &ask("http://a.example")).await;
+    assert!(head.contains("access-control-allow-origin: http://a.example"), "{head}");
+    let call = r#"{"jsonrpc":"2.0","id":1,"method":"context"}"#;
+    let (head, _) = post(&server, "origin: http://a.example\r\n", call).await;
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    let (head, body) = post(&server, "origin: http://b.example\r\n", call).await;
+    assert!(head.starts_with("HTTP/1.1 403"), "{head}");
+    assert_eq!(body, "origin \"http://b.example\" is not allowed\n");
+    let (head, _) = post(&server, "", call).await;
+    assert!(head.starts_with("HTTP/1.1 200"), "no page at all: {head}");
+    server.stop().await;
+}
+
+/// A text frame with a mask of zeros, which leaves the text as it is.
+fn frame(text: &str) -> Vec<u8> {
+    let length = u16::try_from(text.len()).unwrap();
+    let mut frame = vec![0x81, 0x80 | 126];
+    frame.extend(length.to_be_bytes());
+    frame.extend([0; 4]);
+    frame.extend(text.as_bytes());
+    frame
+}
+
+/// The next frame that is no ping: its kind and its text.
+async fn read_frame(socket: &mut TcpStream) -> (u8, String) {
+    loop {
+        let mut head = [0; 2];
+        socket.read_exact(&mut head).await.unwrap();
+        let length = match head[1] {
+            126 => usize::from(socket.read_u16().await.unwrap()),
+            length => usize::from(length),
+        };
+        let mut text = vec![0; length];
+        socket.read_exact(&mut text).await.unwrap();
+        let kind = head[0] & 0x0f;
+        if kind != 0x9 {
+            return (kind, String::from_utf8_lossy(&text).into_owned());
+        }
+    }
+}
+
+async fn open_socket(server: &Server) -> TcpStream {
+    let mut socket = TcpStream::connect(server.local_addr).await.unwrap();
+    let upgrade = "GET / HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n\
+        sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n";
+    socket.write_all(upgrade.as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(socket.read_u8().await.unwrap());
+    }
+    assert!(head.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&head));
+    socket
+}
+
+#[tokio::test]
+async fn sockets_call_subscribe_and_close() {
+    let server = start(ServerConfig::default()).await;
+    let mut socket = open_socket(&server).await;
+    let mut other = open_socket(&server).await;
+    let subscribe = r#"{"jsonrpc":"2.0","id":1,"method":"eth_subscribe","params":["newHeads"]}"#;
+    socket.write_all(&frame(subscribe)).await.unwrap();
+    let (_, text) = read_frame(&mut socket).await;
+    let id = json_of(&text)["result"].as_str().unwrap().to_owned();
+    assert!(id.starts_with("0x"), "{id}");
+    let (_, text) = read_frame(&mut socket).await;
+    let params = json!({"subscription": id, "result": "hello"});
+    assert_eq!(json_of(&text)["method"], "eth_subscription");
+    assert_eq!(json_of(&text)["params"], params);
+
+    // A subscription belongs to its own socket.
+    let text = json!({"jsonrpc": "2.0", "id": 2, "method": "eth_unsubscribe", "params": [id]});
+    for (socket, want) in [(&mut other, false), (&mut socket, true)] {
+        socket.write_all(&frame(&text.to_string())).await.unwrap();
+        assert_eq!(json_of(&read_frame(socket).await.1)["result"], want);
+    }
+    let stop = Instant::now();
+    server.stop().await;
+    assert_eq!(read_frame(&mut socket).await.0, 0x8, "a Close frame");
+    assert!(stop.elapsed() < Duration::from_secs(2), "{:?}", stop.elapsed());
+}
+
+#[tokio::test]
+async fn stopping_waits_for_calls_in_flight() {
+    let server = start(ServerConfig::default()).await;
+    let address = server.local_addr;
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"nap"}"#;
+    let length = body.len();
+    let head = format!("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n");
+    socket.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    server.stop().await;
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.contains("rested"), "{answer}");
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn streams_serve_the_same_methods() {
+    let (client, server) = tokio::io::duplex(1 << 16);
+    let task = tokio::spawn(crate::ipc::serve_stream(methods(), server));
+    let (mut reader, mut writer) = tokio::io::split(client);
+    let text = r#"{"jsonrpc":"2.0","id":1,"method":"context"}[{"jsonrpc":"2.0","id":2,"method":"nope"}]"#;
+    writer.write_all(text.as_bytes()).await.unwrap();
+    let mut answers = Vec::new();
+    while answers.iter().filter(|b| **b == b'\n').count() < 2 {
+        reader.read_buf(&mut answers).await.unwrap();
+    }
+    let text = String::from_utf8(answers).unwrap();
+    let mut lines: Vec<Value> = text.lines().map(json_of).collect();
+    lines.sort_by_key(Value::is_array);
+    assert_eq!(lines[0]["result"], 7);
+    assert_eq!(lines[1][0]["error"]["code"], -32601);
+    writer
+        .write_all(br#"{"jsonrpc":"2.0","id":3,"method":"eth_subscribe","params":["logs"]}"#)
+        .await
+        .unwrap();
+    let mut answers = Vec::new();
+    while answers.iter().filter(|b| **b == b'\n').count() < 2 {
+        reader.read_buf(&mut answers).await.unwrap();
+    }
+    let text = String::from_utf8(answers).unwrap();
+    let lines: Vec<Value> = text.lines().map(json_of).collect();
+    assert!(lines[0]["result"].as_str().unwrap().starts_with("0x"), "{text}");
+    assert_eq!(lines[1]["params"]["result"], "hello");
+    drop((reader, writer));
+    task.await.unwrap().unwrap();
+}
