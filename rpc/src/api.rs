@@ -60,3 +60,6 @@ pub(crate) fn methods(chain: Chain) -> Result<Methods, RegisterMethodError> {
     }
     table.finish()
 }
+
+#[cfg(test)]
+mod tests;

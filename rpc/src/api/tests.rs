@@ -1,0 +1,226 @@
+//! Methods over a running chain, called in this process; and what is registered where.
+
+use super::*;
+use genesis::{DevOptions, Genesis};
+use node::NodeConfig;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+/// A chain with the dev accounts, and its methods.
+async fn start(config: NodeConfig) -> (Chain, Methods) {
+    let (_, accounts) = node::accounts::dev_accounts(&config).unwrap();
+    let balance = config.balance_wei();
+    let accounts = accounts.into_iter().map(|account| (account.address, balance)).collect();
+    let genesis = Genesis::dev(DevOptions { accounts, timestamp: 1_700_000_000, ..DevOptions::default() });
+    let chain = Chain::start(config, genesis).unwrap();
+    let methods = methods(chain.clone()).unwrap();
+    (chain, methods)
+}
+
+async fn ask(methods: &Methods, method: &str, params: Value) -> Value {
+    let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+    let (answer, _) = methods.raw_json_request(&request.to_string(), 16).await.unwrap();
+    serde_json::from_str(answer.get()).unwrap()
+}
+
+#[track_caller]
+fn result(answer: Value) -> Value {
+    assert!(answer.get("error").is_none(), "{answer}");
+    answer["result"].clone()
+}
+
+const ALICE: &str = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266";
+const BOB: &str = "0x70997970c51812dc3a010c7d01b50e0d17dc79c8";
+
+/// The names in docs/rpc.md, in the order of the file, with the profile they need.
+fn documented() -> (BTreeSet<String>, BTreeSet<String>) {
+    let text = include_str!("../../../docs/rpc.md");
+    let (mut every, mut dev) = (BTreeSet::new(), BTreeSet::new());
+    let mut dev_only = false;
+    for line in text.lines() {
+        if line.starts_with("## ") {
+            dev_only = line.contains("(dev)");
+        }
+        let Some(row) = line.strip_prefix("| `") else { continue };
+        let names = row.split(" | ").next().unwrap_or_default();
+        for name in names.split('`').filter(|name| name.contains('_')) {
+            if dev_only { &mut dev } else { &mut every }.insert(name.to_owned());
+        }
+    }
+    dev.extend(every.iter().cloned());
+    (every, dev)
+}
+
+#[tokio::test]
+async fn docs_list_what_is_registered() {
+    let (testnet_docs, dev_docs) = documented();
+    for (profile, want) in [(Profile::Dev, dev_docs), (Profile::Testnet, testnet_docs)] {
+        let (chain, methods) = start(NodeConfig { profile, ..NodeConfig::default() }).await;
+        let have: BTreeSet<_> = methods.method_names().map(str::to_owned).collect();
+        let undocumented: Vec<_> = have.difference(&want).collect();
+        let missing: Vec<_> = want.difference(&have).collect();
+        assert!(undocumented.is_empty(), "{profile:?}: not in docs/rpc.md: {undocumented:?}");
+        assert!(missing.is_empty(), "{profile:?}: in docs/rpc.md only: {missing:?}");
+        drop(methods);
+        chain.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn testnets_have_no_dev_methods_and_no_accounts() {
+    let profile = Profile::Testnet;
+    let (chain, methods) = start(NodeConfig { profile, ..NodeConfig::default() }).await;
+    for name in methods.method_names() {
+        let namespace = name.split('_').next().unwrap_or_default();
+        assert!(
+            ["eth", "net", "web3", "rpc", "txpool", "debug", "rv", "erigon"].contains(&namespace),
+            "{name}"
+        );
+    }
+    for name in ["eth_sendTransaction", "eth_sign", "eth_signTransaction", "eth_signTypedData_v4"] {
+        assert!(methods.method(name).is_none(), "{name}");
+    }
+    assert_eq!(result(ask(&methods, "eth_accounts", json!([])).await), json!([]));
+    chain.stop().await;
+}
+
+#[tokio::test]
+async fn a_transfer_is_sealed_and_found() {
+    let (chain, methods) = start(NodeConfig::default()).await;
+    assert_eq!(result(ask(&methods, "eth_chainId", json!([])).await), "0x7a69");
+    let accounts = result(ask(&methods, "eth_accounts", json!([])).await);
+    assert_eq!((accounts.as_array().unwrap().len(), &accounts[0]), (10, &json!(ALICE)));
+    let send = json!([{"from": ALICE, "to": BOB, "value": "0x1"}]);
+    let hash = result(ask(&methods, "eth_sendTransaction", send).await);
+
+    let receipt = result(ask(&methods, "eth_getTransactionReceipt", json!([hash])).await);
+    let block = result(ask(&methods, "eth_getBlockByNumber", json!(["latest", false])).await);
+    let bloom = format!("0x{}", "0".repeat(512));
+    assert_eq!(
+        receipt,
+        json!({
+            "type": "0x2", "status": "0x1", "cumulativeGasUsed": "0x5208", "logs": [],
+            "logsBloom": bloom, "transactionHash": hash, "transactionIndex": "0x0",
+            "blockHash": block["hash"], "blockNumber": "0x1", "gasUsed": "0x5208",
+            "effectiveGasPrice": receipt["effectiveGasPrice"],
+            "from": ALICE, "to": BOB, "contractAddress": null,
+        })
+    );
+    assert_eq!(block["transactions"], json!([hash]));
+    assert_eq!(block["number"], "0x1");
+    assert_eq!(block["logsBloom"], bloom);
+    assert!(block.get("totalDifficulty").is_none(), "{block}");
+    assert!(block["size"].is_string() && block["withdrawals"].is_array(), "{block}");
+
+    let tx = result(ask(&methods, "eth_getTransactionByHash", json!([hash])).await);
+    for (field, want) in [
+        ("type", json!("0x2")),
+        ("nonce", json!("0x0")),
+        ("from", json!(ALICE)),
+        ("to", json!(BOB)),
+        ("input", json!("0x")),
+        ("blockNumber", json!("0x1")),
+        ("chainId", json!("0x7a69")),
+        ("accessList", json!([])),
+        ("gasPrice", receipt["effectiveGasPrice"].clone()),
+    ] {
+        assert_eq!(tx[field], want, "{field} of {tx}");
+    }
+    assert_eq!(tx["v"], tx["yParity"]);
+    let raw = result(ask(&methods, "eth_getRawTransactionByHash", json!([hash])).await);
+    let again = ask(&methods, "eth_sendRawTransaction", json!([raw])).await;
+    let text = again["error"]["message"].as_str().unwrap_or_default();
+    assert_eq!(again["error"]["code"], -32000);
+    assert!(text.starts_with("nonce too low") || text == "already known", "{again}");
+    chain.stop().await;
+}
+
+#[tokio::test]
+async fn a_pending_block_has_nulls() {
+    let (chain, methods) = start(NodeConfig::default()).await;
+    let block = result(ask(&methods, "eth_getBlockByNumber", json!(["pending", true])).await);
+    for field in ["hash", "nonce", "miner"] {
+        assert!(block[field].is_null(), "{field} of {block}");
+    }
+    assert_eq!(block["number"], "0x1");
+    let none = result(ask(&methods, "eth_getBlockByNumber", json!(["0x5", true])).await);
+    assert!(none.is_null());
+    chain.stop().await;
+}
+
+#[tokio::test]
+async fn many_sends_at_once_get_nonces_of_their_own() {
+    let (chain, methods) = start(NodeConfig::default()).await;
+    let sends = (0..20).map(|_| {
+        let methods = methods.clone();
+        tokio::spawn(async move {
+            let send = json!([{"from": ALICE, "to": BOB, "value": "0x1"}]);
+            ask(&methods, "eth_sendTransaction", send).await
+        })
+    });
+    for send in sends.collect::<Vec<_>>() {
+        result(send.await.unwrap());
+    }
+    let count = ask(&methods, "eth_getTransactionCount", json!([ALICE, "latest"])).await;
+    assert_eq!(result(count), "0x14");
+    chain.stop().await;
+}
+
+/// Init code that deploys nothing but runs `code` first.
+fn creation(code: &str) -> Value {
+    json!([{"from": ALICE, "data": code}])
+}
+
+#[tokio::test]
+async fn calls_that_fail_say_why() {
+    let (chain, methods) = start(NodeConfig::default()).await;
+    // PUSH0 PUSH0 REVERT; then INVALID.
+    let reverted = ask(&methods, "eth_call", creation("0x5f5ffd")).await;
+    let want = json!({"code": 3, "message": "execution reverted", "data": "0x"});
+    assert_eq!(reverted["error"], want);
+    for method in ["eth_call", "eth_estimateGas"] {
+        let halted = ask(&methods, method, creation("0xfe")).await;
+        let text = halted["error"]["message"].as_str().unwrap_or_default();
+        assert!(text.contains("invalid opcode"), "{method}: {halted}");
+    }
+    let unknown = ask(&methods, "eth_getBalance", json!([ALICE, "0x99"])).await;
+    let want = json!({"code": -32000, "message": "header not found: block 0x99"});
+    assert_eq!(unknown["error"], want);
+    let bad = ask(&methods, "eth_getBalance", json!(["0x12", "latest"])).await;
+    assert_eq!(bad["error"]["code"], -32602);
+    chain.stop().await;
+}
+
+#[tokio::test]
+async fn filters_tell_of_blocks_and_reverts() {
+    let (chain, methods) = start(NodeConfig::default()).await;
+    let filter = result(ask(&methods, "eth_newBlockFilter", json!([])).await);
+    let snapshot = result(ask(&methods, "evm_snapshot", json!([])).await);
+    result(ask(&methods, "anvil_mine", json!(["0x3"])).await);
+    let hashes = result(ask(&methods, "eth_getFilterChanges", json!([filter])).await);
+    assert_eq!(hashes.as_array().unwrap().len(), 3);
+    assert_eq!(result(ask(&methods, "evm_revert", json!([snapshot])).await), true);
+    assert_eq!(result(ask(&methods, "eth_blockNumber", json!([])).await), "0x0");
+    assert_eq!(result(ask(&methods, "eth_uninstallFilter", json!([filter])).await), true);
+    let gone = ask(&methods, "eth_getFilterChanges", json!([filter])).await;
+    assert_eq!(gone["error"], json!({"code": -32000, "message": "filter not found"}));
+    chain.stop().await;
+}
+
+#[tokio::test]
+async fn dev_changes_are_seen_at_once() {
+    let (chain, methods) = start(NodeConfig::default()).await;
+    let account = "0x00000000000000000000000000000000000000aa";
+    result(ask(&methods, "hardhat_setBalance", json!([account, "0x64"])).await);
+    result(ask(&methods, "anvil_setNonce", json!([account, 7])).await);
+    result(ask(&methods, "anvil_setCode", json!([account, "0x6001"])).await);
+    result(ask(&methods, "anvil_setStorageAt", json!([account, "0x1", "0x2a"])).await);
+    let balance = result(ask(&methods, "eth_getBalance", json!([account])).await);
+    assert_eq!(balance, "0x64");
+    let nonce = result(ask(&methods, "eth_getTransactionCount", json!([account])).await);
+    assert_eq!(nonce, "0x7");
+    assert_eq!(result(ask(&methods, "eth_getCode", json!([account])).await), "0x6001");
+    let slot = result(ask(&methods, "eth_getStorageAt", json!([account, "0x1", "latest"])).await);
+    assert_eq!(slot, format!("0x{:064x}", 42));
+    chain.stop().await;
+}
