@@ -10,7 +10,6 @@ use node::config::Profile;
 use std::sync::Arc;
 
 /// What every method has at hand.
-#[derive(Debug)]
 pub(crate) struct Api {
     /// The node.
     pub(crate) chain: Chain,

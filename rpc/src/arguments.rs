@@ -52,11 +52,6 @@ impl Arguments {
             }),
         }
     }
-
-    /// Whether the next argument is there and is a JSON object.
-    pub(crate) fn next_is_object(&self) -> bool {
-        self.values.get(self.next).is_some_and(|value| value.get().starts_with('{'))
-    }
 }
 
 #[cfg(test)]
@@ -81,7 +76,6 @@ mod tests {
     #[test]
     fn an_object_is_the_first_argument() {
         let mut a = arguments(r#"{"k": 1}"#);
-        assert!(a.next_is_object());
         assert_eq!(a.required::<serde_json::Value>("o").unwrap()["k"], 1);
     }
 

@@ -4,7 +4,7 @@ use alloy_consensus::transaction::Recovered;
 use alloy_consensus::{Receipt, ReceiptEnvelope, ReceiptWithBloom, TxEnvelope, TxType};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_network_primitives::BlockTransactions;
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{B256, Bytes, U256};
 use alloy_rlp::Encodable;
 use alloy_rpc_types_eth::{
     Block, FeeHistory, Header, Log, Transaction, TransactionInfo, TransactionReceipt,
@@ -79,7 +79,7 @@ pub(crate) fn sealed_header(block: &ExecutedBlock) -> Header {
 
 /// An ommer has a header and nothing else.
 pub(crate) fn ommer(header: &alloy_consensus::Header) -> Block {
-    Block::uncle_from_header(Header::new(header.clone()))
+    Block::uncle_from_header(header.clone())
 }
 
 fn is_pending(block: &ExecutedBlock) -> bool {
@@ -88,7 +88,9 @@ fn is_pending(block: &ExecutedBlock) -> bool {
 
 /// Bytes of the block's RLP.
 fn block_size(block: &ExecutedBlock) -> usize {
-    let list = |payload: usize| alloy_rlp::Header { list: true, payload_length: payload }.length_with_payload();
+    let list = |payload: usize| {
+        alloy_rlp::Header { list: true, payload_length: payload }.length_with_payload()
+    };
     let transactions = block.transactions.iter().map(Encodable2718::network_len).sum();
     let ommers = block.ommers.iter().map(Encodable::length).sum();
     let withdrawals = block.withdrawals.as_ref().map_or(0, Encodable::length);
@@ -258,9 +260,4 @@ pub(crate) struct Account {
     /// Its nonce.
     #[serde(with = "alloy_serde::quantity")]
     pub(crate) nonce: u64,
-}
-
-/// The address that a creation by `sender` gets.
-pub(crate) fn created(sender: Address, nonce: u64) -> Address {
-    sender.create(nonce)
 }

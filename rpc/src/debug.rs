@@ -77,7 +77,8 @@ async fn trace_call(api: Arc<Api>, mut arguments: Arguments) -> Reply<GethTrace>
     let call = request::call(arguments.required::<TransactionRequest>("transaction")?)?;
     let block = arguments.block()?;
     let options: GethDebugTracingCallOptions = arguments.optional("options")?.unwrap_or_default();
-    let overrides = request::overrides(options.state_overrides, options.block_overrides.map(Box::new));
+    let overrides =
+        request::overrides(options.state_overrides, options.block_overrides.map(Box::new));
     Ok(api.chain.trace_call(call, block, (overrides, options.tracing_options)).await?)
 }
 

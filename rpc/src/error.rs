@@ -69,7 +69,10 @@ impl RpcError {
 
     /// A connection has as many subscriptions as it may.
     pub(crate) fn too_many_subscriptions(max: u32) -> Self {
-        Self::new(SUBSCRIPTIONS, format!("too many subscriptions on this connection: at most {max}"))
+        Self::new(
+            SUBSCRIPTIONS,
+            format!("too many subscriptions on this connection: at most {max}"),
+        )
     }
 
     /// A contract has reverted with `data`.

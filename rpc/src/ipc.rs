@@ -32,7 +32,8 @@ where
 {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let (answers, mut waiting) = mpsc::channel::<Box<RawValue>>(WAITING_MAX);
-    let service = Arc::new(DispatchLayer::new(methods.clone()).layer(Local::new(methods, &answers)));
+    let service =
+        Arc::new(DispatchLayer::new(methods.clone()).layer(Local::new(methods, &answers)));
     tokio::spawn(async move {
         while let Some(answer) = waiting.recv().await {
             let written = async {

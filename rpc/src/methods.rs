@@ -45,17 +45,6 @@ impl<C: Send + Sync + 'static> Table<C> {
         self.clash = self.clash.take().or(added.err());
     }
 
-    /// Adds a method that takes long, on a thread of its own.
-    pub(crate) fn slow<T>(&mut self, name: &'static str, method: fn(&C, Arguments) -> Reply<T>)
-    where
-        T: Serialize + Clone + 'static,
-    {
-        let added = self.module.register_blocking_method(name, move |params, context, _| {
-            method(&context, Arguments::new(&params)?)
-        });
-        self.clash = self.clash.take().or(added.err());
-    }
-
     /// Gives a method more names.
     pub(crate) fn aliases(&mut self, aliases: &[(&'static str, &'static str)]) {
         for (alias, name) in aliases {

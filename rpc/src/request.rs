@@ -24,7 +24,8 @@ impl<'de> Deserialize<'de> for BlockArgument {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Value::deserialize(deserializer)? {
             Value::Number(number) => {
-                let number = number.as_u64().ok_or_else(|| D::Error::custom("not a block number"))?;
+                let number =
+                    number.as_u64().ok_or_else(|| D::Error::custom("not a block number"))?;
                 Ok(Self(BlockId::number(number)))
             }
             Value::String(text) if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) => {
@@ -42,7 +43,10 @@ pub(crate) struct Quantity(pub(crate) u64);
 impl<'de> Deserialize<'de> for Quantity {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let number = U256::deserialize(deserializer)?;
-        number.try_into().map(Self).map_err(|_| D::Error::custom(format!("{number} is over 64 bits")))
+        number
+            .try_into()
+            .map(Self)
+            .map_err(|_| D::Error::custom(format!("{number} is over 64 bits")))
     }
 }
 

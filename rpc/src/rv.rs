@@ -43,10 +43,7 @@ struct Deploy {
 enum Deployed {
     /// It was sent.
     #[serde(rename_all = "camelCase")]
-    Sent {
-        transaction_hash: B256,
-        address: Address,
-    },
+    Sent { transaction_hash: B256, address: Address },
     /// It is for a wallet to sign.
     Unsigned(Box<Unsigned>),
 }

@@ -173,7 +173,9 @@ fn cors(origins: &Origins) -> Option<CorsLayer> {
         Origins::Nobody => return None,
     };
     let methods = [Method::GET, Method::POST];
-    Some(CorsLayer::new().allow_origin(allowed).allow_headers([CONTENT_TYPE]).allow_methods(methods))
+    Some(
+        CorsLayer::new().allow_origin(allowed).allow_headers([CONTENT_TYPE]).allow_methods(methods),
+    )
 }
 
 /// Refuses a page that is not on the list. CORS alone would only keep it from reading the answer,

@@ -11,7 +11,8 @@ async fn start(config: NodeConfig) -> (Chain, Methods) {
     let (_, accounts) = node::accounts::dev_accounts(&config).unwrap();
     let balance = config.balance_wei();
     let accounts = accounts.into_iter().map(|account| (account.address, balance)).collect();
-    let genesis = Genesis::dev(DevOptions { accounts, timestamp: 1_700_000_000, ..DevOptions::default() });
+    let genesis =
+        Genesis::dev(DevOptions { accounts, timestamp: 1_700_000_000, ..DevOptions::default() });
     let chain = Chain::start(config, genesis).unwrap();
     let methods = methods(chain.clone()).unwrap();
     (chain, methods)
@@ -39,7 +40,7 @@ fn documented() -> (BTreeSet<String>, BTreeSet<String>) {
     let mut dev_only = false;
     for line in text.lines() {
         if line.starts_with("## ") {
-            dev_only = line.contains("(dev)");
+            dev_only = line.ends_with("(dev)");
         }
         let Some(row) = line.strip_prefix("| `") else { continue };
         let names = row.split(" | ").next().unwrap_or_default();

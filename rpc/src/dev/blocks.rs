@@ -50,9 +50,7 @@ async fn seal(api: &Api, arguments: &mut Arguments) -> Reply<node::SealedBlocks>
     let (timestamp, blocks) = match arguments.optional::<Mine>("options")? {
         None => (None, None),
         Some(Mine::Timestamp(timestamp)) => (Some(timestamp.0), None),
-        Some(Mine::Options { timestamp, blocks }) => {
-            (timestamp.map(|t| t.0), blocks.map(|b| b.0))
-        }
+        Some(Mine::Options { timestamp, blocks }) => (timestamp.map(|t| t.0), blocks.map(|b| b.0)),
     };
     match (timestamp, blocks.unwrap_or(1)) {
         (timestamp, 1) => Ok(api.chain.seal_at(timestamp).await?),

@@ -117,7 +117,9 @@ fn metadata(api: &Api, _: Arguments) -> Reply<Metadata> {
     Ok(Metadata {
         client_version: client_name(),
         chain_id: api.chain.chain_id(),
-        instance_id: keccak256([genesis.timestamp.to_be_bytes(), genesis.number.to_be_bytes()].concat()),
+        instance_id: keccak256(
+            [genesis.timestamp.to_be_bytes(), genesis.number.to_be_bytes()].concat(),
+        ),
         latest_block_number: head.number(),
         latest_block_hash: head.hash(),
         forked_network: None,

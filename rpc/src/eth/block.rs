@@ -69,10 +69,7 @@ async fn header_by_number(
     Ok(block.map(|block| convert::header(&block)))
 }
 
-async fn transaction_count_by_hash(
-    api: Arc<Api>,
-    mut arguments: Arguments,
-) -> Reply<Option<U64>> {
+async fn transaction_count_by_hash(api: Arc<Api>, mut arguments: Arguments) -> Reply<Option<U64>> {
     let block = find_by_hash(&api, &mut arguments).await?;
     Ok(block.map(|block| U64::from(block.transactions.len())))
 }

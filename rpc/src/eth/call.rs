@@ -8,9 +8,7 @@ use crate::request;
 use alloy_eips::BlockId;
 use alloy_primitives::{Bytes, U64, U256};
 use alloy_rpc_types_eth::state::StateOverride;
-use alloy_rpc_types_eth::{
-    AccessListResult, BlockOverrides, TransactionRequest,
-};
+use alloy_rpc_types_eth::{AccessListResult, BlockOverrides, TransactionRequest};
 use node::call::{Call, Overrides};
 use std::sync::Arc;
 

@@ -42,8 +42,7 @@ async fn send_raw(api: Arc<Api>, mut arguments: Arguments) -> Reply<B256> {
 
 async fn submit_raw(api: &Api, bytes: &Bytes) -> Reply<B256> {
     let transaction = decode(bytes)?;
-    let sender =
-        transaction.recover_signer().map_err(|_| RpcError::server("invalid sender"))?;
+    let sender = transaction.recover_signer().map_err(|_| RpcError::server("invalid sender"))?;
     let recovered = alloy_consensus::transaction::Recovered::new_unchecked(transaction, sender);
     Ok(api.chain.submit(recovered).await?)
 }

@@ -41,8 +41,12 @@ pub(crate) fn register(table: &mut Table<Api>) {
 enum Wanted {
     Heads,
     Logs(Box<Filter>),
-    Pending { full: bool },
-    Receipts { of: Option<BTreeSet<B256>> },
+    Pending {
+        full: bool,
+    },
+    Receipts {
+        of: Option<BTreeSet<B256>>,
+    },
     /// The node never syncs, so there is nothing to tell.
     Syncing,
 }

@@ -70,10 +70,7 @@ async fn raw_by_block_number(api: Arc<Api>, mut arguments: Arguments) -> Reply<O
     raw_at_index(block.as_deref(), &mut arguments)
 }
 
-fn raw_at_index(
-    block: Option<&ExecutedBlock>,
-    arguments: &mut Arguments,
-) -> Reply<Option<Bytes>> {
+fn raw_at_index(block: Option<&ExecutedBlock>, arguments: &mut Arguments) -> Reply<Option<Bytes>> {
     let index = usize::try_from(arguments.number("index")?).unwrap_or(usize::MAX);
     Ok(block.and_then(|block| block.transactions.get(index).map(convert::raw)))
 }

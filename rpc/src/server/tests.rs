@@ -240,7 +240,8 @@ async fn streams_serve_the_same_methods() {
     let (client, server) = tokio::io::duplex(1 << 16);
     let task = tokio::spawn(crate::ipc::serve_stream(methods(), server));
     let (mut reader, mut writer) = tokio::io::split(client);
-    let text = r#"{"jsonrpc":"2.0","id":1,"method":"context"}[{"jsonrpc":"2.0","id":2,"method":"nope"}]"#;
+    let text =
+        r#"{"jsonrpc":"2.0","id":1,"method":"context"}[{"jsonrpc":"2.0","id":2,"method":"nope"}]"#;
     writer.write_all(text.as_bytes()).await.unwrap();
     let mut answers = Vec::new();
     while answers.iter().filter(|b| **b == b'\n').count() < 2 {
