@@ -1,1 +1,28 @@
-//! tests
+//! The end-to-end tests' harness: the real binary as a process of its own, a plain JSON-RPC client
+//! over one socket, npm's tools, the contracts' images.
+//!
+//! Start at [`Node`]. The tests themselves are in `tests/e2e`.
+
+pub mod contracts;
+pub mod node;
+pub mod npm;
+pub mod rpc;
+pub mod sign;
+pub mod suites;
+
+pub use node::Node;
+pub use rpc::Client;
+
+use std::path::PathBuf;
+
+/// The root of the workspace.
+pub fn root() -> PathBuf {
+    let mut path = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    path.pop();
+    path
+}
+
+/// Whether nothing may be left out, as in CI.
+pub fn strict() -> bool {
+    std::env::var("CI").is_ok_and(|value| value == "true" || value == "1")
+}

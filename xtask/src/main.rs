@@ -2,10 +2,10 @@
 //! measurements. Start in `gate.rs`.
 #![expect(clippy::print_stdout, reason = "what a command prints is its result")]
 
+mod contracts;
 mod gate;
 mod loc;
 mod no_std;
-mod suites;
 mod tidy;
 
 use std::process::ExitCode;
@@ -28,6 +28,25 @@ enum Task {
     Tidy,
     /// Code lines by crate against the budgets in xtask/budgets.toml.
     Loc,
+    /// Builds the contracts' images.
+    Contracts {
+        /// Writes nothing, and fails if they are stale.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Ethereum state tests, from where TANDEM_SUITES points.
+    StateTests {
+        /// Only files whose path contains this.
+        only: Option<String>,
+    },
+    /// Kills the node at random moments under load, and looks at what is left.
+    Kill {
+        /// How many times for each mode of sealing.
+        #[arg(long, default_value_t = 20)]
+        rounds: u32,
+    },
+    /// The node and anvil side by side.
+    Bench,
     /// Builds genesis, vm and the tree without the standard library, for RISC-V.
     NoStd,
 }
@@ -38,6 +57,15 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(),
         Task::Loc => loc::run(),
         Task::NoStd => no_std::run(),
+        Task::Contracts { check } => contracts::run(check),
+        Task::StateTests { only } => {
+            gate::cargo_run(&["test", "--test", "state", "--", only.as_deref().unwrap_or("")], &[])
+        }
+        Task::Kill { rounds } => {
+            let rounds = rounds.to_string();
+            gate::cargo_run(&["test", "--test", "kill"], &[("TANDEM_KILL_ROUNDS", &rounds)])
+        }
+        Task::Bench => gate::cargo_run(&["bench", "--bench", "peers"], &[]),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

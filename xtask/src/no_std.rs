@@ -7,9 +7,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::suites;
+use crate::gate;
 
-const TARGET: &str = "riscv64imac-unknown-none-elf";
+/// The target of our own RISC-V engine.
+pub(crate) const TARGET: &str = "riscv64imac-unknown-none-elf";
 const PACKAGES: [&str; 3] = ["tandem-genesis", "tandem-tree", "tandem-vm"];
 /// Debian's own toolchain, whose package of sources lets it build `core` for any target.
 const SYSTEM: &str = "/usr/bin";
@@ -23,7 +24,7 @@ pub(crate) fn run() -> Result<()> {
         command.env("RUSTC", system("rustc")).env("RUSTC_BOOTSTRAP", "1");
         command.env_remove("RUSTUP_TOOLCHAIN").arg("-Zbuild-std=core,alloc");
         command
-    } else if suites::strict() {
+    } else if gate::strict() {
         bail!(
             "CI=true needs the target {TARGET}, or Debian's rustc-web, cargo-web and rust-web-src"
         );
@@ -44,7 +45,8 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-fn target_installed() -> Result<bool> {
+/// Whether rustup has the target for the toolchain in use.
+pub(crate) fn target_installed() -> Result<bool> {
     let output = Command::new("rustc")
         .args(["--print", "target-libdir", "--target", TARGET])
         .output()

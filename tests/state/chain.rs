@@ -1,6 +1,9 @@
 //! A chain made of a test: its pre-state is the genesis of a temporary store.
 
-use std::{collections::BTreeMap, sync::{Arc, Mutex}};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 use alloy_consensus::{Header, Receipt, Sealable, TxEnvelope};
 use alloy_eips::Typed2718;
@@ -71,8 +74,11 @@ impl Chain {
         let env = block_env(&test.env, &engine)?;
         let mut genesis = genesis_at(fork)?;
         genesis.number = env.number.saturating_to::<u64>().saturating_sub(1);
-        genesis.alloc =
-            test.pre.iter().map(|(address, account)| (*address, genesis_account(account))).collect();
+        genesis.alloc = test
+            .pre
+            .iter()
+            .map(|(address, account)| (*address, genesis_account(account)))
+            .collect();
         let folder = tempfile::tempdir()?;
         let options = OpenOptions {
             path: folder.path().join("store"),

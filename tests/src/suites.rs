@@ -9,27 +9,24 @@ use std::{
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
+use crate::strict;
+
 /// The suites' folder, or `None` where it is not set: `what` is then named as left out.
 /// With `CI=true` it has to be there.
-pub(crate) fn folder(what: &str) -> Result<Option<PathBuf>> {
+pub fn folder(what: &str) -> Result<Option<PathBuf>> {
     match env::var_os("TANDEM_SUITES") {
         Some(path) if Path::new(&path).is_dir() => Ok(Some(PathBuf::from(path))),
         Some(path) => bail!("TANDEM_SUITES names {}, which is no folder", path.display()),
         None if strict() => bail!("{what}: CI=true needs TANDEM_SUITES, see docs/testing.md"),
         None => {
-            println!("left out: {what} (set TANDEM_SUITES, see docs/testing.md)");
+            eprintln!("left out: {what} (set TANDEM_SUITES, see docs/testing.md)");
             Ok(None)
         }
     }
 }
 
-/// Whether nothing may be left out.
-pub(crate) fn strict() -> bool {
-    env::var("CI").is_ok_and(|value| value == "true" || value == "1")
-}
-
 /// Unpacks a `.tar.gz` into a temporary folder.
-pub(crate) fn unpack(archive: &Path) -> Result<TempDir> {
+pub fn unpack(archive: &Path) -> Result<TempDir> {
     let folder = tempfile::tempdir().context("no temporary folder")?;
     let status = Command::new("tar")
         .arg("xzf")
@@ -45,7 +42,7 @@ pub(crate) fn unpack(archive: &Path) -> Result<TempDir> {
 }
 
 /// Every `.json` file below a folder, sorted by path.
-pub(crate) fn json_files(folder: &Path) -> Result<Vec<PathBuf>> {
+pub fn json_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut open = vec![folder.to_path_buf()];
     while let Some(next) = open.pop() {

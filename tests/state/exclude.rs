@@ -4,7 +4,8 @@ use alloy_primitives::U256;
 
 use super::fixture::Test;
 
-const BALANCE: &str = "an account starts with 2^128 wei or more: EIP-8297 has 16 bytes for a balance";
+const BALANCE: &str =
+    "an account starts with 2^128 wei or more: EIP-8297 has 16 bytes for a balance";
 const CONSTANTINOPLE: &str =
     "revm has no Constantinople without Petersburg: EIP-1283 was never in force on mainnet";
 

@@ -105,7 +105,9 @@ fn mpt_root(state: &BTreeMap<Address, Account>) -> B256 {
         let account = TrieAccount {
             nonce: account.nonce.saturating_to(),
             balance: account.balance,
-            storage_root: root::storage_root_unhashed(slots.filter(|(_, value)| *value != U256::ZERO)),
+            storage_root: root::storage_root_unhashed(
+                slots.filter(|(_, value)| *value != U256::ZERO),
+            ),
             code_hash: keccak256(&account.code),
         };
         (*address, account)
