@@ -4,12 +4,14 @@
 //! Start at [`Node`]. The tests themselves are in `tests/e2e`.
 
 pub mod contracts;
+pub mod genesis_file;
 pub mod node;
 pub mod npm;
 pub mod rpc;
 pub mod sign;
 pub mod suites;
 
+pub use genesis_file::GenesisFile;
 pub use node::Node;
 pub use rpc::Client;
 

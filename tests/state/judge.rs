@@ -21,7 +21,7 @@ pub(super) fn run(chain: &mut Chain, test: &Test, post: &Post) -> Result<Verdict
         Ok(decoded) => decoded,
         Err(why) => return refused(chain, post, &["RLP_INVALID_VALUE"], &why),
     };
-    let (outcome, changes) = chain.execute(&node::tx_env(&tx, sender))?;
+    let (outcome, changes) = chain.execute(&node::transaction::tx_env(&tx, sender))?;
     let outcome = match outcome {
         Ok(outcome) => outcome,
         Err(EngineError::Invalid(error)) => {

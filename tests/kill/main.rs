@@ -1,0 +1,150 @@
+//! The node is killed with SIGKILL at random moments under load and started again: what a caller
+//! was told is still there, and the state root is that of the state.
+//!
+//! Three senders send transfers and calls of the Solidity and the RISC-V token without a pause.
+//! `TANDEM_KILL_ROUNDS` says how often each mode of sealing is killed, `TANDEM_KILL_SEED` when.
+
+mod load;
+
+use std::{
+    env,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use serde_json::{Value, json};
+use tandem_tests::{Client, GenesisFile, Node, rpc::quantity};
+use tempfile::TempDir;
+
+use load::{Ledger, Sealing, Sender, Tokens};
+
+/// Rounds of each mode where nothing else is said: 21 in all.
+const ROUNDS: u32 = 7;
+const SENDERS: u32 = 3;
+/// When a round's kill comes, in milliseconds after its load has begun.
+const KILL_MS: std::ops::Range<u64> = 60..900;
+
+fn variable(name: &str, default: u64) -> Result<u64> {
+    env::var(name).map_or(Ok(default), |text| text.parse().with_context(|| name.to_owned()))
+}
+
+fn check(sealing: Sealing, durability: &str) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let genesis = GenesisFile::write(folder.path())?;
+    let rounds = variable("TANDEM_KILL_ROUNDS", ROUNDS.into())?;
+    let seed = variable("TANDEM_KILL_SEED", 1)?;
+    let mut random = StdRng::seed_from_u64(seed + sealing as u64);
+    let tokens = Tokens::deploy(&start(&genesis, &folder, Sealing::Auto, durability)?)?;
+    let mut ledger = Ledger::default();
+    for round in 0..rounds {
+        let kill_ms = random.random_range(KILL_MS);
+        let label = format!("{sealing:?}, {durability}, round {round}, killed after {kill_ms} ms");
+        let node = start(&genesis, &folder, sealing, durability).context(label.clone())?;
+        ledger.check(&mut node.client()?).context(label.clone())?;
+        let news = run_until_killed(node, sealing, &tokens, kill_ms).context(label.clone())?;
+        eprintln!("{label}: {} acknowledged, {} sealed", news.hashes.len(), news.receipts.len());
+        ledger.add(news);
+        genesis.check_root(&folder.path().join("data")).context(label)?;
+    }
+    let node = start(&genesis, &folder, Sealing::Manual, durability)?;
+    let mut client = node.client()?;
+    ledger.check(&mut client)?;
+    seal_the_rest(&mut client, &ledger)?;
+    ensure!(ledger.receipts.len() > 20, "only {} receipts in all", ledger.receipts.len());
+    node.stop()?;
+    let (head, root) = genesis.check_root(&folder.path().join("data"))?;
+    eprintln!("{sealing:?}, {durability}: {} kept, head {head}, root {root}", ledger.hashes.len());
+    Ok(())
+}
+
+fn start(
+    genesis: &GenesisFile,
+    folder: &TempDir,
+    sealing: Sealing,
+    durability: &str,
+) -> Result<Node> {
+    let data = folder.path().join("data");
+    let data = data.to_str().context("a folder that is no UTF-8")?;
+    let mut arguments =
+        vec!["--genesis", genesis.path()?, "--datadir", data, "--durability", durability];
+    arguments.extend(sealing.arguments());
+    Node::start(&arguments)
+}
+
+/// Loads the node, kills it, and returns what it had told by then.
+fn run_until_killed(node: Node, sealing: Sealing, tokens: &Tokens, kill_ms: u64) -> Result<Ledger> {
+    let stopped = AtomicBool::new(false);
+    let address = node.address();
+    thread::scope(|scope| {
+        let senders: Vec<_> = (0..SENDERS)
+            .map(|index| {
+                let stopped = &stopped;
+                scope.spawn(move || {
+                    Sender::new(index, tokens, Client::connect(address)?)?.send(sealing, stopped)
+                })
+            })
+            .collect();
+        let sealer = (sealing == Sealing::Manual).then(|| {
+            let stopped = &stopped;
+            scope.spawn(move || seal_until_killed(Client::connect(address)?, stopped))
+        });
+        thread::sleep(Duration::from_millis(kill_ms));
+        stopped.store(true, Ordering::SeqCst);
+        node.kill()?;
+        let mut told = Ledger::default();
+        for sender in senders {
+            told.add(sender.join().map_err(|_| anyhow::anyhow!("a sender panicked"))??);
+        }
+        if let Some(sealer) = sealer {
+            sealer.join().map_err(|_| anyhow::anyhow!("the sealer panicked"))??;
+        }
+        Ok(told)
+    })
+}
+
+fn seal_until_killed(mut client: Client, stopped: &AtomicBool) -> Result<()> {
+    loop {
+        thread::sleep(Duration::from_millis(15));
+        if let Err(error) = client.call("evm_mine", json!([])) {
+            // The connection breaks when the node is killed, and only then.
+            ensure!(stopped.load(Ordering::SeqCst), "evm_mine: {error:#}");
+            return Ok(());
+        }
+    }
+}
+
+/// Seals what waits: every acknowledged transaction ends up in a block, and succeeds.
+fn seal_the_rest(client: &mut Client, ledger: &Ledger) -> Result<()> {
+    for _ in 0..1000 {
+        let status = client.call("txpool_status", json!([]))?;
+        if quantity(&status["pending"])? == 0 {
+            break;
+        }
+        client.call("evm_mine", json!([]))?;
+    }
+    for hash in &ledger.hashes {
+        let receipt = client.call("eth_getTransactionReceipt", json!([hash]))?;
+        ensure!(receipt["status"] == "0x1", "{hash}: {receipt}");
+    }
+    let head = client.call("eth_getBlockByNumber", json!(["latest", false]))?;
+    ensure!(head["number"] != Value::Null, "no head");
+    Ok(())
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_under_automatic_sealing() -> Result<()> {
+    check(Sealing::Auto, "process")
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_under_interval_sealing() -> Result<()> {
+    check(Sealing::Interval, "process")
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_under_manual_sealing() -> Result<()> {
+    check(Sealing::Manual, "disk")
+}
