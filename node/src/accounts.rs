@@ -83,9 +83,9 @@ pub fn impersonated_sender(signature: &Signature) -> Option<Address> {
 pub fn stored_sender(transaction: &TxEnvelope) -> Result<Address, AccountError> {
     match impersonated_sender(transaction.signature()) {
         Some(sender) => Ok(sender),
-        None => transaction.recover_signer().map_err(|_| AccountError::Signature {
-            hash: *transaction.tx_hash(),
-        }),
+        None => transaction
+            .recover_signer()
+            .map_err(|_| AccountError::Signature { hash: *transaction.tx_hash() }),
     }
 }
 

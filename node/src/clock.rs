@@ -89,9 +89,7 @@ fn difference(a: u64, b: u64) -> i64 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClockError {
     /// A block must be later than its parent.
-    #[error(
-        "timestamp {timestamp} is lower than or equal to previous block's timestamp {head}"
-    )]
+    #[error("timestamp {timestamp} is lower than or equal to previous block's timestamp {head}")]
     NotLater {
         /// What was given.
         timestamp: u64,

@@ -280,7 +280,12 @@ pub enum ConfigError {
 mod tests {
     use super::*;
 
-    fn check(block_time: Option<f64>, mixed: bool, no_mining: bool, want: Result<Sealing, ConfigError>) {
+    fn check(
+        block_time: Option<f64>,
+        mixed: bool,
+        no_mining: bool,
+        want: Result<Sealing, ConfigError>,
+    ) {
         let config =
             NodeConfig { block_time, mixed_mining: mixed, no_mining, ..NodeConfig::default() };
         assert_eq!(config.sealing(), want);

@@ -47,6 +47,7 @@ struct AccountDump {
     nonce: serde_json::Value,
     balance: U256,
     code: Bytes,
+    #[serde(deserialize_with = "read_storage")]
     storage: BTreeMap<B256, B256>,
 }
 
@@ -102,11 +103,12 @@ fn accounts(view: &StateView) -> Result<BTreeMap<Address, AccountDump>, DevError
     let mut dumped = BTreeMap::new();
     for (address, account) in snapshot.accounts()? {
         let storage = snapshot.storage_of(address)?;
-        let storage = storage.into_iter().map(|(slot, value)| (slot.into(), value.into()));
+        let slots = storage.into_iter().map(|(slot, value)| (slot.into(), value.into()));
+        let storage = slots.collect();
         let code = snapshot.code(address)?;
         let nonce = account.nonce.into();
         let balance = account.balance;
-        dumped.insert(address, AccountDump { nonce, balance, code, storage: storage.collect() });
+        dumped.insert(address, AccountDump { nonce, balance, code, storage });
     }
     Ok(dumped)
 }
@@ -130,6 +132,14 @@ fn read(dump: &[u8]) -> Result<(Vec<AccountEdit>, Option<u64>), DevError> {
         })
     });
     Ok((edits.collect::<Result<_, DevError>>()?, timestamp))
+}
+
+/// Slots and values with all their digits, or without leading zeros.
+fn read_storage<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<B256, B256>, D::Error> {
+    let storage = BTreeMap::<U256, U256>::deserialize(deserializer)?;
+    Ok(storage.into_iter().map(|(slot, value)| (slot.into(), value.into())).collect())
 }
 
 /// A number that is written as one, or as hexadecimal text.

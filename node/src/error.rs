@@ -60,6 +60,14 @@ pub enum StartError {
     /// The store could not be opened.
     #[error("store: {0}")]
     Store(#[from] StoreError),
+    /// An image of the genesis state is not one that the engine runs.
+    #[error("genesis: alloc.{address}.riscv: {source}")]
+    Image {
+        /// The account.
+        address: Address,
+        /// What is wrong with it.
+        source: vm::riscv::ImageError,
+    },
     /// The store has no head.
     #[error("the store has no head block")]
     NoHead,

@@ -87,10 +87,8 @@ pub(crate) fn pool_rules(
         blobs: spec.blob_params(timestamp),
         blob_base_fee: blob_base_fee(spec, head),
         min_gas_price: settings.min_gas_price,
-        init_code_max: code_size_max.map_or_else(
-            || init_code_max(fork),
-            |limit| limit.saturating_mul(2),
-        ),
+        init_code_max: code_size_max
+            .map_or_else(|| init_code_max(fork), |limit| limit.saturating_mul(2)),
         riscv_init_code_max: usize::try_from(spec.riscv.init_code_size_max).unwrap_or(usize::MAX),
         allow_sender_code: config.profile == Profile::Dev,
     }

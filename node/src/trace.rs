@@ -97,8 +97,7 @@ impl<'a> Replay<'a> {
             snapshot => snapshot.map_err(QueryError::from)?,
         };
         let header: &Header = &block.header;
-        let header =
-            Header { blob_gas_used: header.blob_gas_used.map(|_| 0), ..header.clone() };
+        let header = Header { blob_gas_used: header.blob_gas_used.map(|_| 0), ..header.clone() };
         let rules = block_rules(shared.config());
         let view = StateView::new(snapshot);
         let execution = BlockExecution::begin(shared.engine(), header, rules, view)?;

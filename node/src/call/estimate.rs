@@ -87,9 +87,9 @@ impl Search {
         self.tx.gas_limit = gas;
         match self.execution.call(&self.tx) {
             Ok(outcome) => Ok(Some(outcome)),
-            Err(EngineError::Invalid(
-                TxError::IntrinsicGas { .. } | TxError::FloorGas { .. },
-            )) => Ok(None),
+            Err(EngineError::Invalid(TxError::IntrinsicGas { .. } | TxError::FloorGas { .. })) => {
+                Ok(None)
+            }
             Err(error) => Err(error.into()),
         }
     }

@@ -234,9 +234,7 @@ pub(crate) fn outcome(outcome: Outcome) -> Result<CallOutcome, CallError> {
     }
 }
 
-fn vm_error(
-    error: revm::database_interface::bal::EvmDatabaseError<StoreError>,
-) -> CallError {
+fn vm_error(error: revm::database_interface::bal::EvmDatabaseError<StoreError>) -> CallError {
     use revm::database_interface::bal::EvmDatabaseError;
     match error {
         EvmDatabaseError::Database(error) => error.into(),

@@ -15,12 +15,13 @@ use alloy_consensus::{Transaction, TxEnvelope};
 use alloy_eips::eip2718::Decodable2718;
 use alloy_primitives::{Address, B256, Signature};
 use arc_swap::ArcSwap;
-use genesis::{ChainSpec, Genesis};
+use genesis::{ChainSpec, Container, Genesis};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use revm::DatabaseRef;
 use storage::{ExecutedBlock, OpenOptions, Store, Writer};
 use tokio::sync::{broadcast, oneshot};
 use vm::Engine;
+use vm::riscv::Image;
 
 use crate::accounts::{Accounts, DevAccount, UnsignedTransaction, dev_accounts, stored_sender};
 use crate::config::{NodeConfig, Profile};
@@ -125,6 +126,7 @@ impl Chain {
             Profile::Dev => dev_accounts(&config)?,
             Profile::Testnet => (String::new(), Vec::new()),
         };
+        check_images(&genesis)?;
         let (store, writer) = open(&config, &genesis)?;
         let snapshot = store.snapshot()?;
         let head = Arc::new(snapshot.block(snapshot.head())?.ok_or(StartError::NoHead)?);
@@ -155,11 +157,12 @@ impl Chain {
 
     /// Finishes what was begun, closes the database, and ends the node's threads.
     pub async fn stop(self) {
-        let _ = self.ask(|sequencer| -> Result<(), Failure> {
-            sequencer.stop();
-            Ok(())
-        })
-        .await;
+        let _ = self
+            .ask(|sequencer| -> Result<(), Failure> {
+                sequencer.stop();
+                Ok(())
+            })
+            .await;
         let Some(thread) = self.thread.lock().take() else { return };
         if tokio::task::spawn_blocking(move || thread.join()).await.is_err() {
             tracing::error!("the sequencer thread panicked");
@@ -270,6 +273,17 @@ impl Chain {
     }
 }
 
+/// Loads each RISC-V image of the genesis state, as deploying it would have.
+fn check_images(genesis: &Genesis) -> Result<(), StartError> {
+    for (address, account) in &genesis.alloc {
+        if let Ok(container) = Container::parse(&account.code) {
+            Image::load(container.image, &genesis.spec.riscv.gas)
+                .map_err(|source| StartError::Image { address: *address, source })?;
+        }
+    }
+    Ok(())
+}
+
 fn open(config: &NodeConfig, genesis: &Genesis) -> Result<(Store, Writer), StartError> {
     let options = |path, temporary| OpenOptions {
         path,
@@ -288,11 +302,7 @@ fn open(config: &NodeConfig, genesis: &Genesis) -> Result<(Store, Writer), Start
 }
 
 /// The pool as it was when the node stopped.
-fn restore_pool(
-    store: &Store,
-    writer: &Writer,
-    config: &NodeConfig,
-) -> Result<Pool, StartError> {
+fn restore_pool(store: &Store, writer: &Writer, config: &NodeConfig) -> Result<Pool, StartError> {
     let mut pool = Pool::new(PoolLimits {
         transactions: config.pool_transactions_max,
         sender: config.pool_sender_max,

@@ -9,13 +9,15 @@ mod requests;
 use alloy_consensus::{Header, Receipt, Transaction, TxEnvelope};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_eips::eip4895::Withdrawals;
-use alloy_eips::{eip2935, eip4788};
+use alloy_eips::{eip2935, eip4788, eip7928};
 use alloy_primitives::{Address, B256, Bytes};
 use genesis::SpecId;
 use revm::DatabaseRef;
 use revm::context::BlockEnv;
 use revm::context_interface::block::BlobExcessGasAndPrice;
 use revm::database::BundleState;
+use revm::database_interface::bal::BalState;
+use revm::state::bal::BlockAccessIndex;
 use storage::TxReceipt;
 use vm::{Engine, EngineError, Execution, Print, Rules, TrapReport, TxError};
 
@@ -171,8 +173,9 @@ where
     }
 
     fn open(&mut self) -> Result<(), ExecutorError<DB::Error>> {
-        if self.header.number == 0 {
-            return Ok(());
+        if self.fork.is_enabled_in(SpecId::AMSTERDAM) {
+            // EIP-7928: index 0 is what comes before the first transaction.
+            self.execution.state().bal_state = BalState::new().with_bal_builder();
         }
         if let Some(root) = self.header.parent_beacon_block_root {
             self.system_call(eip4788::BEACON_ROOTS_ADDRESS, root)?;
@@ -198,6 +201,7 @@ where
         let transaction = without_sidecar(transaction);
         let size = transaction.encode_2718_len() + 8;
         self.check_room(&transaction, size)?;
+        self.execution.state().bal_state.bal_index = self.access_index();
         let outcome = match self.execution.transact(&tx_env(&transaction, sender)) {
             Ok(outcome) => outcome,
             Err(EngineError::Invalid(error)) => return Err(PushError::Invalid(error)),
@@ -214,11 +218,8 @@ where
         }
         let success = outcome.result.is_success();
         let logs = if success { outcome.result.into_logs() } else { Vec::new() };
-        let receipt = Receipt {
-            status: success.into(),
-            cumulative_gas_used: used + gas.tx_gas_used(),
-            logs,
-        };
+        let receipt =
+            Receipt { status: success.into(), cumulative_gas_used: used + gas.tx_gas_used(), logs };
         self.body.receipts.push(TxReceipt { tx_type: transaction.tx_type(), receipt });
         self.body.transactions.push(transaction);
         self.body.senders.push(sender);
@@ -235,13 +236,17 @@ where
         let blob_gas = transaction.blob_gas_used().unwrap_or_default();
         let blob_gas_left =
             self.blob_gas_max.saturating_sub(self.header.blob_gas_used.unwrap_or_default());
-        let oversized =
-            self.fork.is_enabled_in(SpecId::OSAKA) && self.size + size > BLOCK_SIZE_MAX;
+        let oversized = self.fork.is_enabled_in(SpecId::OSAKA) && self.size + size > BLOCK_SIZE_MAX;
         let full = (!self.unlimited && transaction.gas_limit() > gas_left)
             || blob_gas > blob_gas_left
             || oversized;
         // A transaction that would not even fit an empty block is invalid, and revm says why.
         if full && !self.body.transactions.is_empty() { Err(PushError::Full) } else { Ok(()) }
+    }
+
+    /// Where what happens next stands in the block access list (EIP-7928).
+    fn access_index(&self) -> BlockAccessIndex {
+        BlockAccessIndex::new(self.body.transactions.len() as u64 + 1)
     }
 
     /// Gas that the block's transactions used so far, as the header counts it.
@@ -260,11 +265,16 @@ where
 
     /// Makes the system calls that come last, and completes the header but for the state root.
     pub fn finish(mut self) -> Result<Executed, ExecutorError<DB::Error>> {
+        self.execution.state().bal_state.bal_index = self.access_index();
         if self.fork.is_enabled_in(SpecId::PRAGUE) {
             let deposits = self.engine.spec().deposit_contract();
             let requests = requests::collect(&mut self.execution, deposits, &self.body.receipts)?;
             self.header.requests_hash = Some(requests.requests_hash());
             self.body.requests = requests.take();
+        }
+        if let Some(accesses) = self.execution.state().take_built_alloy_bal() {
+            let hash = eip7928::compute_block_access_list_hash(&accesses);
+            self.header.block_access_list_hash = Some(hash);
         }
         self.header.gas_used = self.gas_used();
         header::complete(&mut self.header, &self.body);

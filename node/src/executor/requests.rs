@@ -46,10 +46,7 @@ where
     Ok(requests)
 }
 
-fn deposits<E>(
-    contract: Address,
-    receipts: &[TxReceipt],
-) -> Result<Vec<u8>, ExecutorError<E>> {
+fn deposits<E>(contract: Address, receipts: &[TxReceipt]) -> Result<Vec<u8>, ExecutorError<E>> {
     let mut deposits = Vec::new();
     for log in receipts.iter().flat_map(|receipt| &receipt.receipt.logs) {
         if log.address != contract || log.topics().first() != Some(&DEPOSIT_EVENT) {

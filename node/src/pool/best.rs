@@ -48,8 +48,7 @@ impl Ord for Candidate {
 impl Pool {
     /// The executable transactions in the order in which a block with `base_fee` takes them.
     pub fn best(&self, base_fee: u64, order: Order) -> Best {
-        let mut best =
-            Best { base_fee, order, heads: BinaryHeap::new(), rest: HashMap::new() };
+        let mut best = Best { base_fee, order, heads: BinaryHeap::new(), rest: HashMap::new() };
         for (address, sender) in &self.senders {
             let ready: Vec<_> = sender.ready().cloned().collect();
             best.rest.insert(*address, ready.into_iter());

@@ -125,7 +125,8 @@ impl Pool {
         }
         let address = transaction.sender;
         let sender = self.senders.get(&address);
-        let old = sender.and_then(|s| s.transactions.get(&transaction.transaction.nonce())).cloned();
+        let old =
+            sender.and_then(|s| s.transactions.get(&transaction.transaction.nonce())).cloned();
         match &old {
             Some(old) => check_replacement(&old.transaction, &transaction.transaction)?,
             None => self.check_room(sender, &transaction)?,

@@ -230,9 +230,13 @@ pub enum PoolError {
     NonceTooLow { next: u64, nonce: u64 },
     #[error("nonce has max value: {}", u64::MAX)]
     NonceMax,
-    #[error("replacement transaction underpriced: fee cap {cap} and tip {tip}, needs {need_cap} and {need_tip}")]
+    #[error(
+        "replacement transaction underpriced: fee cap {cap} and tip {tip}, needs {need_cap} and {need_tip}"
+    )]
     ReplacementUnderpriced { cap: u128, tip: u128, need_cap: u128, need_tip: u128 },
-    #[error("insufficient funds for gas * price + value: address {address} have {have} want {want}")]
+    #[error(
+        "insufficient funds for gas * price + value: address {address} have {have} want {want}"
+    )]
     InsufficientFunds { address: Address, have: U256, want: U256 },
     #[error("insufficient funds for gas * price + value: address {address} cost exceeds 256 bits")]
     CostOverflow { address: Address },
@@ -248,9 +252,13 @@ pub enum PoolError {
     Underpriced { tip: u128, need: u128 },
     #[error("max fee per gas less than block base fee: maxFeePerGas: {cap}, baseFee: {base_fee}")]
     FeeCapTooLow { cap: u128, base_fee: u64 },
-    #[error("max fee per blob gas less than block blob gas fee: maxFeePerBlobGas: {cap}, blobBaseFee: {base_fee}")]
+    #[error(
+        "max fee per blob gas less than block blob gas fee: maxFeePerBlobGas: {cap}, blobBaseFee: {base_fee}"
+    )]
     BlobFeeCapTooLow { cap: u128, base_fee: u128 },
-    #[error("max priority fee per gas higher than max fee per gas: maxPriorityFeePerGas: {tip}, maxFeePerGas: {cap}")]
+    #[error(
+        "max priority fee per gas higher than max fee per gas: maxPriorityFeePerGas: {tip}, maxFeePerGas: {cap}"
+    )]
     TipAboveFeeCap { tip: u128, cap: u128 },
     #[error("invalid chain id for signer: have {have} want {want}")]
     ChainId { have: u64, want: u64 },

@@ -87,11 +87,7 @@ fn the_rules_speak_geths_phrases() {
             "max fee per gas less than block base fee: maxFeePerGas: 99, baseFee: 100",
         ),
         (
-            TxEip1559 {
-                input: Bytes::from(vec![1; 2_000]),
-                gas_limit: 60_000,
-                ..at_five()
-            },
+            TxEip1559 { input: Bytes::from(vec![1; 2_000]), gas_limit: 60_000, ..at_five() },
             "insufficient gas for floor data gas cost: gas 60000, minimum needed 101000",
         ),
         (
@@ -134,10 +130,11 @@ fn types_need_their_forks() {
     let account = AccountInfo { nonce: 0, ..rich() };
     let want = "transaction type not supported: type 2 needs London, the chain is at Berlin";
     assert_eq!(check(&at(SpecId::BERLIN), &signed(plain()), &account), want);
-    let legacy: TxEnvelope = TxLegacy { gas_price: 1_000, gas_limit: 21_000, ..TxLegacy::default() }
-        .into_signed(impersonated_signature(SENDER))
-        .into();
-    assert!(check(&at(SpecId::FRONTIER), &legacy, &account).contains("intrinsic gas too low"));
+    let legacy: TxEnvelope =
+        TxLegacy { gas_price: 1_000, gas_limit: 21_000, ..TxLegacy::default() }
+            .into_signed(impersonated_signature(SENDER))
+            .into();
+    assert!(check(&at(SpecId::HOMESTEAD), &legacy, &account).contains("intrinsic gas too low"));
     let no_list: TxEnvelope = TxEip7702 {
         chain_id: 31337,
         gas_limit: 100_000,
@@ -155,12 +152,8 @@ fn pool(transactions: usize) -> Pool {
 }
 
 fn waiting(sender: Address, nonce: u64, tip: u128) -> PoolTransaction {
-    let transaction = TxEip1559 {
-        nonce,
-        max_priority_fee_per_gas: tip,
-        max_fee_per_gas: 1_000 + tip,
-        ..plain()
-    };
+    let transaction =
+        TxEip1559 { nonce, max_priority_fee_per_gas: tip, max_fee_per_gas: 1_000 + tip, ..plain() };
     let envelope = transaction.into_signed(impersonated_signature(sender)).into();
     PoolTransaction::new(envelope, sender)
 }

@@ -178,8 +178,7 @@ impl Chain {
         };
         let (transaction, sender) = transaction;
         let TxLocation { index, .. } = location;
-        let included =
-            IncludedTransaction { transaction, sender, header, index: u64::from(index) };
+        let included = IncludedTransaction { transaction, sender, header, index: u64::from(index) };
         let gas = (receipt.gas_used, receipt.first_log);
         Ok(Some(self.complete_receipt(included, receipt.receipt, gas)))
     }

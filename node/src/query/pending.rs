@@ -34,9 +34,8 @@ impl Chain {
     pub(super) async fn pending_state(&self) -> Result<StateView, QueryError> {
         let shared = Arc::clone(&self.shared);
         let snapshot = shared.store().snapshot()?;
-        let pending = blocking(move || {
-            build(&shared, &snapshot).map(|pending| (pending.changes, snapshot))
-        });
+        let pending =
+            blocking(move || build(&shared, &snapshot).map(|pending| (pending.changes, snapshot)));
         let (changes, snapshot) = pending.await??;
         Ok(StateView::with_changes(snapshot, changes))
     }
@@ -62,8 +61,7 @@ fn build(shared: &Shared, snapshot: &Snapshot) -> Result<Pending, QueryError> {
     let number = snapshot.head();
     let parent = snapshot.header(number)?.ok_or(Failure::Missing { number })?;
     let header = next_block(shared, parent.timestamp).header(shared.engine().spec(), &parent);
-    let failed =
-        |source| Failure::Block { number: number + 1, source: Arc::new(source) };
+    let failed = |source| Failure::Block { number: number + 1, source: Arc::new(source) };
     let base_fee = header.base_fee_per_gas.unwrap_or_default();
     let mut best = shared.pool().best(base_fee, shared.config().order);
     let rules = block_rules(shared.config());

@@ -6,14 +6,13 @@ use std::time::Duration;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use genesis::Container;
 use storage::{Commit, ExecutedBlock};
-use vm::{AccountEdit, Execution};
+use vm::AccountEdit;
 
-use super::{Sequencer, wall_clock};
+use super::{Sequencer, edit, wall_clock};
 use crate::config::Sealing;
 use crate::error::DevError;
-use crate::executor::block_env;
 use crate::pool::PoolTransaction;
-use crate::settings::{Settings, block_rules};
+use crate::settings::Settings;
 
 /// Blocks after which a long run of sealing hands over what it has.
 const HAND_OVER_BLOCKS: u64 = 64;
@@ -79,12 +78,7 @@ impl Sequencer {
         if let Some(balance) = edit.balance.filter(|balance| *balance > BALANCE_MAX) {
             return Err(DevError::Balance { address: edit.address, balance });
         }
-        let engine = self.shared.engine();
-        let block = block_env(engine, &self.head.header);
-        let rules = block_rules(self.shared.config());
-        let mut execution = Execution::new(engine, block, rules, &self.writer);
-        execution.change(edit)?;
-        let changes = execution.into_changes();
+        let changes = edit::changes(edit, &self.writer)?;
         let delta = self.writer.edit(&changes)?;
         self.job.changes.push(Commit::Edit { delta });
         if let Some(nonce) = edit.nonce {

@@ -5,6 +5,7 @@
 //! [`Sequencer::run`]; [`seal`] makes blocks, [`dev`] is what dev users may do.
 
 mod dev;
+mod edit;
 mod rewind;
 mod seal;
 

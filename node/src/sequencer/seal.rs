@@ -34,7 +34,8 @@ impl Sequencer {
         while let Some(current) = next.take_if(|next| self.shared.pool().is_ready(next)) {
             let refused = self.seal_one(&current)?;
             let failed = refused.is_some();
-            if let Some((_, error)) = refused.filter(|(refused, _)| refused.hash == transaction.hash)
+            if let Some((_, error)) =
+                refused.filter(|(refused, _)| refused.hash == transaction.hash)
             {
                 return Err(error.into());
             }

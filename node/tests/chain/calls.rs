@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, hex};
+use node::NodeConfig;
 use node::call::{AccountOverride, BlockOverrides, Call, Overrides};
 use node::error::CallError;
 use node::query::{LogBlocks, LogQuery};
-use node::NodeConfig;
 
 use super::{Devnet, STRANGER};
 
@@ -36,7 +36,7 @@ async fn calls_see_the_block_and_its_overrides() {
     let other = B256::repeat_byte(5);
     let block_hash = BTreeMap::from([(1, other)]);
     let block = BlockOverrides { block_hash, ..BlockOverrides::default() };
-    assert_eq!(*run(&net, &hash, block).await.unwrap(), *other);
+    assert_eq!(run(&net, &hash, block).await.unwrap(), Bytes::from(other.0));
 }
 
 #[tokio::test]
@@ -62,7 +62,8 @@ async fn failures_say_what_happened() {
 #[tokio::test]
 async fn estimates_are_enough_and_not_much_more() {
     let net = Devnet::start(NodeConfig::default());
-    let estimate = |call: Call| net.chain.estimate_gas(call, BlockId::latest(), Overrides::default());
+    let estimate =
+        |call: Call| net.chain.estimate_gas(call, BlockId::latest(), Overrides::default());
     let transfer = Call {
         from: Some(net.account(0)),
         to: Some(STRANGER),

@@ -1,5 +1,7 @@
 //! The node's public API against a real store: sealing, receipts, restarts, dev methods.
 
+extern crate tandem_node as node;
+
 mod calls;
 mod dev;
 mod restart;
