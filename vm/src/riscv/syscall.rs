@@ -319,8 +319,8 @@ impl<DB: DatabaseRef, W: Watch<Context<DB>>> Guest<'_, DB, W> {
 
     fn keccak(&mut self) -> Result<(), Halt> {
         let [ptr, len, out] = self.args();
-        self.live.machine.check(out, 32, Access::Store)?;
         let bytes = self.read(ptr, len)?;
+        self.live.machine.check(out, 32, Access::Store)?;
         // keccak pads, so that a message of whole blocks takes one more.
         let blocks = len / 136 + 1;
         let price = blocks.saturating_mul(self.live.machine.image().gas().keccak_block.into());
@@ -401,14 +401,13 @@ impl<DB: DatabaseRef, W: Watch<Context<DB>>> Guest<'_, DB, W> {
     fn create(&mut self, opcode: u8) -> Result<(), Halt> {
         let [value, ptr, len, fourth, fifth] = self.args();
         let out = if opcode == op::CREATE2 { fifth } else { fourth };
-        let value = self.read_word(value)?;
-        self.live.machine.check(out, 32, Access::Store)?;
         let mut args = Vec::with_capacity(4);
-        args.extend([value, U256::ZERO, U256::from(len)]);
+        args.extend([self.read_word(value)?, U256::ZERO, U256::from(len)]);
         if opcode == op::CREATE2 {
             args.push(self.read_word(fourth)?);
         }
         let code = self.read(ptr, len)?;
+        self.live.machine.check(out, 32, Access::Store)?;
         self.set_memory(&code);
         let went = self.opcode(opcode, &args);
         if let Some(InterpreterAction::NewFrame(_)) = self.interpreter.bytecode.action() {
@@ -438,8 +437,8 @@ impl<DB: DatabaseRef, W: Watch<Context<DB>>> Guest<'_, DB, W> {
         if let Some(value) = value {
             args.push(self.read_word(value)?);
         }
-        self.live.machine.check(out, out_len, Access::Store)?;
         let input: Bytes = self.read(input, input_len)?.into();
+        self.live.machine.check(out, out_len, Access::Store)?;
         // The ranges of the EVM's memory: none, for what the guest gives needs none.
         args.extend([U256::ZERO; 4]);
         let went = self.opcode(opcode, &args);

@@ -3,5 +3,8 @@
 extern crate tandem_vm as vm;
 
 mod calls;
+mod creation;
+mod faults;
 mod program;
+mod syscalls;
 mod world;

@@ -47,11 +47,6 @@ impl Program {
         self.bytes(&vec![0; len])
     }
 
-    /// The address of the next instruction.
-    pub(crate) fn here(&self) -> u64 {
-        CODE + self.code.len() as u64
-    }
-
     pub(crate) fn raw(&mut self, instruction: u32) -> &mut Self {
         self.code.extend_from_slice(&instruction.to_le_bytes());
         self
@@ -100,6 +95,32 @@ impl Program {
             self.li(A0 + n as u32, *arg);
         }
         self.li(A7, number).raw(0x73)
+    }
+
+    /// CALL with all gas, no value and no data; the flag is in a0.
+    pub(crate) fn call_address(&mut self, to: Address) -> &mut Self {
+        let (to, zero) = (self.address(to), self.word(0));
+        self.call(0xf1, &[u64::MAX, to, zero, 0, 0, 0, 0])
+    }
+
+    /// DELEGATECALL or STATICCALL with all gas and no data; the flag is in a0.
+    pub(crate) fn call_without_value(&mut self, number: u64, to: Address) -> &mut Self {
+        let to = self.address(to);
+        self.call(number, &[u64::MAX, to, 0, 0, 0, 0])
+    }
+
+    /// SSTORE of two numbers.
+    pub(crate) fn sstore(&mut self, key: u64, value: u64) -> &mut Self {
+        let (key, value) = (self.word(key), self.word(value));
+        self.call(0x55, &[key, value])
+    }
+
+    /// Returns what the last call returned, up to 256 bytes.
+    pub(crate) fn ret_data(&mut self) -> &mut Self {
+        let at = self.space(256);
+        self.call(0x3d, &[]).mv(S2, A0);
+        self.li(A0, at).li(A0 + 1, 0).mv(A0 + 2, S2).li(A7, 0x3e).raw(0x73);
+        self.li(A0, at).mv(A0 + 1, S2).li(A7, 0xf3).raw(0x73)
     }
 
     /// RETURN of a range.
@@ -169,18 +190,16 @@ pub(crate) fn constructor_returning(code: &[u8]) -> Bytes {
     program.container()
 }
 
-/// A program that deploys itself as a constructor, and does what `body` says when called.
-pub(crate) fn self_deploying(body: impl FnOnce(&mut Program)) -> Program {
-    let mut program = Program::new();
+/// A program that deploys itself with `tail` as a constructor, and does what `body` says when
+/// called.
+pub(crate) fn self_deploying(tail: &[u8], body: impl FnOnce(&mut Program)) -> Program {
+    let mut deploy = Program::new();
+    let at = deploy.bytes(tail);
+    deploy.call(0x1002, &[at, tail.len() as u64]);
+    let mut program = Program { code: Vec::new(), data: deploy.data };
     // a0 is 1 in a constructor: skip DEPLOY otherwise.
-    program.beqz(A0, 5);
-    let start = program.here();
-    program.raw(0x13 | A0 << 7).raw(0x13 | (A0 + 1) << 7);
-    program.li(A7, 0x1002);
-    while program.here() < start + 16 {
-        program.raw(0x13);
-    }
-    program.raw(0x73);
+    program.beqz(A0, deploy.code.len() as u32 / 4);
+    program.code.extend_from_slice(&deploy.code);
     body(&mut program);
     program
 }

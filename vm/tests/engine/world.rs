@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use alloy_primitives::{Address, Bytes, TxKind, U256, address};
-use genesis::{DevOptions, Genesis, RiscvParams, SpecId};
+use alloy_primitives::{Address, Bytes, Log, TxKind, U256, address};
+use genesis::{DevOptions, Genesis, RiscvGas, RiscvParams, SpecId};
 use revm::{
     bytecode::Bytecode,
     context::{
@@ -23,6 +23,9 @@ pub(crate) const B: Address = address!("00000000000000000000000000000000000000bb
 pub(crate) const C: Address = address!("00000000000000000000000000000000000000cc");
 
 pub(crate) type Db = CacheDB<EmptyDB>;
+
+/// Gas of a whole guest frame in a cheap world: one for its start, one for all its instructions.
+pub(crate) const GUEST: u64 = 2;
 
 /// A state, and the engine over it.
 pub(crate) struct World {
@@ -48,6 +51,33 @@ impl World {
             AccountInfo { balance: U256::from(10).pow(U256::from(21)), ..Default::default() };
         db.insert_account_info(SENDER, rich);
         Self { db, engine: Engine::new(Arc::new(genesis.spec)), fork, rules: Rules::block() }
+    }
+
+    /// A chain on which a guest's own work costs next to nothing: [`GUEST`] gas a frame.
+    pub(crate) fn cheap_on(fork: SpecId) -> Self {
+        let gas = RiscvGas {
+            units_per_gas: 1 << 40,
+            add: 1,
+            lui_jump: 1,
+            logic: 1,
+            shift: 1,
+            mul: 1,
+            div: 1,
+            access64: 1,
+            access_narrow: 1,
+            branch: 1,
+            atomic: 1,
+            syscall: 1,
+            copy_word: 1,
+            page: 1,
+            keccak_block: 1,
+            call_base: 1,
+        };
+        Self::with(fork, RiscvParams { gas, ..RiscvParams::default() })
+    }
+
+    pub(crate) fn cheap() -> Self {
+        Self::cheap_on(SpecId::OSAKA)
     }
 
     /// Puts code at an address.
@@ -130,6 +160,27 @@ pub(crate) fn created(outcome: &Outcome) -> Address {
     }
 }
 
+/// The logs of a success.
+pub(crate) fn logs(outcome: &Outcome) -> Vec<Log> {
+    outcome.result.logs().to_vec()
+}
+
+/// A slot after the outcome, if it was touched.
+pub(crate) fn slot(outcome: &Outcome, address: Address, slot: u64) -> Option<U256> {
+    let account = outcome.state.get(&address)?;
+    account.storage.get(&U256::from(slot)).map(|slot| slot.present_value)
+}
+
+/// A word as output.
+pub(crate) fn word(value: u64) -> Vec<u8> {
+    U256::from(value).to_be_bytes_vec()
+}
+
+/// A guest's register as output.
+pub(crate) fn register(value: u64) -> Vec<u8> {
+    value.to_le_bytes().to_vec()
+}
+
 pub(crate) fn gas(outcome: &Outcome) -> u64 {
     outcome.result.tx_gas_used()
 }
@@ -179,8 +230,24 @@ impl Evm {
 
     /// A CALL with all gas, no value, no data; leaves the flag.
     pub(crate) fn call(self, to: Address) -> Self {
-        let zero = U256::ZERO;
-        self.push(0).push(0).push(0).push(0).push(zero).push_address(to).op(0x5a).op(0xf1)
+        self.push(0).push(0).push(0).push(0).push(0).push_address(to).op(0x5a).op(0xf1)
+    }
+
+    /// The same as DELEGATECALL or STATICCALL.
+    pub(crate) fn call_without_value(self, opcode: u8, to: Address) -> Self {
+        self.push(0).push(0).push(0).push(0).push_address(to).op(0x5a).op(opcode)
+    }
+
+    /// Returns what the last call returned.
+    pub(crate) fn ret_data(self) -> Self {
+        let copied = self.op(0x3d).push(0).push(0).op(0x3e);
+        copied.op(0x3d).push(0).op(0xf3)
+    }
+
+    /// CREATE of the call data; returns the address.
+    pub(crate) fn factory() -> Self {
+        let copied = Self::new().op(0x36).push(0).push(0).op(0x37);
+        copied.op(0x36).push(0).push(0).op(0xf0).ret_top()
     }
 
     /// Init code that deploys `code`.
