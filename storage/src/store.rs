@@ -151,7 +151,13 @@ fn open_directory(
         _lock: lock,
     };
     match stored {
-        None => Shared::begin_chain(shared, genesis),
+        None => {
+            let chain = Shared::begin_chain(shared, genesis)?;
+            if options.durability == Durability::Disk {
+                sync_names(path)?;
+            }
+            Ok(chain)
+        }
         Some((number, stored)) => {
             shared.first = number;
             let given = genesis_block(genesis)?.hash();
@@ -164,6 +170,17 @@ fn open_directory(
             Ok((Store(shared), writer))
         }
     }
+}
+
+/// Writes the names of new files through to the disk: without them the files could not be found.
+fn sync_names(path: &Path) -> Result<(), StoreError> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    for directory in [path, parent.unwrap_or(Path::new("."))] {
+        File::open(directory)
+            .and_then(|directory| directory.sync_all())
+            .map_err(|source| StoreError::Io { path: directory.into(), source })?;
+    }
+    Ok(())
 }
 
 fn lock(path: &Path) -> Result<File, StoreError> {
