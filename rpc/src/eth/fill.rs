@@ -56,7 +56,8 @@ pub(crate) async fn fill(
         return Err(RpcError::server("contract creation without any data provided"));
     }
     wanted.input = input.into();
-    wanted.from = Some(from);
+    // Nobody's balance bounds the gas of a transaction whose sender is not known yet.
+    let anybody = wanted.from.replace(from).is_none();
     wanted.to.get_or_insert(TxKind::Create);
     let chain_id = api.chain.chain_id();
     match wanted.chain_id {
@@ -69,7 +70,11 @@ pub(crate) async fn fill(
     fill_fees(api, &mut wanted)?;
     wanted.populate_blob_hashes();
     if wanted.gas.is_none() {
-        let call = request::call(wanted.clone())?;
+        let mut call = request::call(wanted.clone())?;
+        if anybody {
+            (call.gas_price, call.max_fee_per_gas) = (None, None);
+            call.max_priority_fee_per_gas = None;
+        }
         let gas = api.chain.estimate_gas(call, BlockId::pending(), Overrides::default()).await?;
         wanted.gas = Some(gas);
     }
