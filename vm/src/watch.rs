@@ -52,8 +52,12 @@ pub(crate) struct OwnSyscall {
 
 /// An instruction that a guest has executed.
 pub(crate) struct Instruction<'a> {
+    /// The frame's number in the transaction.
+    pub(crate) frame: usize,
     pub(crate) machine: &'a Machine,
     pub(crate) pc: u64,
+    /// The registers before it.
+    pub(crate) before: [u64; 32],
     /// Units that it took; the first of a straight run takes those of the run.
     pub(crate) units: u64,
     pub(crate) units_left: u64,

@@ -193,22 +193,26 @@ impl<DB: DatabaseRef, W: Watch<Context<DB>>> Guest<'_, DB, W> {
     }
 
     fn compute(&mut self) -> Stop {
-        let Live { machine, units, .. } = &mut *self.live;
-        if !W::ACTIVE || !self.watch.wants_instructions() {
-            return machine.run(units);
-        }
+        let Live { machine, units, number, .. } = &mut *self.live;
         let input = &self.interpreter.input;
-        let (address, depth) = (input.target_address, input.depth);
-        loop {
-            let (pc, before) = (machine.pc(), units.left);
+        while W::ACTIVE && self.watch.wants_instructions() {
+            let (pc, units_before, before) = (machine.pc(), units.left, *machine.registers());
             let stop = machine.step(units);
-            let (units, units_left) = (before - units.left, units.left);
-            let done = Instruction { machine, pc, units, units_left, address, depth };
-            self.watch.instruction(done);
+            self.watch.instruction(Instruction {
+                frame: *number,
+                depth: input.depth,
+                address: input.target_address,
+                machine,
+                pc,
+                before,
+                units: units_before - units.left,
+                units_left: units.left,
+            });
             if let Some(stop) = stop {
                 return stop;
             }
         }
+        machine.run(units)
     }
 
     fn serve(&mut self) -> Result<(), Halt> {

@@ -1,6 +1,6 @@
 //! `rvTracer`: guests instruction by instruction.
 
-use alloc::{format, string::String, vec::Vec};
+use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 
 use alloy_primitives::{Address, U64, hex};
 use alloy_rpc_types_trace::geth::GethTrace;
@@ -10,9 +10,11 @@ use serde_json::json;
 use crate::{
     Outcome,
     riscv::{disassemble_at, register_name},
-    watch::{Instruction, OwnSyscall, Watch},
+    watch::{Instruction, Watch},
 };
 
+/// Number of the register that holds a system call's result.
+const A0: usize = 10;
 /// Instructions shown if the options set no limit.
 const STEPS_MAX: usize = 200_000;
 
@@ -22,8 +24,8 @@ pub(super) struct Instructions {
     steps_max: usize,
     truncated: bool,
     units_per_gas: u64,
-    /// The registers after the last step, and whose they were.
-    registers: Vec<(usize, [u64; 32])>,
+    /// Of each frame, its last step and the value of a0 after it.
+    last: BTreeMap<usize, (usize, u64)>,
 }
 
 struct Step {
@@ -47,23 +49,17 @@ impl Instructions {
             steps_max,
             truncated: false,
             units_per_gas: units_per_gas.max(1),
-            registers: Vec::new(),
+            last: BTreeMap::new(),
         }
     }
 
-    /// The register that an instruction at this depth has changed.
-    fn change(&mut self, depth: usize, now: &[u64; 32]) -> Option<(usize, u64)> {
-        self.registers.retain(|(live, _)| *live <= depth);
-        match self.registers.last_mut() {
-            Some((live, before)) if *live == depth => {
-                let changed = (1..32).find(|n| before[*n] != now[*n]);
-                *before = *now;
-                changed.map(|n| (n, now[n]))
-            }
-            _ => {
-                self.registers.push((depth, *now));
-                None
-            }
+    /// Gives a system call its result, which is there only when its frame goes on.
+    fn complete_syscall(&mut self, frame: usize, a0: u64) {
+        if let Some((step, before)) = self.last.get(&frame)
+            && *before != a0
+            && let Some(step) = self.steps.get_mut(*step)
+        {
+            step.change = Some((A0, a0));
         }
     }
 
@@ -104,16 +100,17 @@ impl<CTX> Watch<CTX> for Instructions {
     }
 
     fn instruction(&mut self, done: Instruction<'_>) {
-        let Instruction { machine, pc, units, units_left, address, depth } = done;
-        let change = self.change(depth, machine.registers());
+        let Instruction { frame, machine, pc, before, units, units_left, address, depth } = done;
+        self.complete_syscall(frame, before[A0]);
+        let after = machine.registers();
+        let change = (1..after.len()).find(|n| before[*n] != after[*n]).map(|n| (n, after[n]));
         let line = disassemble_at(machine.image(), pc);
         let text = line.map_or_else(|| "undefined".into(), |line| line.text);
         let gas_left = units_left / self.units_per_gas;
+        self.last.insert(frame, (self.steps.len(), after[A0]));
         self.steps.push(Step { address, depth, pc, text, change, units, gas_left });
         self.truncated = self.steps.len() >= self.steps_max;
     }
-
-    fn own_syscall(&mut self, _call: OwnSyscall) {}
 }
 
 impl<CTX> Inspector<CTX, EthInterpreter> for Instructions {}

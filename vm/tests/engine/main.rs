@@ -4,7 +4,10 @@ extern crate tandem_vm as vm;
 
 mod calls;
 mod creation;
+mod edits;
 mod faults;
 mod program;
+mod refusals;
 mod syscalls;
+mod traces;
 mod world;
