@@ -8,7 +8,7 @@ use vm::AccountEdit;
 
 use super::Chain;
 use crate::config::Sealing;
-use crate::error::{DevError, Failure};
+use crate::error::DevError;
 use crate::pool::PoolTransaction;
 use crate::sequencer::SealedBlocks;
 use crate::settings::Settings;
@@ -199,7 +199,7 @@ impl Chain {
 
     /// Makes the chain what it was at a savepoint (`evm_revert`); `false` if there is none.
     pub async fn revert(&self, id: u64) -> Result<bool, DevError> {
-        self.ask(move |sequencer| Ok(sequencer.revert(id).map_err(Failure::from)?)).await
+        self.ask(move |sequencer| Ok(sequencer.revert(id)?)).await
     }
 
     /// Takes the newest `depth` blocks off the chain.
