@@ -1,1 +1,12 @@
-//! End-to-end tests: each starts the real binary and drives it as its users do.
+//! End-to-end tests: each starts the real binary and drives it as its users do, over HTTP and
+//! WebSocket, with alloy's provider, with what npm has, and with plain JSON-RPC.
+
+mod chain;
+mod devnet;
+mod live;
+mod machines;
+mod scripts;
+mod support;
+mod tokens;
+mod traces;
+mod transactions;
