@@ -127,8 +127,8 @@ async fn a_chain_goes_on_after_a_restart() -> Result<()> {
     for machine in MACHINES {
         players.push(deploy(&provider, machine, "PingPong", &[]).await?);
     }
-    let play = PingPong::new(players[0], &provider).play(players[1], U256::from(4));
-    play.send().await?.get_receipt().await?;
+    let first = PingPong::new(players[0], &provider);
+    first.play(players[1], U256::from(4)).send().await?.get_receipt().await?;
     let head = provider.get_block_by_number(BlockNumberOrTag::Latest).await?.context("no head")?;
     node.stop()?;
     let (number, root) = genesis.check_root(&data)?;
@@ -138,9 +138,11 @@ async fn a_chain_goes_on_after_a_restart() -> Result<()> {
     let provider = connect(&node)?;
     let again = provider.get_block_by_number(BlockNumberOrTag::Latest).await?.context("no head")?;
     ensure!(again.header == head.header, "{again:?}");
-    let play = PingPong::new(players[1], &provider).play(players[0], U256::from(1));
+    let first = PingPong::new(players[0], &provider);
+    let second = PingPong::new(players[1], &provider);
+    let play = second.play(players[0], U256::from(1));
     ensure!(play.send().await?.get_receipt().await?.status(), "the contracts go on");
-    let hits = PingPong::new(players[0], &provider).hits();
+    let hits = first.hits();
     ensure!(hits.call().await? == U256::from(4), "hits before and after");
     // As it was before the restart's block.
     ensure!(hits.block(head.header.number.into()).call().await? == U256::from(3), "older state");

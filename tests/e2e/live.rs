@@ -32,8 +32,8 @@ async fn subscriptions_push_heads_logs_and_waiting_transactions() -> Result<()> 
     let filter = Filter::new().address(riscv).event_signature(PingPong::Hit::SIGNATURE_HASH);
     let mut logs = live.subscribe_logs(&filter).await?;
     let mut waiting = live.subscribe_pending_transactions().await?;
-    let play = PingPong::new(evm, &provider).play(riscv, U256::from(3));
-    let receipt = play.send().await?.get_receipt().await?;
+    let player = PingPong::new(evm, &provider);
+    let receipt = player.play(riscv, U256::from(3)).send().await?.get_receipt().await?;
     let head = timeout(SOON, heads.recv()).await??;
     ensure!(Some(head.hash) == receipt.block_hash, "{head:?}");
     ensure!(timeout(SOON, waiting.recv()).await?? == receipt.transaction_hash, "waiting");
@@ -56,8 +56,8 @@ async fn removed_logs_are_announced_after_a_revert() -> Result<()> {
     let mut logs = live.subscribe_logs(&Filter::new().address(contract)).await?;
     let mut client = node.client()?;
     let savepoint = client.call("evm_snapshot", json!([]))?;
-    let play = PingPong::new(contract, &provider).play(Address::ZERO, U256::ZERO);
-    play.send().await?.get_receipt().await?;
+    let player = PingPong::new(contract, &provider);
+    player.play(Address::ZERO, U256::ZERO).send().await?.get_receipt().await?;
     ensure!(!timeout(SOON, logs.recv()).await??.removed, "the log as it came");
     client.call("evm_revert", json!([savepoint]))?;
     ensure!(timeout(SOON, logs.recv()).await??.removed, "the log as it went");

@@ -13,21 +13,15 @@ use anyhow::{Context, Result, ensure};
 use tandem_tests::{Node, contracts::Machine, sign};
 
 sol! {
-    #[sol(rpc)]
+    #[sol(rpc, all_derives = true)]
     contract Token {
         event Transfer(address indexed from, address indexed to, uint256 value);
         event Approval(address indexed owner, address indexed spender, uint256 value);
-        #[derive(Debug, PartialEq)]
         error ERC20InsufficientBalance(address sender, uint256 balance, uint256 needed);
-        #[derive(Debug, PartialEq)]
         error ERC20InvalidReceiver(address receiver);
-        #[derive(Debug, PartialEq)]
         error ERC20InsufficientAllowance(address spender, uint256 allowance, uint256 needed);
-        #[derive(Debug, PartialEq)]
         error OwnableUnauthorizedAccount(address account);
-        #[derive(Debug, PartialEq)]
         error ERC2612ExpiredSignature(uint256 deadline);
-        #[derive(Debug, PartialEq)]
         error ERC2612InvalidSigner(address signer, address owner);
         function name() returns (string);
         function symbol() returns (string);
@@ -46,11 +40,10 @@ sol! {
         function permit(address owner, address spender, uint256 value, uint256 deadline, uint8 v, bytes32 r, bytes32 s);
     }
 
-    #[sol(rpc)]
+    #[sol(rpc, all_derives = true)]
     contract PingPong {
         event Hit(address indexed by, uint256 indexed depth, uint256 hits, uint256 value);
         event Caught(address indexed peer, bytes reason);
-        #[derive(Debug, PartialEq)]
         error Bottom(address player, uint256 hits);
         function hits() returns (uint256);
         function sum() returns (uint256);
@@ -64,10 +57,9 @@ sol! {
         function delegateCall(address target, bytes data) payable returns (bytes);
     }
 
-    #[sol(rpc)]
+    #[sol(rpc, all_derives = true)]
     contract Factory {
         event Created(address indexed child, address indexed by, bytes32 code_hash);
-        #[derive(Debug, PartialEq)]
         error CreationFailed();
         function count() returns (uint256);
         function children(uint256 index) returns (address);
