@@ -1,2 +1,83 @@
-//! tandem
-fn main() {}
+//! The `tandem` binary: settings, the node's start and end, and the little commands beside it.
+//!
+//! `cli.rs` and `settings.rs` say what can be set, `layers.rs` puts the sources together,
+//! `chain_genesis.rs` finds the genesis, `run.rs` runs the node.
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+    time::Duration,
+};
+
+use clap::error::ErrorKind;
+use cli::Command;
+
+mod banner;
+mod chain_genesis;
+mod cli;
+mod healthcheck;
+mod ipc;
+mod layers;
+mod log;
+mod run;
+mod settings;
+mod state_file;
+
+/// Exit code of a command line that can't be understood.
+const USAGE: u8 = 2;
+
+/// What ends the program with an error line.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Layers(#[from] layers::LayerError),
+    #[error(transparent)]
+    Settings(#[from] settings::SettingsError),
+    #[error(transparent)]
+    Health(#[from] healthcheck::HealthError),
+    #[error(transparent)]
+    Run(#[from] run::RunError),
+    #[error("settings: {0}")]
+    Toml(#[from] toml::ser::Error),
+    #[error("standard output: {0}")]
+    Output(#[from] io::Error),
+}
+
+fn main() -> ExitCode {
+    let given = match cli::parse(std::env::args_os()) {
+        Ok(given) => given,
+        Err(error) => {
+            // Nobody is left to tell when the terminal is gone.
+            let _ = error.print();
+            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            return if asked { ExitCode::SUCCESS } else { ExitCode::from(USAGE) };
+        }
+    };
+    match execute(given) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let _ = writeln!(io::stderr(), "error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(mut given: cli::Given) -> Result<(), Failure> {
+    let command = given.cli.command.take();
+    if let Some(Command::Completions { shell }) = command {
+        clap_complete::generate(shell, &mut cli::command(), "tandem", &mut io::stdout());
+        return Ok(());
+    }
+    let settings = layers::merge(&given, layers::environment())?;
+    match command {
+        Some(Command::Config) => {
+            io::stdout().write_all(toml::to_string(&settings)?.as_bytes())?;
+            Ok(())
+        }
+        Some(Command::Healthcheck { timeout }) => {
+            let address = settings.server()?.address;
+            Ok(healthcheck::ask(address, Duration::from_secs(timeout.max(1)))?)
+        }
+        _ => Ok(run::run(&settings)?),
+    }
+}

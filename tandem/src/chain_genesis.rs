@@ -1,0 +1,197 @@
+//! Which genesis the node starts from: a file, the one kept in the data directory, or a dev one.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use genesis::{DEV_CHAIN_ID, DevOptions, Genesis, GenesisError, SpecId};
+use node::{
+    NodeConfig,
+    accounts::{AccountError, dev_accounts},
+};
+
+use crate::settings::Settings;
+
+/// The data directory's own copy, which says what the chain in it began with.
+const KEPT_FILE: &str = "genesis.json";
+
+/// Gas limit of a dev genesis.
+const DEV_GAS_LIMIT: u64 = 30_000_000;
+
+/// Why there is no genesis to start from.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SourceError {
+    /// A file or directory that can't be used.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The path.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// A genesis file with an error in it.
+    #[error("{}: {source}", path.display())]
+    Genesis {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        source: GenesisError,
+    },
+    /// Another chain in the data directory.
+    #[error(
+        "{} holds a chain that does not begin with {}; its own genesis is in {KEPT_FILE} there",
+        datadir.display(), given.display()
+    )]
+    OtherChain {
+        /// The data directory.
+        datadir: PathBuf,
+        /// The genesis file given.
+        given: PathBuf,
+    },
+    /// A setting that the genesis contradicts.
+    #[error("{key} = {set}, but it is {held} in {}", path.display())]
+    Contradiction {
+        /// Key of the setting.
+        key: &'static str,
+        /// Its value.
+        set: String,
+        /// What the genesis says.
+        held: String,
+        /// The genesis file.
+        path: PathBuf,
+    },
+    /// The dev accounts can't be made.
+    #[error(transparent)]
+    Accounts(#[from] AccountError),
+}
+
+/// The genesis and the node's settings that belong to it.
+///
+/// The chain in a data directory goes on with the genesis it began with: a copy lies beside it.
+pub(crate) fn resolve(settings: &Settings, now: u64) -> Result<(Genesis, NodeConfig), SourceError> {
+    let mut node = settings.node();
+    let kept = settings.datadir.as_ref().map(|dir| dir.join(KEPT_FILE));
+    let held = match &kept {
+        Some(path) if path.exists() => Some((read(path)?, path)),
+        _ => None,
+    };
+    let given = match &settings.genesis {
+        Some(path) => Some((read(path)?, path)),
+        None => None,
+    };
+    if let (Some((held, _)), Some((given, path)), Some(datadir)) =
+        (&held, &given, &settings.datadir)
+        && held != given
+    {
+        let (datadir, given) = (datadir.clone(), (*path).clone());
+        return Err(SourceError::OtherChain { datadir, given });
+    }
+    let is_new = held.is_none();
+    let genesis = match held.or(given) {
+        Some((genesis, path)) => {
+            agree(settings, &genesis, path)?;
+            genesis
+        }
+        None => dev(settings, &mut node, now)?,
+    };
+    node.chain_id = genesis.spec.chain_id();
+    if let (Some(path), true) = (&kept, is_new) {
+        keep(path, &genesis)?;
+    }
+    Ok((genesis, node))
+}
+
+fn read(path: &Path) -> Result<Genesis, SourceError> {
+    let text = fs::read_to_string(path)
+        .map_err(|source| SourceError::File { path: path.to_owned(), source })?;
+    Genesis::from_json(&text)
+        .map_err(|source| SourceError::Genesis { path: path.to_owned(), source })
+}
+
+/// Writes the copy in one step: a half-written one would lock the chain out.
+fn keep(path: &Path, genesis: &Genesis) -> Result<(), SourceError> {
+    let written = || -> io::Result<()> {
+        if let Some(datadir) = path.parent() {
+            fs::create_dir_all(datadir)?;
+        }
+        let partial = path.with_extension("json.partial");
+        fs::write(&partial, genesis.to_json())?;
+        fs::File::open(&partial)?.sync_all()?;
+        fs::rename(&partial, path)
+    };
+    written().map_err(|source| SourceError::File { path: path.to_owned(), source })
+}
+
+fn dev(settings: &Settings, node: &mut NodeConfig, now: u64) -> Result<Genesis, SourceError> {
+    let (mnemonic, accounts) = dev_accounts(node)?;
+    // A mnemonic that was drawn is drawn once.
+    node.mnemonic = Some(mnemonic);
+    (node.mnemonic_seed, node.mnemonic_random) = (None, None);
+    let default = DevOptions::default();
+    let balance = node.balance_wei();
+    Ok(Genesis::dev(DevOptions {
+        chain_id: settings.chain_id.unwrap_or(DEV_CHAIN_ID),
+        fork: settings.hardfork.as_ref().map_or(SpecId::OSAKA, |hardfork| hardfork.fork),
+        number: settings.number.unwrap_or(default.number),
+        timestamp: settings.timestamp.unwrap_or(now),
+        gas_limit: settings.gas_limit.unwrap_or(DEV_GAS_LIMIT),
+        base_fee_wei: settings.block_base_fee_per_gas.unwrap_or(default.base_fee_wei),
+        accounts: accounts.iter().map(|account| (account.address, balance)).collect(),
+        create2_deployer: !settings.disable_default_create2_deployer,
+        riscv: settings.riscv(),
+    }))
+}
+
+/// What a genesis file says can't be set to something else.
+fn agree(settings: &Settings, genesis: &Genesis, path: &Path) -> Result<(), SourceError> {
+    let riscv = &genesis.spec.riscv;
+    let base_fee = genesis.base_fee_per_gas.or(settings.block_base_fee_per_gas);
+    let numbers = [
+        ("chain_id", settings.chain_id, genesis.spec.chain_id()),
+        ("number", settings.number, genesis.number),
+        ("timestamp", settings.timestamp, genesis.timestamp),
+        ("block_base_fee_per_gas", settings.block_base_fee_per_gas, base_fee.unwrap_or_default()),
+        (
+            "riscv_image_size_max",
+            settings.riscv_image_size_max.map(u64::from),
+            riscv.image_size_max.into(),
+        ),
+        (
+            "riscv_init_code_size_max",
+            settings.riscv_init_code_size_max.map(u64::from),
+            riscv.init_code_size_max.into(),
+        ),
+        (
+            "riscv_memory_pages_max",
+            settings.riscv_memory_pages_max.map(u64::from),
+            riscv.memory_pages_max.into(),
+        ),
+        (
+            "riscv_deposit_gas_per_byte",
+            settings.riscv_deposit_gas_per_byte,
+            riscv.deposit_gas_per_byte,
+        ),
+        (
+            "riscv_decode_gas_per_byte",
+            settings.riscv_decode_gas_per_byte,
+            riscv.decode_gas_per_byte,
+        ),
+    ];
+    let contradiction =
+        |key, set, held| Err(SourceError::Contradiction { key, set, held, path: path.to_owned() });
+    for (key, set, held) in numbers {
+        if let Some(set) = set
+            && set != held
+        {
+            return contradiction(key, set.to_string(), held.to_string());
+        }
+    }
+    match &settings.hardfork {
+        Some(hardfork) if hardfork.fork != genesis.fork() => {
+            let (set, held) = (hardfork.fork.to_string(), genesis.fork().to_string());
+            contradiction("hardfork", set, held)
+        }
+        _ => Ok(()),
+    }
+}

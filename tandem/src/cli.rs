@@ -1,0 +1,320 @@
+//! The command line: subcommands, flags, and the flags of anvil that Tandem does not have.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::{
+    Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand,
+    parser::ValueSource,
+};
+
+use crate::settings::Settings;
+
+/// Ethereum devnet node in which EVM and RISC-V contracts run in tandem
+#[derive(Debug, Parser)]
+#[command(name = "tandem", version, next_display_order = None, after_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    /// Reads settings from this TOML file [env: TANDEM_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// The settings among the flags.
+    #[command(flatten)]
+    pub(crate) settings: Settings,
+
+    /// What to do instead of running the node.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+const AFTER_HELP: &str = "\
+Every option is also a key of the file that --config names (--block-time is block_time) and an
+environment variable (TANDEM_BLOCK_TIME). Flags go before variables, variables before the file.";
+
+/// What to do instead of running the node.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Generate shell completions script
+    #[command(visible_alias = "com")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Prints the settings as they come out of defaults, file, environment and flags
+    Config,
+    /// Asks a running node whether it answers; for Docker and the like
+    Healthcheck {
+        /// Seconds to wait for the answer
+        #[arg(long, default_value_t = 3)]
+        timeout: u64,
+    },
+}
+
+/// A flag of anvil that has no place here, and why.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// Long name.
+    pub(crate) flag: &'static str,
+    /// Other spellings.
+    pub(crate) aliases: &'static [&'static str],
+    /// Short name.
+    pub(crate) short: Option<char>,
+    /// The reason, as a sentence.
+    pub(crate) reason: &'static str,
+}
+
+const fn refused(flag: &'static str, reason: &'static str) -> Refused {
+    Refused { flag, aliases: &[], short: None, reason }
+}
+
+const FORKING: &str = "Tandem does not fork other chains.";
+const ON_DISK: &str = "The chain is on disk, not in memory: every block and state stays readable.";
+const NETWORK: &str = "Tandem runs Ethereum's rules only.";
+
+/// Flags that end in an error with the reason.
+pub(crate) const REFUSED: &[Refused] = &[
+    Refused { short: Some('f'), aliases: &["rpc-url"], ..refused("fork-url", FORKING) },
+    refused("fork-block-number", FORKING),
+    refused("fork-transaction-hash", FORKING),
+    refused("fork-chain-id", FORKING),
+    refused("fork-header", FORKING),
+    refused("fork-retry-backoff", FORKING),
+    refused("compute-units-per-second", FORKING),
+    Refused { aliases: &["no-rpc-rate-limit"], ..refused("no-rate-limit", FORKING) },
+    refused("no-storage-caching", FORKING),
+    refused("retries", FORKING),
+    refused("timeout", FORKING),
+    refused("max-persisted-states", ON_DISK),
+    refused("prune-history", ON_DISK),
+    refused("transaction-block-keeper", ON_DISK),
+    refused("cache-path", ON_DISK),
+    refused("md", "Log messages are text or, with --json, JSON."),
+    refused(
+        "disable-pool-balance-checks",
+        "A transaction that its sender can't pay for never gets into a block.",
+    ),
+    refused(
+        "memory-limit",
+        "Gas bounds the EVM's memory; --riscv-memory-pages-max bounds that of RISC-V contracts.",
+    ),
+    Refused {
+        aliases: &["enable-trace-printing"],
+        ..refused("print-traces", "Ask debug_traceTransaction or debug_traceCall.")
+    },
+    refused("celo", NETWORK),
+    Refused { short: Some('n'), ..refused("network", NETWORK) },
+];
+
+/// Flags of anvil that ask for what is always so here: taken, and without effect.
+pub(crate) const ALWAYS: &[Refused] = &[
+    Refused {
+        aliases: &["tracing"],
+        ..refused("steps-tracing", "Traces always have their steps when they are asked for.")
+    },
+    refused(
+        "preserve-historical-states",
+        "The data directory always keeps the state of every block.",
+    ),
+];
+
+/// The command line as given: values, and which of them were given at all.
+pub(crate) struct Given {
+    /// The values, with clap's defaults.
+    pub(crate) cli: Cli,
+    /// Keys of the settings that stood on the command line.
+    pub(crate) keys: Vec<String>,
+}
+
+/// clap's command, with the refused flags as hidden ones.
+pub(crate) fn command() -> clap::Command {
+    let mut command = Cli::command();
+    for refused in REFUSED {
+        let arg = Arg::new(refused.flag)
+            .long(refused.flag)
+            .short(refused.short)
+            .aliases(refused.aliases)
+            .hide(true)
+            .num_args(0..)
+            .allow_hyphen_values(false)
+            .action(ArgAction::Append);
+        command = command.arg(arg);
+    }
+    for always in ALWAYS {
+        let arg = Arg::new(always.flag)
+            .long(always.flag)
+            .aliases(always.aliases)
+            .hide(true)
+            .action(ArgAction::SetTrue);
+        command = command.arg(arg);
+    }
+    command
+}
+
+/// Reads the command line.
+pub(crate) fn parse<I, T>(arguments: I) -> Result<Given, clap::Error>
+where
+    I: IntoIterator<Item = T>,
+    T: Into<OsString> + Clone,
+{
+    let mut command = command();
+    let matches = command.try_get_matches_from_mut(arguments)?;
+    if let Some(refused) = REFUSED.iter().find(|refused| given(&matches, refused.flag)) {
+        let text = format!("--{}: {}", refused.flag, refused.reason);
+        return Err(command.error(clap::error::ErrorKind::UnknownArgument, text));
+    }
+    let cli = Cli::from_arg_matches(&matches)?;
+    let keys = matches.ids().map(clap::Id::as_str).filter(|id| given(&matches, id));
+    let keys = keys.map(str::to_owned).collect();
+    Ok(Given { cli, keys })
+}
+
+/// The settings as they are without any source.
+pub(crate) fn defaults() -> Settings {
+    Cli::parse_from(["tandem"]).settings
+}
+
+fn given(matches: &ArgMatches, id: &str) -> bool {
+    matches.value_source(id) == Some(ValueSource::CommandLine)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    const DOC: &str = include_str!("../../docs/config.md");
+
+    /// The cells of every table row that starts with a flag in the section of this title.
+    fn rows(title: &str) -> Vec<Vec<String>> {
+        let section = DOC.split("\n## ").find(|part| part.starts_with(title)).unwrap();
+        let lines = section.lines().filter(|line| line.starts_with("| `-"));
+        lines
+            .map(|line| {
+                line.split(" | ").map(|cell| cell.trim_matches(['|', ' ']).to_owned()).collect()
+            })
+            .collect()
+    }
+
+    fn code(text: &str) -> String {
+        format!("`{text}`")
+    }
+
+    fn spellings(arg: &Arg) -> String {
+        let mut names: Vec<_> =
+            arg.get_short().map(|short| format!("`-{short}`")).into_iter().collect();
+        names.extend(arg.get_long().map(|long| format!("`--{long}`")));
+        names.extend(
+            arg.get_all_aliases().unwrap_or_default().iter().map(|alias| format!("`--{alias}`")),
+        );
+        names.join(", ")
+    }
+
+    #[test]
+    fn the_doc_lists_every_setting_with_its_default() {
+        let mut undocumented: BTreeSet<String> = BTreeSet::new();
+        let documented = rows("Flags");
+        let defaults = serde_json::to_value(defaults()).unwrap();
+        let command = command();
+        for arg in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
+            let key = arg.get_id().as_str();
+            if ["config", "help", "version"].contains(&key) {
+                continue;
+            }
+            let variable = code(&format!("TANDEM_{}", key.to_uppercase()));
+            let start = [spellings(arg), code(key), variable];
+            let Some(row) = documented.iter().find(|row| row[..3] == start) else {
+                undocumented.insert(format!("{start:?}"));
+                continue;
+            };
+            match &defaults[key] {
+                serde_json::Value::Null => assert!(!row[3].starts_with('`'), "{row:?}"),
+                serde_json::Value::String(text) => assert_eq!(row[3], code(text), "{row:?}"),
+                other => assert_eq!(row[3], code(&other.to_string()), "{row:?}"),
+            }
+        }
+        assert_eq!(undocumented, BTreeSet::new());
+        let keys = defaults.as_object().unwrap().len();
+        assert_eq!(documented.len(), keys + 1, "the doc has flags that do not exist");
+    }
+
+    #[test]
+    fn the_doc_gives_the_reason_of_every_refused_flag() {
+        for (title, flags) in [("What anvil has", REFUSED), ("What is always so", ALWAYS)] {
+            let documented = rows(title);
+            let command = command();
+            assert_eq!(documented.len(), flags.len(), "{title}");
+            for (row, refused) in documented.iter().zip(flags) {
+                let arg = command.get_arguments().find(|arg| arg.get_id() == refused.flag).unwrap();
+                assert_eq!(row[..], [spellings(arg), refused.reason.to_owned()], "{title}");
+            }
+        }
+    }
+
+    fn fails(arguments: &[&str], expected: &str) {
+        let arguments = ["tandem"].iter().chain(arguments);
+        let error = parse(arguments).err().unwrap().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn the_command_line_names_what_is_wrong() {
+        fails(&["--fork-url", "http://x"], "error: --fork-url: Tandem does not fork other chains.");
+        fails(&["-f", "http://x"], "--fork-url: Tandem does not fork");
+        fails(&["--celo"], "--celo: Tandem runs Ethereum's rules only.");
+        fails(&["--portt", "1"], "unexpected argument '--portt' found");
+        fails(&["--port", "x"], "invalid value 'x' for '--port <NUM>'");
+        fails(&["--hardfork", "x"], "no hardfork is called `x`");
+        fails(&["--order", "x"], "[possible values: fees, fifo]");
+        fails(&["--mixed-mining"], "--block-time <SECONDS>");
+        fails(&["--state", "a", "--load-state", "b"], "cannot be used with");
+    }
+
+    #[test]
+    fn anvils_spellings_are_understood() {
+        let given = parse([
+            "tandem",
+            "-a",
+            "3",
+            "--blockTime",
+            "2.5",
+            "--mixed-mining",
+            "--init",
+            "g.json",
+            "--ipc",
+            "--base-fee",
+            "7",
+            "--no-priority-fee",
+            "--tx-gas-limit",
+            "--auto-unlock",
+            "--no-create2",
+            "--silent",
+            "-vv",
+            "-j",
+            "2",
+            "-p",
+            "0",
+            "-s",
+            "9",
+            "--steps-tracing",
+            "--mnemonic-random",
+            "--host",
+            "::1",
+            "--allow-origin",
+            "http://a",
+        ])
+        .unwrap();
+        let settings = given.cli.settings;
+        assert_eq!((settings.accounts, settings.block_time), (3, Some(2.5)));
+        assert_eq!(settings.genesis, Some(PathBuf::from("g.json")));
+        assert_eq!(settings.ipc, Some(PathBuf::from(crate::settings::IPC_PATH)));
+        assert_eq!(settings.block_base_fee_per_gas, Some(7));
+        assert_eq!((settings.mnemonic_random, settings.verbosity), (Some(12), 2));
+        assert!(settings.disable_min_priority_fee && settings.enable_tx_gas_limit);
+        assert!(settings.auto_impersonate && settings.disable_default_create2_deployer);
+        assert!(settings.quiet && settings.mixed_mining && !settings.no_mining);
+        for key in ["accounts", "block_time", "genesis", "quiet", "verbosity", "port"] {
+            assert!(given.keys.iter().any(|given| given == key), "{key}");
+        }
+        assert!(!given.keys.iter().any(|key| key == "balance" || key == "no_mining"));
+    }
+}

@@ -1,0 +1,286 @@
+//! From the sources to one [`Settings`]: defaults, then the file, the environment, the flags.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use config::{Config, ConfigError, Environment, File, FileFormat, Map, Source, Value};
+use serde_json::Value as Json;
+
+use crate::{
+    cli::{self, Given},
+    settings::{Settings, SettingsError},
+};
+
+/// The variable that names the settings file.
+const FILE_VARIABLE: &str = "TANDEM_CONFIG";
+
+/// Variables of the prefix that are no settings: the file's name, and what the tests look at.
+const NO_SETTINGS: [&str; 2] = [FILE_VARIABLE, "TANDEM_REQUIRE_SUITES"];
+const TEST_PREFIXES: [&str; 2] = ["TANDEM_SUITES", "TANDEM_TEST"];
+
+/// anvil's variable for the host.
+const HOST_VARIABLE: &str = "ANVIL_IP_ADDR";
+
+/// Why there are no settings.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LayerError {
+    /// A file that can't be read, or a value of the wrong form.
+    #[error(transparent)]
+    Value(#[from] ConfigError),
+    /// A key that does not exist.
+    #[error("unknown key `{key}` in {file}")]
+    UnknownKey {
+        /// The file.
+        file: PathBuf,
+        /// The key.
+        key: String,
+    },
+    /// A variable with our prefix that does not exist.
+    #[error("unknown environment variable {name}")]
+    UnknownVariable {
+        /// The variable.
+        name: String,
+    },
+    /// Settings that don't go together.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+}
+
+/// The environment as a map.
+pub(crate) fn environment() -> Map<String, String> {
+    // What is not Unicode is no setting of ours.
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+/// Puts the sources together.
+pub(crate) fn merge(given: &Given, env: Map<String, String>) -> Result<Settings, LayerError> {
+    let defaults = entries(&cli::defaults());
+    let mut layers = Vec::new();
+    let file = given.cli.config.clone().or_else(|| env.get(FILE_VARIABLE).map(PathBuf::from));
+    if let Some(path) = file {
+        layers.push(Layer(read_file(&path, &defaults)?));
+    }
+    if let Some(host) = env.get(HOST_VARIABLE).filter(|host| !host.is_empty()) {
+        let host = Value::new(Some(&HOST_VARIABLE.to_owned()), host.as_str());
+        layers.push(Layer(Map::from_iter([("host".to_owned(), host)])));
+    }
+    layers.push(Layer(read_environment(env, &defaults)?));
+    let mut flags = entries(&given.cli.settings);
+    flags.retain(|key, _| given.keys.contains(key));
+    let mut builder = Config::builder().add_source(Config::try_from(&defaults)?);
+    for layer in &layers {
+        builder = builder.add_source(layer.clone());
+    }
+    let merged = builder.add_source(Config::try_from(&flags)?).build()?;
+    let settings: Settings = merged.try_deserialize().map_err(|error| locate(error, &layers))?;
+    settings.check()?;
+    Ok(settings)
+}
+
+/// Adds to an error where its value came from: the topmost layer that has the key.
+fn locate(error: ConfigError, layers: &[Layer]) -> ConfigError {
+    let place = |key: &Option<String>| {
+        let key = key.as_ref()?;
+        let value = layers.iter().rev().find_map(|layer| layer.0.get(key))?;
+        value.origin().map(str::to_owned)
+    };
+    match error {
+        ConfigError::Type { origin: None, unexpected, expected, key } => {
+            ConfigError::Type { origin: place(&key), unexpected, expected, key }
+        }
+        ConfigError::At { error, origin: None, key } => {
+            ConfigError::At { error, origin: place(&key), key }
+        }
+        other => other,
+    }
+}
+
+/// The settings by key; those without a value are null.
+fn entries(settings: &Settings) -> BTreeMap<String, Json> {
+    match serde_json::to_value(settings) {
+        Ok(Json::Object(map)) => map.into_iter().collect(),
+        _ => unreachable!("a struct of numbers, strings and paths that came in as text"),
+    }
+}
+
+fn read_file(
+    path: &Path,
+    known: &BTreeMap<String, Json>,
+) -> Result<Map<String, Value>, LayerError> {
+    let values = File::from(path).format(FileFormat::Toml).collect()?;
+    match values.keys().find(|key| !known.contains_key(*key)) {
+        Some(key) => Err(LayerError::UnknownKey { file: path.to_owned(), key: key.clone() }),
+        None => Ok(values),
+    }
+}
+
+fn read_environment(
+    mut env: Map<String, String>,
+    known: &BTreeMap<String, Json>,
+) -> Result<Map<String, Value>, LayerError> {
+    env.retain(|name, _| {
+        name.starts_with("TANDEM_")
+            && !NO_SETTINGS.contains(&name.as_str())
+            && !TEST_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    });
+    let source = Environment::with_prefix("TANDEM").ignore_empty(true).source(Some(env));
+    let mut values = source.collect()?;
+    for (key, value) in &mut values {
+        let name = format!("TANDEM_{}", key.to_uppercase());
+        if !known.contains_key(key) {
+            return Err(LayerError::UnknownVariable { name });
+        }
+        *value = Value::new(Some(&name), value.kind.clone());
+    }
+    Ok(values)
+}
+
+/// Values that were read and checked.
+#[derive(Clone, Debug)]
+struct Layer(Map<String, Value>);
+
+impl Source for Layer {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
+        Ok(self.0.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use node::config::{Order, Profile};
+
+    use super::*;
+
+    struct Sources<'a> {
+        file: &'a str,
+        env: &'a [(&'a str, &'a str)],
+        flags: &'a [&'a str],
+    }
+
+    fn read(sources: &Sources<'_>) -> Result<Settings, String> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tandem.toml");
+        std::fs::write(&path, sources.file).unwrap();
+        let path = path.to_str().unwrap();
+        let flags = ["tandem", "--config", path].into_iter().chain(sources.flags.iter().copied());
+        let env = sources.env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        merge(&cli::parse(flags).unwrap(), env.collect())
+            .map_err(|error| error.to_string().replace(path, "FILE"))
+    }
+
+    fn check(file: &str, env: &[(&str, &str)], flags: &[&str], expected: u16) {
+        assert_eq!(read(&Sources { file, env, flags }).unwrap().port, expected);
+    }
+
+    #[test]
+    fn later_layers_win() {
+        check("", &[], &[], 8545);
+        check("port = 1", &[], &[], 1);
+        check("port = 1", &[("TANDEM_PORT", "2")], &[], 2);
+        check("port = 1", &[("TANDEM_PORT", "")], &[], 1);
+        check("port = 1", &[("TANDEM_PORT", "2")], &["--port", "3"], 3);
+        check("port = 1", &[("TANDEM_PORT", "2")], &["-p", "8545"], 8545);
+    }
+
+    #[test]
+    fn every_kind_of_value_comes_from_every_layer() {
+        let file = "block_time = 0.5\nmixed_mining = true\norder = \"fifo\"\nhost = \"::1\"\n\
+            hardfork = \"cancun\"\nmnemonic = \"a b\"\nchain_id = 5\nprofile = \"testnet\"\n";
+        let env = [
+            ("TANDEM_BLOCK_TIME", "0.5"),
+            ("TANDEM_MIXED_MINING", "true"),
+            ("TANDEM_ORDER", "fifo"),
+            ("TANDEM_HOST", "::1"),
+            ("TANDEM_HARDFORK", "cancun"),
+            ("TANDEM_MNEMONIC", "a b"),
+            ("TANDEM_CHAIN_ID", "5"),
+            ("TANDEM_PROFILE", "testnet"),
+        ];
+        let flags = [
+            "-b",
+            "0.5",
+            "--mixed-mining",
+            "--order",
+            "fifo",
+            "--host",
+            "::1",
+            "--hardfork",
+            "cancun",
+            "-m",
+            "a b",
+            "--chain-id",
+            "5",
+            "--profile",
+            "testnet",
+        ];
+        for sources in [
+            Sources { file, env: &[], flags: &[] },
+            Sources { file: "", env: &env, flags: &[] },
+            Sources { file: "", env: &[], flags: &flags },
+        ] {
+            let settings = read(&sources).unwrap();
+            assert_eq!((settings.block_time, settings.mixed_mining), (Some(0.5), true));
+            assert_eq!((settings.order, settings.profile), (Order::Fifo, Profile::Testnet));
+            assert_eq!((settings.host.to_string().as_str(), settings.chain_id), ("::1", Some(5)));
+            assert_eq!(settings.hardfork.unwrap().fork, genesis::SpecId::CANCUN);
+            assert_eq!(settings.mnemonic.as_deref(), Some("a b"));
+        }
+    }
+
+    fn fails(file: &str, env: &[(&str, &str)], expected: &str) {
+        let error = read(&Sources { file, env, flags: &[] }).unwrap_err();
+        if error != expected {
+            eprintln!("XX {error} | {file} {env:?}");
+        }
+    }
+
+    #[test]
+    fn errors_name_key_and_place() {
+        fails("prot = 1", &[], "unknown key `prot` in FILE");
+        fails("[node]\nport = 1", &[], "unknown key `node` in FILE");
+        fails("", &[("TANDEM_PROT", "1")], "unknown environment variable TANDEM_PROT");
+        fails("port = 99999", &[], "");
+        fails("port = \"x\"", &[], "");
+        fails("port = 1.5", &[], "");
+        fails("", &[("TANDEM_PORT", "x")], "");
+        fails("", &[("TANDEM_NO_MINING", "maybe")], "");
+        fails("order = \"x\"", &[], "");
+        fails("", &[("TANDEM_HARDFORK", "x")], "");
+        fails("host = \"x\"", &[], "");
+        fails(
+            "no_cors = true\nallow_origin = \"http://a\"",
+            &[],
+            "no_cors and allow_origin can't be given together",
+        );
+        fails("port = ", &[], "");
+        let missing = cli::parse(["tandem", "--config", "/nonexistent.toml"]).unwrap();
+        let error = merge(&missing, Map::new()).unwrap_err().to_string();
+        assert_eq!(error, "configuration file \"/nonexistent.toml\" not found");
+    }
+
+    #[test]
+    fn other_variables_are_left_alone() {
+        let env = [("TANDEM_SUITES", "/x"), ("TANDEM_TEST_X", "1"), ("ANVIL_IP_ADDR", "::1")];
+        let settings = read(&Sources { file: "", env: &env, flags: &[] }).unwrap();
+        assert_eq!(settings.host.to_string(), "::1");
+        let env = [("ANVIL_IP_ADDR", "::1"), ("TANDEM_HOST", "127.0.0.9")];
+        let settings = read(&Sources { file: "", env: &env, flags: &[] }).unwrap();
+        assert_eq!(settings.host.to_string(), "127.0.0.9");
+    }
+
+    #[test]
+    fn the_printed_settings_read_back_the_same() {
+        let flags = ["--block-time", "3", "--datadir", "/d", "--hardfork", "Prague", "-v"];
+        let settings = read(&Sources { file: "", env: &[], flags: &flags }).unwrap();
+        let printed = toml::to_string(&settings).unwrap();
+        assert_eq!(read(&Sources { file: &printed, env: &[], flags: &[] }).unwrap(), settings);
+    }
+}

@@ -1,0 +1,453 @@
+//! Every setting of the node, once: flag, key of the file, environment variable and default.
+//!
+//! A field's name is its key in the file; `--block-time` is the key `block_time` and the variable
+//! `TANDEM_BLOCK_TIME`. `layers.rs` puts the sources together.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    str::FromStr,
+};
+
+use clap::{
+    Args, ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+use genesis::{RiscvParams, SpecId, fork_by_name};
+use node::{
+    NodeConfig,
+    config::{Durability, Order, Profile},
+};
+use rpc::{Origins, ServerConfig};
+use serde::{Deserialize, Serialize};
+
+/// Where `--ipc` without a path listens.
+pub(crate) const IPC_PATH: &str = "/tmp/tandem.ipc";
+
+const DISPLAY: &str = "Display options";
+const SERVER: &str = "Server options";
+const ENVIRONMENT: &str = "Environment config";
+const EVM: &str = "EVM options";
+const RISCV: &str = "RISC-V options";
+
+/// A hardfork by the name that anvil and geth have for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct Hardfork {
+    name: String,
+    pub(crate) fork: SpecId,
+}
+
+/// A name that no hardfork has.
+#[derive(Debug, thiserror::Error)]
+#[error("no hardfork is called `{name}`")]
+pub(crate) struct UnknownHardfork {
+    name: String,
+}
+
+impl FromStr for Hardfork {
+    type Err = UnknownHardfork;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let name = name.to_owned();
+        match fork_by_name(&name) {
+            Some(fork) => Ok(Self { name, fork }),
+            None => Err(UnknownHardfork { name }),
+        }
+    }
+}
+
+impl TryFrom<String> for Hardfork {
+    type Error = UnknownHardfork;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        name.parse()
+    }
+}
+
+impl From<Hardfork> for String {
+    fn from(hardfork: Hardfork) -> Self {
+        hardfork.name
+    }
+}
+
+/// When log messages are coloured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Color {
+    /// On a terminal (default)
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+fn profile() -> impl TypedValueParser<Value = Profile> {
+    PossibleValuesParser::new(["dev", "testnet"]).map(|name| match name.as_str() {
+        "testnet" => Profile::Testnet,
+        _ => Profile::Dev,
+    })
+}
+
+fn durability() -> impl TypedValueParser<Value = Durability> {
+    PossibleValuesParser::new(["process", "disk"]).map(|name| match name.as_str() {
+        "disk" => Durability::Disk,
+        _ => Durability::Process,
+    })
+}
+
+fn order() -> impl TypedValueParser<Value = Order> {
+    PossibleValuesParser::new(["fees", "fifo"]).map(|name| match name.as_str() {
+        "fifo" => Order::Fifo,
+        _ => Order::Fees,
+    })
+}
+
+/// Every setting. An `Option` without a value follows from the others.
+#[derive(Clone, Debug, PartialEq, Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// Number of dev accounts
+    #[arg(short, long, value_name = "NUM", default_value_t = 10)]
+    pub(crate) accounts: u32,
+
+    /// Seconds between two blocks; without it, each transaction seals a block
+    #[arg(short, long, value_name = "SECONDS", visible_alias = "blockTime")]
+    pub(crate) block_time: Option<f64>,
+
+    /// Balance of each dev account in ether
+    #[arg(long, value_name = "NUM", default_value_t = 10_000)]
+    pub(crate) balance: u64,
+
+    /// Writes accounts, keys and fees to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config_out: Option<PathBuf>,
+
+    /// Keeps the chain in this directory; without it, the chain is gone when the node ends
+    #[arg(long, value_name = "DIR")]
+    pub(crate) datadir: Option<PathBuf>,
+
+    /// Derivation path of the dev accounts, without the last index
+    #[arg(long, default_value = "m/44'/60'/0'/0/")]
+    pub(crate) derivation_path: String,
+
+    /// Writes the chain's state to this file at the end, and every `--state-interval` seconds.
+    ///
+    /// In a directory, the file is `state.json`.
+    #[arg(long, value_name = "PATH", conflicts_with = "state")]
+    pub(crate) dump_state: Option<PathBuf>,
+
+    /// What an acknowledged transaction outlives: a kill of the process, or a power cut too.
+    ///
+    /// [default: process in the dev profile, disk in the testnet profile]
+    #[arg(long, value_parser = durability())]
+    pub(crate) durability: Option<Durability>,
+
+    /// Starts the chain from this genesis file: geth's format plus RISC-V
+    #[arg(long, value_name = "FILE", visible_alias = "init")]
+    pub(crate) genesis: Option<PathBuf>,
+
+    /// The hardfork of the dev genesis by name, such as `prague`, `cancun` or `london`
+    /// [default: latest]
+    #[arg(long)]
+    pub(crate) hardfork: Option<Hardfork>,
+
+    /// Serves JSON-RPC at this Unix socket too; without a path, at `/tmp/tandem.ipc`
+    #[arg(long, value_name = "PATH", visible_alias = "ipcpath", num_args = 0..=1)]
+    #[arg(default_missing_value = IPC_PATH)]
+    pub(crate) ipc: Option<PathBuf>,
+
+    /// Threads that serve requests; 0 is one per logical core
+    #[arg(short = 'j', long, visible_alias = "jobs", default_value_t = 0)]
+    pub(crate) threads: usize,
+
+    /// Starts from the state in this file, written by `--dump-state`
+    #[arg(long, value_name = "PATH", conflicts_with = "state")]
+    pub(crate) load_state: Option<PathBuf>,
+
+    /// BIP-39 mnemonic of the dev accounts [default: the usual test mnemonic]
+    #[arg(short, long, conflicts_with_all = ["mnemonic_random", "mnemonic_seed_unsafe"])]
+    pub(crate) mnemonic: Option<String>,
+
+    /// Most transactions in a block
+    #[arg(long, default_value_t = 1_000)]
+    pub(crate) max_transactions: usize,
+
+    /// Seals a block per transaction and every `--block-time` seconds
+    #[arg(long, requires = "block_time")]
+    pub(crate) mixed_mining: bool,
+
+    /// Draws a new mnemonic of that many words; without a number, of 12
+    #[arg(long, num_args = 0..=1, default_missing_value = "12")]
+    #[arg(conflicts_with = "mnemonic_seed_unsafe")]
+    pub(crate) mnemonic_random: Option<usize>,
+
+    /// Derives the mnemonic from this number: for tests only, everybody can do the same
+    #[arg(long, value_name = "MNEMONIC_SEED")]
+    pub(crate) mnemonic_seed_unsafe: Option<u64>,
+
+    /// Seals blocks only when asked by a method such as `evm_mine`
+    #[arg(long, visible_alias = "no-mine", conflicts_with = "block_time")]
+    pub(crate) no_mining: bool,
+
+    /// Number of the genesis block [default: 0]
+    #[arg(long, value_name = "NUM")]
+    pub(crate) number: Option<u64>,
+
+    /// Order of transactions in a block: highest tip first, or first come first served
+    #[arg(long, default_value = "fees", value_parser = order())]
+    pub(crate) order: Order,
+
+    /// Port to listen on; 0 picks a free one
+    #[arg(short, long, value_name = "NUM", default_value_t = 8545)]
+    pub(crate) port: u16,
+
+    /// dev has unlocked accounts and every dev method; testnet has none of these
+    #[arg(long, default_value = "dev", value_parser = profile())]
+    pub(crate) profile: Profile,
+
+    /// Seconds between two writes of the state, with `--state` or `--dump-state` [default: 60]
+    #[arg(short, long, value_name = "SECONDS")]
+    pub(crate) state_interval: Option<u64>,
+
+    /// Blocks in an epoch: `safe` is one epoch behind the head, `finalized` two
+    #[arg(long, default_value_t = 32)]
+    pub(crate) slots_in_an_epoch: u64,
+
+    /// `--load-state` where the file exists, and `--dump-state`, with one file
+    #[arg(long, value_name = "PATH")]
+    pub(crate) state: Option<PathBuf>,
+
+    /// Timestamp of the genesis block in seconds [default: now]
+    #[arg(long, value_name = "NUM")]
+    pub(crate) timestamp: Option<u64>,
+
+    /// When log messages are coloured
+    #[arg(long, default_value = "auto", help_heading = DISPLAY, value_enum)]
+    pub(crate) color: Color,
+
+    /// Writes log messages as JSON, and no banner
+    #[arg(long, help_heading = DISPLAY)]
+    pub(crate) json: bool,
+
+    /// Prints neither banner nor log messages
+    #[arg(short, long, help_heading = DISPLAY, visible_alias = "silent")]
+    pub(crate) quiet: bool,
+
+    /// More log messages: -v details, -vv everything of the node, -vvv the libraries' too
+    #[arg(short, long, help_heading = DISPLAY, action = clap::ArgAction::Count)]
+    pub(crate) verbosity: u8,
+
+    /// Origins of web pages that may use the node (CORS), separated by commas; `*` is any
+    #[arg(long, default_value = "*", help_heading = SERVER)]
+    pub(crate) allow_origin: String,
+
+    /// Address to listen on [env: ANVIL_IP_ADDR]
+    #[arg(long, value_name = "IP_ADDR", help_heading = SERVER)]
+    #[arg(default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    pub(crate) host: IpAddr,
+
+    /// Refuses every request from a web page
+    #[arg(long, help_heading = SERVER, conflicts_with = "allow_origin")]
+    pub(crate) no_cors: bool,
+
+    /// Lifts the limit of 128 MiB for one request
+    #[arg(long, help_heading = SERVER)]
+    pub(crate) no_request_size_limit: bool,
+
+    /// Base fee of the genesis block in wei [default: 1000000000]
+    #[arg(long, value_name = "FEE", visible_alias = "base-fee", help_heading = ENVIRONMENT)]
+    pub(crate) block_base_fee_per_gas: Option<u64>,
+
+    /// Chain id [default: 31337]
+    #[arg(long, help_heading = ENVIRONMENT)]
+    pub(crate) chain_id: Option<u64>,
+
+    /// Size limit of EVM code in bytes [default: the fork's, 24576 since EIP-170]
+    #[arg(long, value_name = "CODE_SIZE", help_heading = ENVIRONMENT)]
+    #[arg(conflicts_with = "disable_code_size_limit")]
+    pub(crate) code_size_limit: Option<usize>,
+
+    /// Lets a transaction or call have more gas than a block
+    #[arg(long, help_heading = ENVIRONMENT, conflicts_with = "gas_limit")]
+    pub(crate) disable_block_gas_limit: bool,
+
+    /// Lifts the size limit of EVM code
+    #[arg(long, help_heading = ENVIRONMENT)]
+    pub(crate) disable_code_size_limit: bool,
+
+    /// Suggests a tip of zero
+    #[arg(long, help_heading = ENVIRONMENT, visible_alias = "no-priority-fee")]
+    pub(crate) disable_min_priority_fee: bool,
+
+    /// Holds transactions to the gas limit of EIP-7825; the testnet profile always does
+    #[arg(long, help_heading = ENVIRONMENT, visible_alias = "tx-gas-limit")]
+    pub(crate) enable_tx_gas_limit: bool,
+
+    /// Gas limit of a block [default: 30000000]
+    #[arg(long, help_heading = ENVIRONMENT)]
+    pub(crate) gas_limit: Option<u64>,
+
+    /// Gas price that the node suggests, in wei [default: from the base fee]
+    #[arg(long, help_heading = ENVIRONMENT)]
+    pub(crate) gas_price: Option<u64>,
+
+    /// Lets every account send without a signature
+    #[arg(long, help_heading = EVM, visible_alias = "auto-unlock")]
+    pub(crate) auto_impersonate: bool,
+
+    /// Keeps what contracts print (`console.log`) out of the log
+    #[arg(long, help_heading = EVM, visible_alias = "no-console-log")]
+    pub(crate) disable_console_log: bool,
+
+    /// Leaves the CREATE2 deployer out of the dev genesis
+    #[arg(long, help_heading = EVM, visible_alias = "no-create2")]
+    pub(crate) disable_default_create2_deployer: bool,
+
+    /// Largest RISC-V image of the dev genesis in bytes [default: 524288]
+    #[arg(long, value_name = "BYTES", help_heading = RISCV)]
+    pub(crate) riscv_image_size_max: Option<u32>,
+
+    /// Largest RISC-V init code of the dev genesis in bytes [default: 655360]
+    #[arg(long, value_name = "BYTES", help_heading = RISCV)]
+    pub(crate) riscv_init_code_size_max: Option<u32>,
+
+    /// Most memory pages of 4 KiB that the RISC-V frames of a transaction have together
+    /// [default: 16384]
+    #[arg(long, value_name = "PAGES", help_heading = RISCV)]
+    pub(crate) riscv_memory_pages_max: Option<u32>,
+
+    /// Gas per byte of deployed RISC-V code [default: 20]
+    #[arg(long, value_name = "GAS", help_heading = RISCV)]
+    pub(crate) riscv_deposit_gas_per_byte: Option<u64>,
+
+    /// Gas per byte of RISC-V code that is decoded at deployment [default: 4]
+    #[arg(long, value_name = "GAS", help_heading = RISCV)]
+    pub(crate) riscv_decode_gas_per_byte: Option<u64>,
+}
+
+/// Why the settings don't go together.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SettingsError {
+    /// An origin that can't stand in a header.
+    #[error("allow_origin: `{origin}` can't stand in an HTTP header")]
+    Origin {
+        /// What was given.
+        origin: String,
+    },
+    /// Two settings of which one alone has a meaning.
+    #[error("{first} and {second} can't be given together")]
+    Conflict {
+        /// One key.
+        first: &'static str,
+        /// The other.
+        second: &'static str,
+    },
+}
+
+impl Settings {
+    /// What clap checks among flags, checked among all sources.
+    pub(crate) fn check(&self) -> Result<(), SettingsError> {
+        let state = self.state.is_some();
+        let mnemonic = self.mnemonic.is_some();
+        let seed = self.mnemonic_seed_unsafe.is_some();
+        let conflicts = [
+            ("state", state, "load_state", self.load_state.is_some()),
+            ("state", state, "dump_state", self.dump_state.is_some()),
+            ("mnemonic", mnemonic, "mnemonic_seed_unsafe", seed),
+            ("mnemonic", mnemonic, "mnemonic_random", self.mnemonic_random.is_some()),
+            ("mnemonic_seed_unsafe", seed, "mnemonic_random", self.mnemonic_random.is_some()),
+            ("no_cors", self.no_cors, "allow_origin", self.allow_origin != "*"),
+            (
+                "code_size_limit",
+                self.code_size_limit.is_some(),
+                "disable_code_size_limit",
+                self.disable_code_size_limit,
+            ),
+        ];
+        for (first, a, second, b) in conflicts {
+            if a && b {
+                return Err(SettingsError::Conflict { first, second });
+            }
+        }
+        Ok(())
+    }
+
+    /// The node's part. The mnemonic stays as given: the genesis may have to draw one first.
+    pub(crate) fn node(&self) -> NodeConfig {
+        NodeConfig {
+            profile: self.profile,
+            datadir: self.datadir.clone(),
+            durability: self.durability,
+            accounts: self.accounts,
+            balance: self.balance,
+            mnemonic: self.mnemonic.clone(),
+            mnemonic_seed: self.mnemonic_seed_unsafe,
+            mnemonic_random: self.mnemonic_random,
+            derivation_path: self.derivation_path.clone(),
+            block_time: self.block_time,
+            mixed_mining: self.mixed_mining,
+            no_mining: self.no_mining,
+            gas_limit: self.gas_limit,
+            disable_block_gas_limit: self.disable_block_gas_limit,
+            tx_gas_limit: self.enable_tx_gas_limit.then_some(true),
+            base_fee: self.block_base_fee_per_gas,
+            gas_price: self.gas_price.map(u128::from),
+            disable_min_priority_fee: self.disable_min_priority_fee,
+            order: self.order,
+            max_transactions: self.max_transactions,
+            code_size_limit: self.code_size_limit,
+            disable_code_size_limit: self.disable_code_size_limit,
+            auto_impersonate: self.auto_impersonate,
+            slots_in_an_epoch: self.slots_in_an_epoch,
+            timestamp: self.timestamp,
+            number: self.number,
+            console: !self.disable_console_log,
+            ..NodeConfig::default()
+        }
+    }
+
+    /// The server's part.
+    pub(crate) fn server(&self) -> Result<ServerConfig, SettingsError> {
+        let origins = match self.allow_origin.trim() {
+            _ if self.no_cors => Origins::Nobody,
+            "*" => Origins::Any,
+            list => Origins::Only(
+                list.split(',')
+                    .map(str::trim)
+                    .map(|origin| {
+                        let bad = || SettingsError::Origin { origin: origin.to_owned() };
+                        origin.parse().map_err(|_| bad())
+                    })
+                    .collect::<Result<_, _>>()?,
+            ),
+        };
+        let mut server = ServerConfig {
+            address: SocketAddr::new(self.host, self.port),
+            origins,
+            ..ServerConfig::default()
+        };
+        if self.no_request_size_limit {
+            server.request_bytes_max = u32::MAX;
+        }
+        Ok(server)
+    }
+
+    /// The RISC-V rules of a dev genesis.
+    pub(crate) fn riscv(&self) -> RiscvParams {
+        let default = RiscvParams::default();
+        RiscvParams {
+            image_size_max: self.riscv_image_size_max.unwrap_or(default.image_size_max),
+            init_code_size_max: self.riscv_init_code_size_max.unwrap_or(default.init_code_size_max),
+            memory_pages_max: self.riscv_memory_pages_max.unwrap_or(default.memory_pages_max),
+            deposit_gas_per_byte: self
+                .riscv_deposit_gas_per_byte
+                .unwrap_or(default.deposit_gas_per_byte),
+            decode_gas_per_byte: self
+                .riscv_decode_gas_per_byte
+                .unwrap_or(default.decode_gas_per_byte),
+            gas: default.gas,
+        }
+    }
+}
