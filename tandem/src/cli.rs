@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{
     Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand,
-    parser::ValueSource,
+    error::ErrorKind, parser::ValueSource,
 };
 
 use crate::settings::Settings;
@@ -159,12 +159,40 @@ where
     let matches = command.try_get_matches_from_mut(arguments)?;
     if let Some(refused) = REFUSED.iter().find(|refused| given(&matches, refused.flag)) {
         let text = format!("--{}: {}", refused.flag, refused.reason);
-        return Err(command.error(clap::error::ErrorKind::UnknownArgument, text));
+        return Err(command.error(ErrorKind::UnknownArgument, text));
     }
     let cli = Cli::from_arg_matches(&matches)?;
     let keys = matches.ids().map(clap::Id::as_str).filter(|id| given(&matches, id));
     let keys = keys.map(str::to_owned).collect();
     Ok(Given { cli, keys })
+}
+
+/// Why the flag of a setting does not take a value, if it does not.
+pub(crate) fn refusal(key: &str, value: &str) -> Option<String> {
+    let mut command = Cli::command();
+    let arg = command.get_arguments().find(|arg| arg.get_id() == key)?;
+    match arg.get_action() {
+        ArgAction::SetTrue => {
+            value.parse::<bool>().err().map(|_| format!("`{value}` is not true or false"))
+        }
+        ArgAction::Count => {
+            value.parse::<u8>().err().map(|_| format!("`{value}` is not a number up to 255"))
+        }
+        _ => {
+            let flag = format!("--{}={value}", arg.get_long()?);
+            let error = command.try_get_matches_from_mut(["tandem", &flag]).err()?;
+            // That another flag is missing is not this value's fault.
+            let blames_value = [ErrorKind::InvalidValue, ErrorKind::ValueValidation];
+            blames_value.contains(&error.kind()).then(|| sentence(&error))
+        }
+    }
+}
+
+/// What clap says, without its advice on how to call the program.
+fn sentence(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let lines = text.lines().take_while(|line| !line.is_empty()).map(str::trim);
+    lines.collect::<Vec<_>>().join(" ").trim_start_matches("error: ").to_owned()
 }
 
 /// The settings as they are without any source.

@@ -26,9 +26,17 @@ const HOST_VARIABLE: &str = "ANVIL_IP_ADDR";
 /// Why there are no settings.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LayerError {
-    /// A file that can't be read, or a value of the wrong form.
-    #[error(transparent)]
-    Value(#[from] ConfigError),
+    /// A file that can't be read.
+    #[error("{}", one_line(.0))]
+    File(#[from] ConfigError),
+    /// A value that the setting can't have.
+    #[error("{place}: {reason}")]
+    Value {
+        /// The file and key, or the variable.
+        place: String,
+        /// What the command line would say.
+        reason: String,
+    },
     /// A key that does not exist.
     #[error("unknown key `{key}` in {file}")]
     UnknownKey {
@@ -65,38 +73,30 @@ pub(crate) fn merge(given: &Given, env: Map<String, String>) -> Result<Settings,
         layers.push(Layer(read_file(&path, &defaults)?));
     }
     if let Some(host) = env.get(HOST_VARIABLE).filter(|host| !host.is_empty()) {
-        let host = Value::new(Some(&HOST_VARIABLE.to_owned()), host.as_str());
+        check("host", host, || HOST_VARIABLE.to_owned())?;
+        let host = Value::new(None, host.as_str());
         layers.push(Layer(Map::from_iter([("host".to_owned(), host)])));
     }
     layers.push(Layer(read_environment(env, &defaults)?));
     let mut flags = entries(&given.cli.settings);
     flags.retain(|key, _| given.keys.contains(key));
     let mut builder = Config::builder().add_source(Config::try_from(&defaults)?);
-    for layer in &layers {
-        builder = builder.add_source(layer.clone());
+    for layer in layers {
+        builder = builder.add_source(layer);
     }
     let merged = builder.add_source(Config::try_from(&flags)?).build()?;
-    let settings: Settings = merged.try_deserialize().map_err(|error| locate(error, &layers))?;
+    let settings: Settings = merged.try_deserialize()?;
     settings.check()?;
     Ok(settings)
 }
 
-/// Adds to an error where its value came from: the topmost layer that has the key.
-fn locate(error: ConfigError, layers: &[Layer]) -> ConfigError {
-    let place = |key: &Option<String>| {
-        let key = key.as_ref()?;
-        let value = layers.iter().rev().find_map(|layer| layer.0.get(key))?;
-        value.origin().map(str::to_owned)
-    };
-    match error {
-        ConfigError::Type { origin: None, unexpected, expected, key } => {
-            ConfigError::Type { origin: place(&key), unexpected, expected, key }
-        }
-        ConfigError::At { error, origin: None, key } => {
-            ConfigError::At { error, origin: place(&key), key }
-        }
-        other => other,
-    }
+/// The error without the lines that draw where it is.
+fn one_line(error: &ConfigError) -> String {
+    let text = error.to_string();
+    let mut lines = text.lines().filter(|line| !line.contains('|')).map(str::trim);
+    let first = lines.next().unwrap_or_default();
+    let rest = lines.collect::<Vec<_>>().join(" ");
+    if rest.is_empty() { first.to_owned() } else { format!("{first}: {rest}") }
 }
 
 /// The settings by key; those without a value are null.
@@ -112,10 +112,13 @@ fn read_file(
     known: &BTreeMap<String, Json>,
 ) -> Result<Map<String, Value>, LayerError> {
     let values = File::from(path).format(FileFormat::Toml).collect()?;
-    match values.keys().find(|key| !known.contains_key(*key)) {
-        Some(key) => Err(LayerError::UnknownKey { file: path.to_owned(), key: key.clone() }),
-        None => Ok(values),
+    for (key, value) in &values {
+        if !known.contains_key(key) {
+            return Err(LayerError::UnknownKey { file: path.to_owned(), key: key.clone() });
+        }
+        check(key, &value.to_string(), || format!("{key} in {}", path.display()))?;
     }
+    Ok(values)
 }
 
 fn read_environment(
@@ -128,15 +131,23 @@ fn read_environment(
             && !TEST_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
     });
     let source = Environment::with_prefix("TANDEM").ignore_empty(true).source(Some(env));
-    let mut values = source.collect()?;
-    for (key, value) in &mut values {
-        let name = format!("TANDEM_{}", key.to_uppercase());
+    let values = source.collect()?;
+    for (key, value) in &values {
+        let name = || format!("TANDEM_{}", key.to_uppercase());
         if !known.contains_key(key) {
-            return Err(LayerError::UnknownVariable { name });
+            return Err(LayerError::UnknownVariable { name: name() });
         }
-        *value = Value::new(Some(&name), value.kind.clone());
+        check(key, &value.to_string(), name)?;
     }
     Ok(values)
+}
+
+/// A value has to be one that the flag would take: `config` alone would round and guess.
+fn check(key: &str, value: &str, place: impl Fn() -> String) -> Result<(), LayerError> {
+    match cli::refusal(key, value) {
+        Some(reason) => Err(LayerError::Value { place: place(), reason }),
+        None => Ok(()),
+    }
 }
 
 /// Values that were read and checked.
@@ -237,30 +248,55 @@ mod tests {
 
     fn fails(file: &str, env: &[(&str, &str)], expected: &str) {
         let error = read(&Sources { file, env, flags: &[] }).unwrap_err();
-        if error != expected {
-            eprintln!("XX {error} | {file} {env:?}");
-        }
+        assert_eq!(error, expected, "{file} {env:?}");
     }
 
     #[test]
     fn errors_name_key_and_place() {
+        let digit = "for '--port <NUM>': invalid digit found in string";
+        let address = "invalid value 'x' for '--host <IP_ADDR>': invalid IP address syntax";
         fails("prot = 1", &[], "unknown key `prot` in FILE");
         fails("[node]\nport = 1", &[], "unknown key `node` in FILE");
         fails("", &[("TANDEM_PROT", "1")], "unknown environment variable TANDEM_PROT");
-        fails("port = 99999", &[], "");
-        fails("port = \"x\"", &[], "");
-        fails("port = 1.5", &[], "");
-        fails("", &[("TANDEM_PORT", "x")], "");
-        fails("", &[("TANDEM_NO_MINING", "maybe")], "");
-        fails("order = \"x\"", &[], "");
-        fails("", &[("TANDEM_HARDFORK", "x")], "");
-        fails("host = \"x\"", &[], "");
+        fails(
+            "port = 99999",
+            &[],
+            "port in FILE: invalid value '99999' for '--port <NUM>': 99999 is not in 0..=65535",
+        );
+        fails("port = \"x\"", &[], &format!("port in FILE: invalid value 'x' {digit}"));
+        fails("port = 1.5", &[], &format!("port in FILE: invalid value '1.5' {digit}"));
+        fails("port = true", &[], &format!("port in FILE: invalid value 'true' {digit}"));
+        fails("", &[("TANDEM_PORT", "x")], &format!("TANDEM_PORT: invalid value 'x' {digit}"));
+        fails(
+            "",
+            &[("TANDEM_NO_MINING", "maybe")],
+            "TANDEM_NO_MINING: `maybe` is not true or false",
+        );
+        fails("verbosity = 300", &[], "verbosity in FILE: `300` is not a number up to 255");
+        fails(
+            "order = \"x\"",
+            &[],
+            "order in FILE: invalid value 'x' for '--order <ORDER>' [possible values: fees, fifo]",
+        );
+        fails(
+            "",
+            &[("TANDEM_HARDFORK", "x")],
+            "TANDEM_HARDFORK: invalid value 'x' for '--hardfork <HARDFORK>': \
+             no hardfork is called `x`",
+        );
+        fails("host = \"x\"", &[], &format!("host in FILE: {address}"));
+        fails("", &[("ANVIL_IP_ADDR", "x")], &format!("ANVIL_IP_ADDR: {address}"));
         fails(
             "no_cors = true\nallow_origin = \"http://a\"",
             &[],
             "no_cors and allow_origin can't be given together",
         );
-        fails("port = ", &[], "");
+        let error = read(&Sources { file: "port = ", env: &[], flags: &[] }).unwrap_err();
+        assert!(
+            error.starts_with("TOML parse error at line 1, column 8: string values"),
+            "{error}"
+        );
+        assert!(error.ends_with("FILE"), "{error}");
         let missing = cli::parse(["tandem", "--config", "/nonexistent.toml"]).unwrap();
         let error = merge(&missing, Map::new()).unwrap_err().to_string();
         assert_eq!(error, "configuration file \"/nonexistent.toml\" not found");
