@@ -167,17 +167,23 @@ pub fn binary() -> Result<PathBuf> {
     if let Some(path) = env::var_os("TANDEM_BIN") {
         return Ok(path.into());
     }
-    let built = BUILT.get_or_init(|| build(&[]).map_err(|error| format!("{error:#}")));
+    // A test target is named too, so that the features of shared dependencies are those that
+    // `cargo test` has just built them with.
+    let built =
+        BUILT.get_or_init(|| build(&["--test", "e2e"]).map_err(|error| format!("{error:#}")));
     built.clone().map_err(anyhow::Error::msg)
 }
 
+/// The release build: what `TANDEM_BIN` names, or one that is built here and now.
+pub fn release_binary() -> Result<PathBuf> {
+    env::var_os("TANDEM_BIN").map_or_else(|| build(&["--release"]), |path| Ok(path.into()))
+}
+
 /// Builds the binary and says where it is.
-pub fn build(options: &[&str]) -> Result<PathBuf> {
+fn build(options: &[&str]) -> Result<PathBuf> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    // No package is named and a test target is, so that the features of shared dependencies are
-    // those that `cargo test` has just built them with.
     let status = Command::new(cargo)
-        .args(["build", "--quiet", "--bin", "tandem", "--test", "e2e"])
+        .args(["build", "--quiet", "--bin", "tandem"])
         .args(options)
         .current_dir(root())
         .status()
@@ -185,8 +191,14 @@ pub fn build(options: &[&str]) -> Result<PathBuf> {
     if !status.success() {
         bail!("tandem does not build: {status}");
     }
+    let profile = if options.contains(&"--release") { "release" } else { "debug" };
+    Ok(target()?.join(profile).join("tandem"))
+}
+
+/// Where cargo builds.
+pub fn target() -> Result<PathBuf> {
     let target =
         env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    let profile = if options.contains(&"--release") { "release" } else { "debug" };
-    Ok(target.join(profile).join("tandem"))
+    std::fs::create_dir_all(&target)?;
+    Ok(target)
 }

@@ -65,7 +65,7 @@ fn main() -> ExitCode {
             let rounds = rounds.to_string();
             gate::cargo_run(&["test", "--test", "kill"], &[("TANDEM_KILL_ROUNDS", &rounds)])
         }
-        Task::Bench => gate::cargo_run(&["bench", "--bench", "peers"], &[]),
+        Task::Bench => gate::cargo_run(&["test", "--bench", "peers", "--", "--bench"], &[]),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
