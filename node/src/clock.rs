@@ -28,13 +28,11 @@ impl Clock {
         wanted.max(parent.saturating_add(1))
     }
 
-    /// The timestamp of the block that is sealed at `now`; an exact time is used up by it.
-    pub fn take(&mut self, parent: u64, now: u64) -> u64 {
-        let timestamp = self.peek(parent, now);
+    /// Learns that a block was sealed at `now`: an exact time is used up by it.
+    pub fn sealed(&mut self, timestamp: u64, now: u64) {
         if self.exact.take().is_some() {
             self.offset = difference(timestamp, now);
         }
-        timestamp
     }
 
     /// Moves the clock forward, and says by how much it differs from the wall clock in all.
@@ -101,6 +99,14 @@ pub enum ClockError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Clock {
+        fn take(&mut self, parent: u64, now: u64) -> u64 {
+            let timestamp = self.peek(parent, now);
+            self.sealed(timestamp, now);
+            timestamp
+        }
+    }
 
     #[test]
     fn blocks_are_later_than_their_parents() {

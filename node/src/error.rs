@@ -8,7 +8,7 @@ use vm::{EngineError, TrapReport, TxError};
 use crate::accounts::AccountError;
 use crate::clock::ClockError;
 use crate::config::ConfigError;
-use crate::executor::{ExecutorError, PushError};
+use crate::executor::{ExecutorError, PushError, Refusal};
 use crate::pool::PoolError;
 
 /// The node itself failed, or is not there any more.
@@ -98,6 +98,9 @@ pub enum SubmitError {
     /// It could not run on the state of the next block.
     #[error(transparent)]
     Invalid(#[from] TxError),
+    /// The state tree could not hold what it leads to.
+    #[error(transparent)]
+    Refused(Refusal),
     /// Its signature is no signature.
     #[error("invalid sender")]
     Signature,
@@ -107,6 +110,15 @@ pub enum SubmitError {
     /// The node failed.
     #[error(transparent)]
     Failure(#[from] Failure),
+}
+
+impl From<Refusal> for SubmitError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Invalid(error) => Self::Invalid(error),
+            refusal => Self::Refused(refusal),
+        }
+    }
 }
 
 /// Why a lookup has no answer.
@@ -269,10 +281,10 @@ impl From<ExecutorError<StoreError>> for CallError {
 impl From<PushError<StoreError>> for CallError {
     fn from(error: PushError<StoreError>) -> Self {
         match error {
-            PushError::Invalid(error) => Self::Invalid(error),
+            PushError::Refused(Refusal::Invalid(error)) => Self::Invalid(error),
             PushError::Engine(error) => error.into(),
-            // Only a replay sees this, and a block that was sealed has room for itself.
-            PushError::Full => Failure::Worker.into(),
+            // Only a replay sees these, and what was sealed had room and could be kept.
+            PushError::Full | PushError::Refused(_) => Failure::Worker.into(),
         }
     }
 }
@@ -335,7 +347,7 @@ impl From<StoreError> for DevError {
 impl From<EngineError<StoreError>> for DevError {
     fn from(error: EngineError<StoreError>) -> Self {
         match error {
-            EngineError::Invalid(error) => Self::Submit(error.into()),
+            EngineError::Invalid(error) => Self::Submit(Refusal::Invalid(error).into()),
             EngineError::Database(error) => error.into(),
             other => Self::Failure(Failure::Engine(std::sync::Arc::new(other))),
         }

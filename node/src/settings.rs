@@ -7,7 +7,7 @@ use vm::Rules;
 
 use crate::clock::Clock;
 use crate::config::{NodeConfig, Profile, Sealing};
-use crate::executor::next_base_fee;
+use crate::executor::{NextBlock, next_base_fee};
 use crate::fee::blob_base_fee;
 use crate::pool::PoolRules;
 
@@ -49,6 +49,26 @@ impl Settings {
             min_gas_price: config.min_gas_price,
             logging: true,
         }
+    }
+}
+
+impl Settings {
+    /// What a block after one at `parent` is like if it is sealed at `now`.
+    pub fn next_block(&self, parent: u64, now: u64) -> NextBlock {
+        NextBlock {
+            timestamp: self.clock.peek(parent, now),
+            gas_limit: self.gas_limit,
+            coinbase: self.coinbase,
+            base_fee: self.next_base_fee,
+            prev_randao: self.next_prev_randao,
+        }
+    }
+
+    /// Takes back what was meant for one block only: it was sealed at `now` with `timestamp`.
+    pub(crate) fn use_up(&mut self, timestamp: u64, now: u64) {
+        self.clock.sealed(timestamp, now);
+        self.next_base_fee = None;
+        self.next_prev_randao = None;
     }
 }
 

@@ -127,6 +127,7 @@ impl From<SubmitError> for RpcError {
             SubmitError::Failure(failure) => failure.into(),
             SubmitError::Pool(_)
             | SubmitError::Invalid(_)
+            | SubmitError::Refused(_)
             | SubmitError::Signature
             | SubmitError::Account(_) => Self::server(error),
         }

@@ -167,6 +167,11 @@ impl Chain {
         self.change_settings(move |settings| settings.min_gas_price = price).await
     }
 
+    /// Logs blocks and what contracts print, or no more.
+    pub async fn set_logging(&self, logging: bool) -> Result<(), DevError> {
+        self.change_settings(move |settings| settings.logging = logging).await
+    }
+
     async fn change_settings<T: Send + 'static>(
         &self,
         change: impl FnOnce(&mut Settings) -> T + Send + 'static,

@@ -164,8 +164,15 @@ impl Chain {
             })
             .await;
         let Some(thread) = self.thread.lock().take() else { return };
-        if tokio::task::spawn_blocking(move || thread.join()).await.is_err() {
-            tracing::error!("the sequencer thread panicked");
+        let store = self.shared.store.clone();
+        let ended = blocking(move || {
+            // The sequencer takes the commit thread with it, which empties its queue first.
+            (thread.join().is_ok(), store.sync())
+        });
+        match ended.await {
+            Ok((true, Ok(()))) => tracing::debug!("the node has stopped"),
+            Ok((true, Err(error))) => tracing::error!("the last sync failed: {error}"),
+            Ok((false, _)) | Err(_) => tracing::error!("the sequencer thread panicked"),
         }
     }
 

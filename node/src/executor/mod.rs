@@ -10,7 +10,7 @@ use alloy_consensus::{Header, Receipt, Transaction, TxEnvelope};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_eips::eip4895::Withdrawals;
 use alloy_eips::{eip2935, eip4788, eip7928};
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use genesis::SpecId;
 use revm::DatabaseRef;
 use revm::context::BlockEnv;
@@ -19,7 +19,7 @@ use revm::database::BundleState;
 use revm::database_interface::bal::BalState;
 use revm::state::bal::BlockAccessIndex;
 use storage::TxReceipt;
-use vm::{Engine, EngineError, Execution, Print, Rules, TrapReport, TxError};
+use vm::{Engine, EngineError, Execution, Outcome, Print, Rules, TrapReport, TxError};
 
 pub use header::{NextBlock, next_base_fee, next_excess_blob_gas};
 
@@ -27,6 +27,8 @@ use crate::transaction::{tx_env, without_sidecar};
 
 /// Most bytes of a block's RLP encoding (EIP-7934).
 const BLOCK_SIZE_MAX: usize = 10_485_760 - 2_097_152;
+/// The largest balance that the state tree holds (EIP-8297).
+pub(crate) const BALANCE_MAX: U256 = U256::from_limbs([u64::MAX, u64::MAX, 0, 0]);
 /// Room for the header and the list prefixes within them.
 const BLOCK_SIZE_RESERVE: usize = 2_048;
 
@@ -91,10 +93,26 @@ pub enum PushError<E> {
     Full,
     /// It cannot run on this state.
     #[error(transparent)]
-    Invalid(TxError),
+    Refused(#[from] Refusal),
     /// The engine failed.
     #[error(transparent)]
     Engine(EngineError<E>),
+}
+
+/// Why a transaction cannot run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It is not valid on this state.
+    #[error(transparent)]
+    Invalid(#[from] TxError),
+    /// It would leave an account with more than the state tree can hold (EIP-8297).
+    #[error("balance {balance} of {address} does not fit the 128 bits that a balance has")]
+    Balance {
+        /// The account.
+        address: Address,
+        /// What it would have.
+        balance: U256,
+    },
 }
 
 /// Why a block could not be executed.
@@ -117,6 +135,17 @@ pub enum ExecutorError<E> {
     },
 }
 
+/// The state tree has 16 bytes for a balance.
+fn check_balances(outcome: &Outcome) -> Result<(), Refusal> {
+    let too_large = outcome.state.iter().find(|(_, account)| account.info.balance > BALANCE_MAX);
+    match too_large {
+        Some((address, account)) => {
+            Err(Refusal::Balance { address: *address, balance: account.info.balance })
+        }
+        None => Ok(()),
+    }
+}
+
 /// The environment of the block with this header.
 pub fn block_env(engine: &Engine, header: &Header) -> BlockEnv {
     let fork = engine.spec().fork(header.number, header.timestamp);
@@ -124,9 +153,9 @@ pub fn block_env(engine: &Engine, header: &Header) -> BlockEnv {
     let merged = fork.is_enabled_in(SpecId::MERGE);
     let excess = header.excess_blob_gas.or(blobs.is_some().then_some(0));
     BlockEnv {
-        number: alloy_primitives::U256::from(header.number),
+        number: U256::from(header.number),
         beneficiary: header.beneficiary,
-        timestamp: alloy_primitives::U256::from(header.timestamp),
+        timestamp: U256::from(header.timestamp),
         gas_limit: header.gas_limit,
         basefee: header.base_fee_per_gas.unwrap_or_default(),
         difficulty: header.difficulty,
@@ -202,11 +231,13 @@ where
         let size = transaction.encode_2718_len() + 8;
         self.check_room(&transaction, size)?;
         self.execution.state().bal_state.bal_index = self.access_index();
-        let outcome = match self.execution.transact(&tx_env(&transaction, sender)) {
+        let outcome = match self.execution.call(&tx_env(&transaction, sender)) {
             Ok(outcome) => outcome,
-            Err(EngineError::Invalid(error)) => return Err(PushError::Invalid(error)),
+            Err(EngineError::Invalid(error)) => return Err(Refusal::Invalid(error).into()),
             Err(error) => return Err(PushError::Engine(error)),
         };
+        check_balances(&outcome)?;
+        let outcome = self.execution.commit(outcome);
         let gas = *outcome.result.gas();
         self.regular_gas += gas.block_regular_gas_used();
         self.state_gas += gas.block_state_gas_used();

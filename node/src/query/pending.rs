@@ -42,25 +42,15 @@ impl Chain {
 
     /// The header fields of the next block, were it sealed now.
     pub fn next_block(&self) -> NextBlock {
-        next_block(&self.shared, self.head().header.timestamp)
-    }
-}
-
-fn next_block(shared: &Shared, parent: u64) -> NextBlock {
-    let settings = shared.settings();
-    NextBlock {
-        timestamp: settings.clock.peek(parent, wall_clock()),
-        gas_limit: settings.gas_limit,
-        coinbase: settings.coinbase,
-        base_fee: settings.next_base_fee,
-        prev_randao: settings.next_prev_randao,
+        self.shared.settings().next_block(self.head().header.timestamp, wall_clock())
     }
 }
 
 fn build(shared: &Shared, snapshot: &Snapshot) -> Result<Pending, QueryError> {
     let number = snapshot.head();
     let parent = snapshot.header(number)?.ok_or(Failure::Missing { number })?;
-    let header = next_block(shared, parent.timestamp).header(shared.engine().spec(), &parent);
+    let next = shared.settings().next_block(parent.timestamp, wall_clock());
+    let header = next.header(shared.engine().spec(), &parent);
     let failed = |source| Failure::Block { number: number + 1, source: Arc::new(source) };
     let base_fee = header.base_fee_per_gas.unwrap_or_default();
     let mut best = shared.pool().best(base_fee, shared.config().order);
@@ -73,7 +63,7 @@ fn build(shared: &Shared, snapshot: &Snapshot) -> Result<Pending, QueryError> {
     {
         match block.push(candidate.transaction.clone(), candidate.sender) {
             Ok(_) => taken += 1,
-            Err(PushError::Full | PushError::Invalid(_)) => best.skip_sender(candidate.sender),
+            Err(PushError::Full | PushError::Refused(_)) => best.skip_sender(candidate.sender),
             Err(PushError::Engine(error)) => return Err(failed(error.into()).into()),
         }
     }

@@ -11,14 +11,12 @@ use vm::AccountEdit;
 use super::{Sequencer, edit, wall_clock};
 use crate::config::Sealing;
 use crate::error::DevError;
+use crate::executor::BALANCE_MAX;
 use crate::pool::PoolTransaction;
 use crate::settings::Settings;
 
 /// Blocks after which a long run of sealing hands over what it has.
 const HAND_OVER_BLOCKS: u64 = 64;
-/// The largest balance that the state tree holds (EIP-8297).
-const BALANCE_MAX: U256 = U256::from_limbs([u64::MAX, u64::MAX, 0, 0]);
-
 /// How an ELF file starts.
 const ELF_MAGIC: [u8; 4] = [0x7f, b'E', b'L', b'F'];
 

@@ -71,6 +71,13 @@ impl Sequencer {
 
     /// Works until it is told to stop, or nobody is left to tell it anything.
     pub(crate) fn run(mut self, tasks: &Receiver<Task>) {
+        // What waited when the node stopped waits no longer than it would have then.
+        if self.seals_at_once()
+            && let Err(failure) = self.seal_waiting()
+        {
+            tracing::error!(%failure, "waiting transactions could not be sealed");
+        }
+        self.hand_over(None);
         while !self.stopped {
             let task = match self.due {
                 None => tasks.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -149,10 +156,15 @@ impl Sequencer {
         let transaction = inserted.transaction;
         self.journal(&transaction);
         self.job.events.push(Event::Pending(Arc::clone(&transaction)));
-        if matches!(self.shared.settings().sealing, Sealing::Auto | Sealing::Mixed(_)) {
+        if self.seals_at_once() {
             self.seal_ready(&transaction)?;
         }
         Ok(hash)
+    }
+
+    /// Whether a transaction is sealed as soon as it arrives.
+    fn seals_at_once(&self) -> bool {
+        matches!(self.shared.settings().sealing, Sealing::Auto | Sealing::Mixed(_))
     }
 
     /// The pool's rules for the next block.

@@ -5,14 +5,14 @@ use std::time::Instant;
 
 use alloy_primitives::Sealable;
 use storage::{Commit, ExecutedBlock, Writer};
-use vm::{Print, TrapReport, TxError};
+use vm::{Print, TrapReport};
 
 use super::{Sequencer, wall_clock};
 use crate::chain::Shared;
 use crate::console;
 use crate::error::{Failure, SubmitError};
 use crate::event::Event;
-use crate::executor::{BlockExecution, Executed, ExecutorError, NextBlock, PushError};
+use crate::executor::{BlockExecution, Executed, ExecutorError, NextBlock, PushError, Refusal};
 use crate::pool::{Best, PoolTransaction};
 use crate::settings::block_rules;
 
@@ -22,7 +22,7 @@ const MISSES_MAX: usize = 16;
 const TX_GAS_MIN: u64 = 21_000;
 
 /// A transaction that did not make it into a block, for good.
-type Refused = (Arc<PoolTransaction>, TxError);
+type Refused = (Arc<PoolTransaction>, Refusal);
 
 impl Sequencer {
     /// Seals a block for `transaction` and for each of its sender's that it made executable.
@@ -87,16 +87,9 @@ impl Sequencer {
         self.append(executed, started)
     }
 
-    /// What the next block is to be like; settings for one block only are used up.
-    fn next_block(&mut self) -> NextBlock {
-        let parent = self.head.header.timestamp;
-        self.shared.change_settings(|settings| NextBlock {
-            timestamp: settings.clock.take(parent, wall_clock()),
-            gas_limit: settings.gas_limit,
-            coinbase: settings.coinbase,
-            base_fee: settings.next_base_fee.take(),
-            prev_randao: settings.next_prev_randao.take(),
-        })
+    /// What the next block is to be like.
+    fn next_block(&self) -> NextBlock {
+        self.shared.settings().next_block(self.head.header.timestamp, wall_clock())
     }
 
     /// Applies an executed block to the state and makes it the head.
@@ -119,6 +112,8 @@ impl Sequencer {
         });
         self.writer.sealed(block.number(), block.hash());
         self.head = Arc::clone(&block);
+        self.shared
+            .change_settings(|settings| settings.use_up(block.header.timestamp, wall_clock()));
         self.job.changes.push(Commit::Block { block: Arc::clone(&block), delta });
         self.job.head = Some(Arc::clone(&block));
         self.job.events.push(Event::Head(Arc::clone(&block)));
@@ -134,7 +129,9 @@ impl Sequencer {
         });
         let nonces: Vec<_> = nonces.collect();
         self.renew_nonces(nonces);
-        log(&block, started);
+        if self.shared.settings().logging {
+            log(&block, started);
+        }
         Ok(block)
     }
 }
@@ -158,7 +155,7 @@ fn execute(
         match block.push(candidate.transaction.clone(), candidate.sender) {
             Ok(pushed) => {
                 taken += 1;
-                if config.console {
+                if config.console && shared.settings().logging {
                     report(&candidate, &pushed.prints, pushed.trap.as_ref());
                 }
             }
@@ -166,7 +163,7 @@ fn execute(
                 misses += 1;
                 candidates.skip_sender(candidate.sender);
             }
-            Err(PushError::Invalid(error)) => {
+            Err(PushError::Refused(error)) => {
                 candidates.skip_sender(candidate.sender);
                 refused.push((candidate, error));
             }

@@ -4,7 +4,10 @@ extern crate tandem_node as node;
 
 mod calls;
 mod dev;
+mod forks;
+mod limits;
 mod restart;
+mod riscv;
 mod sealing;
 
 use std::path::PathBuf;

@@ -1,0 +1,74 @@
+//! Every fork seals blocks, and its headers have the fields that it brought.
+
+use alloy_consensus::TxLegacy;
+use alloy_eips::BlockId;
+use alloy_primitives::{TxKind, U256};
+use genesis::{DevOptions, Genesis, SpecId, fork_by_name};
+use node::accounts::{UnsignedTransaction, dev_accounts};
+use node::{Chain, NodeConfig};
+
+use super::{Devnet, STRANGER};
+
+const FORKS: [&str; 14] = [
+    "frontier",
+    "homestead",
+    "tangerine",
+    "spuriousdragon",
+    "byzantium",
+    "petersburg",
+    "istanbul",
+    "berlin",
+    "london",
+    "paris",
+    "shanghai",
+    "cancun",
+    "prague",
+    "amsterdam",
+];
+
+fn start(fork: SpecId) -> Devnet {
+    let config = NodeConfig::default();
+    let (_, accounts) = dev_accounts(&config).unwrap();
+    let genesis = Genesis::dev(DevOptions {
+        fork,
+        accounts: accounts.iter().map(|a| (a.address, config.balance_wei())).collect(),
+        ..DevOptions::default()
+    });
+    Devnet { chain: Chain::start(config, genesis).unwrap() }
+}
+
+async fn check(name: &str) {
+    let fork = fork_by_name(name).unwrap();
+    let net = start(fork);
+    for nonce in 0..2 {
+        let unsigned = UnsignedTransaction::Legacy(TxLegacy {
+            nonce,
+            gas_price: 2_000_000_000,
+            gas_limit: 500_000,
+            to: TxKind::Call(STRANGER),
+            value: U256::from(1),
+            ..TxLegacy::default()
+        });
+        let signed = net.chain.sign_transaction(net.account(0), unsigned).unwrap();
+        let hash = net.chain.submit(signed).await.unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert!(net.chain.receipt(hash).unwrap().unwrap().receipt.succeeded(), "{name}");
+    }
+    assert_eq!(net.balance(STRANGER).await, U256::from(2), "{name}");
+    let header = net.chain.head().header.clone();
+    let from = |start: SpecId| fork.is_enabled_in(start);
+    assert_eq!(header.base_fee_per_gas.is_some(), from(SpecId::LONDON), "{name}");
+    assert_eq!(header.withdrawals_root.is_some(), from(SpecId::SHANGHAI), "{name}");
+    assert_eq!(header.blob_gas_used.is_some(), from(SpecId::CANCUN), "{name}");
+    assert_eq!(header.parent_beacon_block_root.is_some(), from(SpecId::CANCUN), "{name}");
+    assert_eq!(header.requests_hash.is_some(), from(SpecId::PRAGUE), "{name}");
+    assert_eq!(header.block_access_list_hash.is_some(), from(SpecId::AMSTERDAM), "{name}");
+    assert!(net.chain.block(BlockId::pending()).await.unwrap().is_some(), "{name}");
+    net.check_root().await;
+}
+
+#[tokio::test]
+async fn every_fork_seals_blocks() {
+    for fork in FORKS {
+        check(fork).await;
+    }
+}
