@@ -7,6 +7,7 @@
 
 pub mod accounts;
 pub mod call;
+mod brief;
 mod chain;
 pub mod clock;
 mod commit;

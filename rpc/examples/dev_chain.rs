@@ -5,7 +5,7 @@ use node::{Chain, NodeConfig};
 use std::net::SocketAddr;
 use tandem_rpc::{ServerConfig, serve};
 
-#[tokio::main]
+#[tokio::main(worker_threads = 8)]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let port = std::env::args().nth(1).map_or(Ok(8545), |port| port.parse())?;
     let config = NodeConfig::default();

@@ -23,7 +23,8 @@ pub use request::{
     AccessListOutcome, AccountOverride, BlockOverrides, Call, CallOutcome, Overrides,
 };
 
-use crate::chain::{Chain, blocking};
+use crate::brief::brief;
+use crate::chain::Chain;
 use crate::config::NodeConfig;
 use crate::error::CallError;
 use crate::executor::block_env;
@@ -52,7 +53,7 @@ impl Chain {
         overrides: Overrides,
     ) -> Result<CallOutcome, CallError> {
         let session = self.session(id).await?;
-        blocking(move || {
+        brief(move || {
             let (mut execution, tx) = session.prepare(&call, &overrides)?;
             outcome(execution.call(&tx)?)
         })

@@ -1,0 +1,65 @@
+//! Work that is short as a rule, done where it is asked for.
+//!
+//! Handing a call to another thread costs more than most calls take: two context switches. So a
+//! call runs on the thread of its request, as long as enough threads of the runtime stay free to
+//! serve everybody else; beyond that it goes to the blocking pool.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::runtime::Handle;
+
+use crate::chain::blocking;
+use crate::error::Failure;
+
+/// Threads of the runtime that never run calls.
+const FREE_MIN: usize = 2;
+
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
+
+/// A thread of the runtime that runs a call.
+struct Place;
+
+impl Place {
+    fn take(places: usize) -> Option<Self> {
+        let taken = RUNNING.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |running| {
+            (running < places).then_some(running + 1)
+        });
+        taken.ok().map(|_| Self)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        RUNNING.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Runs `work` here if a place is free, and on a thread of its own if not.
+pub(crate) async fn brief<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    let threads = Handle::current().metrics().num_workers();
+    match Place::take(threads.saturating_sub(FREE_MIN)) {
+        Some(_place) => catch_unwind(AssertUnwindSafe(work)).map_err(|_| Failure::Worker),
+        None => blocking(work).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn work_beyond_the_places_goes_elsewhere() {
+        let (first, second) = (Place::take(2), Place::take(2));
+        assert!(first.is_some() && second.is_some());
+        assert!(Place::take(2).is_none());
+        assert_eq!(brief(|| 1).await.ok(), Some(1));
+        drop((first, second));
+        let here = std::thread::current().id();
+        assert_eq!(brief(move || std::thread::current().id() == here).await.ok(), Some(true));
+        let failed = brief(|| panic!("as a test wants it")).await;
+        assert!(matches!(failed, Err::<(), _>(Failure::Worker)));
+    }
+}
