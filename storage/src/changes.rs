@@ -168,7 +168,7 @@ impl Draft {
     /// Takes the collected updates and returns those that change something, sorted.
     pub(crate) fn take_changes(&mut self, before: &Writer) -> Result<Vec<LeafChange>, StoreError> {
         let mut updates = std::mem::take(&mut self.updates);
-        updates.sort_by(|a, b| a.key.cmp(&b.key));
+        updates.sort_by_key(|update| update.key);
         let mut changes = Vec::with_capacity(updates.len());
         for (index, update) in updates.iter().enumerate() {
             if updates.get(index + 1).is_some_and(|next| next.key == update.key) {

@@ -130,12 +130,12 @@ pub enum StoreError {
         head_edits: u32,
     },
     /// A log query has more results than allowed.
-    #[error("query returned more than {limit} results; blocks up to {last_block} fit")]
+    #[error("query returned more than {limit} results by block {reached}")]
     TooManyLogs {
         /// The most results allowed.
         limit: usize,
-        /// The last block whose logs fit the limit, for a narrower query.
-        last_block: u64,
+        /// The block in which the limit was passed; a narrower query ends before it.
+        reached: u64,
     },
 }
 

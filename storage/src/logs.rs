@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub struct LogFilter {
     /// First block.
     pub from: u64,
-    /// Last block; one past the head means up to the head.
+    /// Last block; it may be after the head.
     pub to: u64,
     /// Emitters; empty means any.
     pub addresses: Vec<Address>,
@@ -211,8 +211,7 @@ impl<'a> Results<'a> {
         if let Some(limit) = self.filter.limit
             && self.entries.len() >= limit
         {
-            let last_block = at.number.saturating_sub(1).max(self.filter.from);
-            return Err(StoreError::TooManyLogs { limit, last_block });
+            return Err(StoreError::TooManyLogs { limit, reached: at.number });
         }
         let (block_hash, timestamp) = self.load_block(at.number)?;
         self.entries.push(LogEntry {

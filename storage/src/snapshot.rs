@@ -101,7 +101,32 @@ impl Snapshot {
     }
 
     fn account_at(&self, stem: Stem) -> Result<Option<AccountInfo>, StoreError> {
-        state::account(stem, |key| self.leaf(key))
+        if self.at.is_some() {
+            return state::account(stem, |key| self.leaf(key));
+        }
+        let header = self.header_leaves(stem)?;
+        state::account(stem, |key| Ok(header[usize::from(key.sub())]))
+    }
+
+    /// Reads the leaves that make an account at the head: they are neighbours.
+    fn header_leaves(&self, stem: Stem) -> Result<[Option<Value>; 3], StoreError> {
+        let mut leaves = [None; 3];
+        let table = self.shared.tables.leaves;
+        let mut rows = self.tx.cursor(table)?;
+        let prefix = stem.header_prefix();
+        let mut row = rows.seek(stem.header(tree::sub::BASIC_DATA).as_slice())?;
+        while let Some((key, value)) = row {
+            let sub = key.strip_prefix(&prefix).and_then(|sub| sub.first().copied());
+            let Some(leaf) = sub.and_then(|sub| leaves.get_mut(usize::from(sub))) else { break };
+            let value = codec::read_word(&value);
+            *leaf = Some(value.ok_or_else(|| self.shared.bad_row(table, &key))?);
+            // Accounts with code have a code hash and nothing after it that matters here.
+            if sub > Some(tree::sub::BASIC_DATA) {
+                break;
+            }
+            row = rows.next()?;
+        }
+        Ok(leaves)
     }
 
     /// Returns a storage slot.

@@ -153,7 +153,9 @@ fn open_directory(
     match stored {
         None => {
             let chain = Shared::begin_chain(shared, genesis)?;
-            if options.durability == Durability::Disk {
+            if !options.temporary {
+                // Whatever the durability: a power cut finds a chain, if only its first block.
+                chain.0.sync()?;
                 sync_names(path)?;
             }
             Ok(chain)

@@ -55,8 +55,11 @@ impl Writer {
     fn check_mark(&self, tx: &Write, to: Mark) -> Result<(), StoreError> {
         let head = self.mark();
         let above = to.number > head.number || (to.number == head.number && to.edits > head.edits);
-        let edit_is_there =
-            to.edits == 0 || self.shared.change_row(tx, to.number + 1, to.edits - 1).is_ok();
+        let last_edit = to.edits.checked_sub(1).map(|part| codec::pair_key(to.number + 1, part));
+        let edit_is_there = match last_edit {
+            Some(key) => tx.value(self.shared.tables.changes, &key)?.is_some(),
+            None => true,
+        };
         if above || to.number < self.shared.first || !edit_is_there {
             return Err(StoreError::BadMark {
                 asked: to.number,
@@ -141,7 +144,7 @@ impl Shared {
         for index in 0..count.unwrap_or(0) {
             let place = codec::pair_key(number, index);
             let transaction =
-                self.decode(tx, tables.transactions, &place, |row| codec::read_transaction(row))?;
+                self.decode(tx, tables.transactions, &place, codec::read_transaction)?;
             if let Some((transaction, _)) = transaction {
                 tx.remove(tables.locations, transaction.tx_hash().as_slice())?;
             }

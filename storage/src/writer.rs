@@ -193,7 +193,7 @@ impl Writer {
         let chunks = draft.take_changes(self)?;
         if !chunks.is_empty() {
             leaves.extend(chunks);
-            leaves.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+            leaves.sort_unstable_by_key(|change| change.key);
         }
         for change in &mut leaves {
             change.first = !self.edited.contains(&change.key);

@@ -8,6 +8,8 @@
 //! file is made of all the writes that a sync has covered, and of nothing else. That is the
 //! strictest disk allowed: whatever was not synced is gone.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and print")]
+
 mod workload;
 
 use alloy_primitives::{Address, Bytes, U256};
@@ -82,7 +84,7 @@ fn write_chain(store: &Store, writer: &mut Writer, blocks: u64) {
         batch.push(Commit::PoolInsert { hash: *waits.tx_hash(), bytes });
         store.commit(batch).unwrap();
         writeln!(out, "committed {number}").unwrap();
-        if number % 17 == 0 {
+        if number.is_multiple_of(17) {
             writeln!(out, "unwinding to {}", number - 2).unwrap();
             writer.unwind(Mark { number: number - 2, edits: 0 }).unwrap();
             number -= 2;
@@ -216,7 +218,7 @@ fn cut_power(durability: Durability) {
     let directory = tempfile::tempdir().unwrap();
     let chain = directory.path().join("chain");
     let log = directory.path().join("trace");
-    let mut command = child_command(Path::new("strace"), &chain, durability, 60);
+    let mut command = child_command(Path::new("strace"), &chain, durability, 40);
     let calls = "trace=openat,close,pwrite64,pwritev,fdatasync,fsync,ftruncate,write,msync,\
                  sync_file_range";
     let child = command
@@ -235,20 +237,20 @@ fn cut_power(durability: Durability) {
 /// covered none reach the disk, or, with [`Durability::Disk`], some do.
 fn cut_everywhere(trace: &[Traced], directory: &Path, durability: Durability) {
     let disk = durability == Durability::Disk;
-    let (mut synced, mut written): (Vec<u8>, Vec<u8>) = Default::default();
+    let (mut synced, mut written): (Image, Image) = Default::default();
     let mut unsynced = Vec::new();
     let (mut least, mut cuts) = (0, 0);
     for (index, call) in trace.iter().enumerate() {
         match call {
             Traced::Write { offset, bytes, through } => {
-                write_at(&mut written, *offset, bytes);
+                written.write_at(*offset, bytes);
                 if *through {
-                    write_at(&mut synced, *offset, bytes);
+                    synced.write_at(*offset, bytes);
                 } else {
                     unsynced.push((*offset, bytes));
                 }
             }
-            Traced::Resize(length) => written.resize(*length as usize, 0),
+            Traced::Resize(length) => written.resize(*length),
             Traced::Sync => {
                 synced.clone_from(&written);
                 unsynced.clear();
@@ -264,33 +266,46 @@ fn cut_everywhere(trace: &[Traced], directory: &Path, durability: Durability) {
         if disk {
             let mut torn = synced.clone();
             for (offset, bytes) in unsynced.iter().skip(index % 2).step_by(2) {
-                write_at(&mut torn, *offset, bytes);
+                torn.write_at(*offset, bytes);
             }
             check_cut(directory, &torn, expected);
         }
         cuts += 1;
     }
-    assert!(least >= 60, "{least} blocks were acknowledged");
-    assert!(cuts > 30, "{cuts} cuts");
+    assert!(least >= 40, "{least} blocks were acknowledged");
+    assert!(cuts >= 20, "{cuts} cuts");
 }
 
-fn check_cut(directory: &Path, file: &[u8], least: u64) {
+/// A file; what is after its bytes is a hole.
+#[derive(Clone, Default)]
+struct Image {
+    bytes: Vec<u8>,
+    length: u64,
+}
+
+impl Image {
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) {
+        let (start, end) = (offset as usize, offset as usize + bytes.len());
+        self.bytes.resize(self.bytes.len().max(end), 0);
+        self.bytes[start..end].copy_from_slice(bytes);
+        self.length = self.length.max(end as u64);
+    }
+
+    fn resize(&mut self, length: u64) {
+        self.bytes.truncate(length as usize);
+        self.length = length;
+    }
+}
+
+fn check_cut(directory: &Path, image: &Image, least: u64) {
     let cut = directory.join("cut");
     fs::create_dir(&cut).unwrap();
-    // The end of the file is empty: leave it a hole.
-    let used = file.len() - file.iter().rev().take_while(|byte| **byte == 0).count();
-    fs::write(cut.join("mdbx.dat"), &file[..used]).unwrap();
-    let handle = fs::File::options().write(true).open(cut.join("mdbx.dat")).unwrap();
-    handle.set_len(file.len() as u64).unwrap();
+    let path = cut.join("mdbx.dat");
+    fs::write(&path, &image.bytes).unwrap();
+    fs::File::options().write(true).open(&path).unwrap().set_len(image.length).unwrap();
     let head = check(&cut);
     assert!(head >= least, "{least} was acknowledged, head is {head}");
     fs::remove_dir_all(&cut).unwrap();
-}
-
-fn write_at(file: &mut Vec<u8>, offset: u64, bytes: &[u8]) {
-    let (start, end) = (offset as usize, offset as usize + bytes.len());
-    file.resize(file.len().max(end), 0);
-    file[start..end].copy_from_slice(bytes);
 }
 
 /// Reads the trace: `PID call(3</path>, "\x..", 4096, 0) = 4096`.

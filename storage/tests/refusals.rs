@@ -1,5 +1,7 @@
 //! What the store refuses, and in which words.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and print")]
+
 mod workload;
 
 use alloy_primitives::{Bytes, U256};

@@ -1,5 +1,7 @@
 //! The store against a naive twin: cloned maps of every state, a list of every log.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and print")]
+
 mod workload;
 
 use alloy_primitives::{Address, B256, Bytes, Log, LogData, U256};

@@ -129,7 +129,7 @@ impl Key {
             };
             *byte = high | low;
         }
-        if count % 8 != 0 {
+        if !count.is_multiple_of(8) {
             out[count / 8] &= 0xffu8 << (8 - count % 8);
         }
     }

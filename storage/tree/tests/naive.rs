@@ -1,5 +1,7 @@
 //! The tree against a twin that has no arena, no prefixes in nodes and no partial updates.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and print")]
+
 use alloy_primitives::B256;
 use proptest::prelude::*;
 use std::collections::BTreeMap;

@@ -1,5 +1,7 @@
 //! Official and independently computed vectors, from where `TANDEM_SUITES` points.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and print")]
+
 use alloy_primitives::{Address, B256, Bytes, U256, hex, keccak256};
 use serde_json::Value as Json;
 use std::{collections::BTreeMap, path::PathBuf};
