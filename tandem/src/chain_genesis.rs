@@ -96,8 +96,8 @@ pub(crate) fn resolve(settings: &Settings, now: u64) -> Result<(Genesis, NodeCon
         None => dev(settings, &mut node, now)?,
     };
     node.chain_id = genesis.spec.chain_id();
-    if let (Some(path), true) = (&kept, is_new) {
-        keep(path, &genesis)?;
+    if let (Some(datadir), Some(path), true) = (&settings.datadir, &kept, is_new) {
+        keep(datadir, path, &genesis)?;
     }
     Ok((genesis, node))
 }
@@ -110,11 +110,10 @@ fn read(path: &Path) -> Result<Genesis, SourceError> {
 }
 
 /// Writes the copy in one step: a half-written one would lock the chain out.
-fn keep(path: &Path, genesis: &Genesis) -> Result<(), SourceError> {
+fn keep(datadir: &Path, path: &Path, genesis: &Genesis) -> Result<(), SourceError> {
+    fs::create_dir_all(datadir)
+        .map_err(|source| SourceError::File { path: datadir.to_owned(), source })?;
     let written = || -> io::Result<()> {
-        if let Some(datadir) = path.parent() {
-            fs::create_dir_all(datadir)?;
-        }
         let partial = path.with_extension("json.partial");
         fs::write(&partial, genesis.to_json())?;
         fs::File::open(&partial)?.sync_all()?;
@@ -193,5 +192,120 @@ fn agree(settings: &Settings, genesis: &Genesis, path: &Path) -> Result<(), Sour
             contradiction("hardfork", set, held)
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::U256;
+
+    use super::*;
+    use crate::{cli, layers};
+
+    fn settings(flags: &[&str]) -> Settings {
+        let flags = ["tandem"].iter().chain(flags);
+        layers::merge(&cli::parse(flags).unwrap(), config::Map::new()).unwrap()
+    }
+
+    fn text(path: &Path) -> &str {
+        path.to_str().unwrap()
+    }
+
+    #[test]
+    fn a_dev_genesis_is_what_the_settings_say() {
+        let flags = [
+            "-a",
+            "2",
+            "--balance",
+            "3",
+            "--chain-id",
+            "9",
+            "--hardfork",
+            "cancun",
+            "--number",
+            "4",
+            "--timestamp",
+            "7",
+            "--gas-limit",
+            "8",
+            "--base-fee",
+            "6",
+            "--no-create2",
+            "--riscv-image-size-max",
+            "1000",
+            "--mnemonic-seed-unsafe",
+            "1",
+        ];
+        let (genesis, node) = resolve(&settings(&flags), 99).unwrap();
+        assert_eq!((genesis.spec.chain_id(), node.chain_id), (9, 9));
+        assert_eq!((genesis.number, genesis.timestamp, genesis.gas_limit), (4, 7, 8));
+        assert_eq!((genesis.base_fee_per_gas, genesis.fork()), (Some(6), SpecId::CANCUN));
+        assert_eq!(genesis.spec.riscv.image_size_max, 1_000);
+        let three_ether = U256::from(3) * U256::from(10).pow(U256::from(18));
+        let funded = genesis.alloc.values().filter(|account| account.balance == three_ether);
+        assert_eq!(funded.count(), 2);
+        assert!(!genesis.alloc.contains_key(&genesis::CREATE2_DEPLOYER));
+        assert_eq!(resolve(&settings(&[]), 99).unwrap().0.timestamp, 99);
+    }
+
+    #[test]
+    fn a_drawn_mnemonic_is_drawn_once() {
+        let (genesis, node) = resolve(&settings(&["--mnemonic-random", "24"]), 0).unwrap();
+        assert_eq!((node.mnemonic_random, node.mnemonic_seed), (None, None));
+        assert_eq!(node.mnemonic.as_deref().unwrap().split(' ').count(), 24);
+        let (_, accounts) = dev_accounts(&node).unwrap();
+        assert!(accounts.iter().all(|account| genesis.alloc.contains_key(&account.address)));
+    }
+
+    #[test]
+    fn a_data_directory_goes_on_with_its_genesis() {
+        let dir = tempfile::tempdir().unwrap();
+        let datadir = dir.path().join("deep/er");
+        let first = resolve(&settings(&["--datadir", text(&datadir), "--chain-id", "5"]), 10);
+        let again = resolve(&settings(&["--datadir", text(&datadir)]), 20).unwrap().0;
+        assert_eq!(first.unwrap().0, again);
+        assert_eq!(again.timestamp, 10);
+        let fails = |flags: &[&str], expected: &str| {
+            let flags = [&["--datadir", text(&datadir)], flags].concat();
+            let error = resolve(&settings(&flags), 20).unwrap_err().to_string();
+            let error = error.replace(text(dir.path()), "DIR");
+            assert_eq!(error, expected);
+        };
+        fails(&["--chain-id", "6"], "chain_id = 6, but it is 5 in DIR/deep/er/genesis.json");
+        fails(
+            &["--hardfork", "london"],
+            "hardfork = London, but it is Osaka in DIR/deep/er/genesis.json",
+        );
+        fails(
+            &["--riscv-memory-pages-max", "1"],
+            "riscv_memory_pages_max = 1, but it is 16384 in DIR/deep/er/genesis.json",
+        );
+        let other = dir.path().join("other.json");
+        fs::write(&other, Genesis::dev(DevOptions::default()).to_json()).unwrap();
+        fails(
+            &["--genesis", text(&other)],
+            "DIR/deep/er holds a chain that does not begin with DIR/other.json; its own genesis \
+             is in genesis.json there",
+        );
+    }
+
+    #[test]
+    fn a_genesis_file_gets_no_dev_accounts() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("genesis.json");
+        let genesis = Genesis::dev(DevOptions { chain_id: 77, ..DevOptions::default() });
+        fs::write(&path, genesis.to_json()).unwrap();
+        let (read, node) = resolve(&settings(&["--genesis", text(&path)]), 1).unwrap();
+        assert_eq!((read, node.chain_id), (genesis, 77));
+        fs::write(&path, "{").unwrap();
+        let error = resolve(&settings(&["--genesis", text(&path)]), 1).unwrap_err().to_string();
+        assert!(
+            error.ends_with(
+                "genesis.json: genesis file: EOF while parsing an object at line 1 column 1"
+            ),
+            "{error}"
+        );
+        let error = resolve(&settings(&["--genesis", "/none.json"]), 1).unwrap_err().to_string();
+        assert_eq!(error, "/none.json: No such file or directory (os error 2)");
     }
 }

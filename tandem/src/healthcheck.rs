@@ -57,3 +57,49 @@ fn request(address: SocketAddr, timeout: Duration) -> io::Result<String> {
     stream.take(4_096).read_to_end(&mut answer)?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// Answers one request with `answer`, or hangs up without one.
+    fn check(answer: &'static str, expected: Result<(), &str>) {
+        let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 1_024];
+            let read = stream.read(&mut request).unwrap();
+            stream.write_all(answer.as_bytes()).unwrap();
+            String::from_utf8_lossy(&request[..read]).into_owned()
+        });
+        let result = ask(address, Duration::from_secs(5)).map_err(|error| error.to_string());
+        let port = address.port().to_string();
+        assert_eq!(
+            result.map_err(|error| error.replace(&port, "PORT")),
+            expected.map_err(str::to_owned)
+        );
+        let request = server.join().unwrap();
+        assert!(request.starts_with("GET /health HTTP/1.1\r\n"), "{request}");
+    }
+
+    #[test]
+    fn only_an_answer_of_200_is_healthy() {
+        check("HTTP/1.1 200 OK\r\n\r\nok", Ok(()));
+        check(
+            "HTTP/1.1 500 Internal Server Error\r\n\r\n",
+            Err("127.0.0.1:PORT answers `HTTP/1.1 500 Internal Server Error`"),
+        );
+        check("", Err("127.0.0.1:PORT answers ``"));
+    }
+
+    #[test]
+    fn nobody_there_is_not_healthy() {
+        // The port of a listener that is gone again.
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let error = ask(address, Duration::from_secs(1)).unwrap_err().to_string();
+        assert!(error.contains("no answer from 127.0.0.1:"), "{error}");
+    }
+}

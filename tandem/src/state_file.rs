@@ -33,7 +33,7 @@ pub(crate) enum StateError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: DevError,
+        source: Box<DevError>,
     },
 }
 
@@ -69,7 +69,7 @@ impl StateFile {
         chain
             .load_state(bytes)
             .await
-            .map_err(|source| StateError::State { path: path.clone(), source })
+            .map_err(|source| StateError::State { path: path.clone(), source: source.into() })
     }
 
     /// Writes the chain's state into the file, in one step.
@@ -78,7 +78,7 @@ impl StateFile {
         let bytes = chain
             .dump_state()
             .await
-            .map_err(|source| StateError::State { path: path.clone(), source })?;
+            .map_err(|source| StateError::State { path: path.clone(), source: source.into() })?;
         write(path, &bytes).map_err(|source| StateError::File { path: path.clone(), source })
     }
 }
