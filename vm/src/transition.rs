@@ -38,6 +38,10 @@ impl<'a, DB: DatabaseRef + 'a, W: Watch<Context<DB>> + 'a> Handler for Transitio
 
     fn validate_env(&self, evm: &mut Self::Evm) -> Result<(), Self::Error> {
         validation::validate_env::<_, Self::Error>(evm.ctx())?;
+        if context.cfg().is_balance_check_disabled() {
+            // revm relies on its balance check to refuse a cost of more than 256 bits.
+            context.tx().max_balance_spending()?;
+        }
         // The configuration's one limit is the larger one, see `create`: hold EVM code to its own.
         let context = evm.ctx_ref();
         let (tx, cfg) = (context.tx(), context.cfg());

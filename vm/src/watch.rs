@@ -42,6 +42,7 @@ pub(crate) trait Watch<CTX>: Inspector<CTX, EthInterpreter> {
 
 /// A system call that is no opcode, as it was served.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "trace"), expect(dead_code, reason = "only tracers look at it"))]
 pub(crate) struct OwnSyscall {
     pub(crate) name: &'static str,
     pub(crate) pc: u64,
@@ -51,6 +52,7 @@ pub(crate) struct OwnSyscall {
 }
 
 /// An instruction that a guest has executed.
+#[cfg_attr(not(feature = "trace"), expect(dead_code, reason = "only tracers look at it"))]
 pub(crate) struct Instruction<'a> {
     /// The frame's number in the transaction.
     pub(crate) frame: usize,

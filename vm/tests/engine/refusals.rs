@@ -52,6 +52,20 @@ fn funds() {
 }
 
 #[test]
+fn a_cost_of_more_than_256_bits() {
+    let said =
+        format!("gas * price + value of the transaction exceeds 256 bits: address {SENDER}");
+    for check_balance in [true, false] {
+        check(&said, |world, _, tx| {
+            world.rules = Rules { check_balance, ..Rules::call() };
+            tx.gas_limit = u64::MAX;
+            tx.gas_price = u128::MAX;
+            tx.value = U256::MAX;
+        });
+    }
+}
+
+#[test]
 fn gas() {
     check("intrinsic gas too low: have 20999, want 21000", |_, _, tx| tx.gas_limit = 20_999);
     let floor = 21_000 + 40 * 1000;
