@@ -6,7 +6,7 @@ use core::marker::PhantomData;
 use genesis::{SpecId, container::is_container};
 use revm::{
     DatabaseRef,
-    context::ContextTr,
+    context::{Cfg, ContextTr},
     context_interface::{
         Transaction,
         result::{EVMError, HaltReason, InvalidTransaction},
@@ -38,13 +38,13 @@ impl<'a, DB: DatabaseRef + 'a, W: Watch<Context<DB>> + 'a> Handler for Transitio
 
     fn validate_env(&self, evm: &mut Self::Evm) -> Result<(), Self::Error> {
         validation::validate_env::<_, Self::Error>(evm.ctx())?;
-        if context.cfg().is_balance_check_disabled() {
-            // revm relies on its balance check to refuse a cost of more than 256 bits.
-            context.tx().max_balance_spending()?;
-        }
-        // The configuration's one limit is the larger one, see `create`: hold EVM code to its own.
         let context = evm.ctx_ref();
         let (tx, cfg) = (context.tx(), context.cfg());
+        if cfg.is_balance_check_disabled() {
+            // revm relies on its balance check to refuse a cost of more than 256 bits.
+            tx.max_balance_spending()?;
+        }
+        // The configuration's one limit is the larger one, see `create`: hold EVM code to its own.
         let code = tx.input();
         if tx.kind().is_create()
             && cfg.spec().is_enabled_in(SpecId::SHANGHAI)

@@ -53,8 +53,7 @@ fn funds() {
 
 #[test]
 fn a_cost_of_more_than_256_bits() {
-    let said =
-        format!("gas * price + value of the transaction exceeds 256 bits: address {SENDER}");
+    let said = format!("gas * price + value of the transaction exceeds 256 bits: address {SENDER}");
     for check_balance in [true, false] {
         check(&said, |world, _, tx| {
             world.rules = Rules { check_balance, ..Rules::call() };
