@@ -1,0 +1,304 @@
+//! A contract's way through dispatch, storage, events, errors and calls, over the world in memory.
+
+use tandem_kit::call::Failure;
+use tandem_kit::host::{self, Ended, Log, World};
+use tandem_kit::prelude::*;
+use tandem_kit::storage::{List, Transient};
+use tandem_kit::{PanicCode, abi};
+
+storage! {
+    mod state {
+        count: Value<U256>,
+        text: TextSlot,
+        nested: Map<Address, Map<U256, Value<bool>>>,
+        list: List<Word>,
+        locked: Transient<bool>,
+    }
+}
+
+event! { Counted(#[indexed] by: Address, note: Text, #[indexed] odd: bool, count: U256); }
+error! {
+    TooFar(limit: U256, note: Text);
+    Locked();
+}
+
+interface! {
+    Other {
+        view size(of: Text) -> u64;
+        write touch();
+    }
+}
+
+const CALLER: u64 = 0x33;
+const CALL_VALUE: u64 = 0x34;
+const ALICE: Address = Address::new([0xa1; 20]);
+
+fn construct(start: U256, text: Text) -> (U256, Address) {
+    state::count().store(start);
+    state::text().store(&text);
+    (start + U256::ONE, env::caller())
+}
+
+fn add(step: U256, note: Text) -> Result<U256, TooFar> {
+    let limit = U256::from(100u8);
+    let count = state::count().load() + step;
+    if count > limit {
+        return Err(TooFar { limit, note });
+    }
+    state::count().store(count);
+    let odd = count.bit(0);
+    Counted { by: env::caller(), note, odd, count }.emit();
+    Ok(count)
+}
+
+fn origin() -> (U256, Address) {
+    env::immutables()
+}
+
+fn text() -> Text {
+    state::text().load()
+}
+
+fn set_text(text: Text) {
+    state::text().store(&text);
+}
+
+fn size_of(other: Address, text: Text) -> u64 {
+    match Other::at(other).gas(5_000).size(text) {
+        Ok(size) => size,
+        Err(failure) if failure.is::<Locked>() => 0,
+        Err(failure) => failure.bubble(),
+    }
+}
+
+fn touch(other: Address) {
+    ensure!(!state::locked().load(), Locked {});
+    state::locked().store(true);
+    if Other::at(other).value(env::value()).touch().is_err() {
+        revert("touching failed");
+    }
+    state::locked().store(false);
+}
+
+fn sum(numbers: Vec<U256>) -> U256 {
+    numbers.into_iter().fold(U256::ZERO, |sum, number| sum + number)
+}
+
+fn deposit() {
+    state::count().update(|count| count + env::value());
+}
+
+contract! {
+    constructor(start: U256, text: Text) -> (U256, Address) => construct;
+    functions {
+        write add(step: U256, note: Text) -> U256 => add;
+        view origin() -> (U256, Address) => origin;
+        view text() -> Text => text;
+        write setText(text: Text) => set_text;
+        view sizeOf(other: Address, text: Text) -> u64 => size_of;
+        payable touch(other: Address) => touch;
+        pure sum(numbers: Vec<U256>) -> U256 => sum;
+    }
+    receive => deposit;
+    events { Counted }
+    errors { TooFar, Locked }
+}
+
+fn n(number: u64) -> U256 {
+    U256::from(number)
+}
+
+fn calldata(signature: &str, arguments: &impl Returns) -> Vec<u8> {
+    let hash = keccak256(signature.as_bytes());
+    [&hash.bytes()[..4], &abi::encode(arguments)].concat()
+}
+
+fn call(signature: &str, arguments: &impl Returns) -> Ended {
+    host::with(|world| {
+        world.calldata = calldata(signature, arguments);
+        world.words.insert(CALLER, *ALICE.word());
+    });
+    host::run(|| tandem_contract(false))
+}
+
+fn returned(values: &impl Returns) -> Ended {
+    Ended::Returned(abi::encode(values))
+}
+
+fn reverted(signature: &str, arguments: &impl Returns) -> Ended {
+    Ended::Reverted(calldata(signature, arguments))
+}
+
+#[test]
+fn a_constructor_reads_its_arguments_and_leaves_immutables() {
+    host::with(|world| {
+        world.tail = abi::encode(&(n(7), Text::from("seven")));
+        world.words.insert(CALLER, *ALICE.word());
+    });
+    let ended = host::run(|| tandem_contract(true));
+    assert_eq!(ended, Ended::Deployed(abi::encode(&(n(8), ALICE))));
+    host::with(|world| world.tail = abi::encode(&(n(8), ALICE)));
+    assert_eq!(call("origin()", &()), returned(&(n(8), ALICE)));
+    assert_eq!(call("text()", &()), returned(&Text::from("seven")));
+}
+
+#[test]
+fn a_function_changes_storage_and_emits_an_event() {
+    let note = Text::from("first");
+    assert_eq!(call("add(uint256,string)", &(n(41), note.clone())), returned(&n(41)));
+    let topics = [
+        keccak256(b"Counted(address,string,bool,uint256)"),
+        *ALICE.word(),
+        Word::from_u64(1),
+    ];
+    let data = abi::encode(&(note, n(41)));
+    assert_eq!(host::with(|world| world.logs.clone()), [Log { topics: topics.into(), data }]);
+    assert_eq!(call("add(uint256,string)", &(n(1), Text::default())), returned(&n(42)));
+}
+
+#[test]
+fn an_error_undoes_the_frame() {
+    let note = Text::from("a note of more than one word, so that its tail has two of them");
+    let ended = call("add(uint256,string)", &(n(101), note.clone()));
+    assert_eq!(ended, reverted("TooFar(uint256,string)", &(n(100), note)));
+    assert!(host::with(|world| world.storage.is_empty() && world.logs.is_empty()));
+    let ended = call("add(uint256,string)", &(n(50), Text::default()));
+    assert_eq!(ended, returned(&n(50)));
+    let ended = call("add(uint256,string)", &(U256::MAX, Text::default()));
+    assert_eq!(ended, reverted("Panic(uint256)", &(PanicCode::Overflow as u8)));
+}
+
+#[test]
+fn calls_that_no_function_answers_revert() {
+    for data in [&[1][..], &[1, 2, 3, 4], &calldata("sum(uint256[])", &())] {
+        host::with(|world| world.calldata = data.to_vec());
+        assert_eq!(host::run(|| tandem_contract(false)), Ended::Reverted(Vec::new()), "{data:?}");
+    }
+}
+
+#[test]
+fn wei_is_refused_unless_payable() {
+    host::with(|world| world.words.insert(CALL_VALUE, Word::from_u64(5)));
+    assert_eq!(call("text()", &()), Ended::Reverted(Vec::new()));
+    host::with(|world| world.calldata.clear());
+    assert_eq!(host::run(|| tandem_contract(false)), Ended::Returned(Vec::new()));
+    assert_eq!(host::with(|world| world.storage[Word::ZERO.bytes()]), Word::from_u64(5));
+}
+
+#[test]
+fn arrays_are_read() {
+    assert_eq!(call("sum(uint256[])", &vec![n(1), n(2), n(39)]), returned(&n(42)));
+    assert_eq!(call("sum(uint256[])", &Vec::<U256>::new()), returned(&n(0)));
+}
+
+#[test]
+fn text_is_laid_out_as_solidity_does() {
+    let slot = *Word::from_u64(1).bytes();
+    let long = "x".repeat(33);
+    let first = keccak256(&slot);
+    let second = U256::from_be_word(&first).wrapping_add(U256::ONE).to_word();
+    let storage = |world: &mut World| world.storage.clone();
+    call("setText(string)", &Text::from(long.as_str()));
+    let stored = host::with(storage);
+    assert_eq!(stored[&slot], Word::from_u64(2 * 33 + 1));
+    assert_eq!(stored[first.bytes()], Word::new([b'x'; 32]));
+    assert_eq!(stored[second.bytes()], Word::left_aligned(b"x"));
+    assert_eq!(call("text()", &()), returned(&Text::from(long.as_str())));
+    // A text of 31 bytes stands in the slot, and the long one's are cleared.
+    call("setText(string)", &Text::from(&long[..31]));
+    let mut short = [b'x'; 32];
+    short[31] = 62;
+    let stored = host::with(storage);
+    assert_eq!(stored[&slot], Word::new(short));
+    assert_eq!(stored.len(), 1);
+    assert_eq!(call("text()", &()), returned(&Text::from(&long[..31])));
+    call("setText(string)", &Text::default());
+    assert!(host::with(storage).is_empty());
+}
+
+#[test]
+fn maps_lists_and_transient_values_have_solidity_places() {
+    host::run(|| {
+        state::nested().at(ALICE).at(n(9)).store(true);
+        state::list().push(Word::from_u64(11));
+        state::list().push(Word::from_u64(12));
+        state::locked().store(true);
+    });
+    let outer = keccak256_words(&[*ALICE.word(), Word::from_u64(2)]);
+    let inner = keccak256_words(&[Word::from_u64(9), outer]);
+    let first = keccak256_words(&[Word::from_u64(3)]);
+    host::with(|world| {
+        assert_eq!(world.storage[inner.bytes()], Word::from_u64(1));
+        assert_eq!(world.storage[Word::from_u64(3).bytes()], Word::from_u64(2));
+        assert_eq!(world.storage[first.bytes()], Word::from_u64(11));
+        assert_eq!(world.transient[Word::from_u64(4).bytes()], Word::from_u64(1));
+    });
+    host::run(|| {
+        assert_eq!(state::list().at(1).load(), Word::from_u64(12));
+        assert_eq!(state::list().pop(), Some(Word::from_u64(12)));
+        assert_eq!(state::list().len(), 1);
+    });
+    let past = host::run(|| {
+        state::list().at(1);
+    });
+    assert_eq!(past, reverted("Panic(uint256)", &(PanicCode::Index as u8)));
+}
+
+#[test]
+fn another_contract_is_called_with_typed_arguments() {
+    let other = Address::from_u64(0x77);
+    let text = Text::from("abc");
+    let answer = |done: bool, data: Vec<u8>| {
+        host::with(|world| world.answers.push_back((done, data)));
+        call("sizeOf(address,string)", &(other, text.clone()))
+    };
+    assert_eq!(answer(true, abi::encode(&3u64)), returned(&3u64));
+    let sent = host::with(|world| world.sent.last().cloned()).expect("a call was made");
+    assert_eq!((sent.number, sent.to), (0xfa, other));
+    assert_eq!(sent.input, calldata("size(string)", &text));
+    // A known error is caught, another one is passed on, and so is none.
+    assert_eq!(answer(false, calldata("Locked()", &())), returned(&0u64));
+    let reason = calldata("Error(string)", &Text::from("no"));
+    assert_eq!(answer(false, reason.clone()), Ended::Reverted(reason));
+    assert_eq!(answer(false, Vec::new()), Ended::Reverted(Vec::new()));
+    // An answer that is too short is no number.
+    assert_eq!(answer(true, vec![0; 31]), Ended::Reverted(Vec::new()));
+}
+
+#[test]
+fn a_call_without_answer_wants_a_contract_there() {
+    let other = Address::from_u64(0x77);
+    host::with(|world| world.answers.push_back((true, Vec::new())));
+    assert_eq!(call("touch(address)", &other), Ended::Reverted(Vec::new()));
+    host::with(|world| {
+        world.codes.insert(*other.word().bytes(), vec![0]);
+        world.answers.push_back((true, Vec::new()));
+    });
+    assert_eq!(call("touch(address)", &other), returned(&()));
+    let failed = call("touch(address)", &other);
+    assert_eq!(failed, reverted("Error(string)", &Text::from("touching failed")));
+}
+
+#[test]
+fn containers_hold_an_image_and_a_tail() {
+    let code = tandem_kit::call::container(b"image", b"tail");
+    assert_eq!(code, b"\xef\x52\x56\x01\0\0\0\x05imagetail");
+    assert_eq!(tandem_kit::call::image_of(&code), Some(&b"image"[..]));
+    for other in [&b"\xef\x52\x56\x02\0\0\0\0"[..], b"\xef\x52\x56\x01\0\0\0\x01", b"", b"\x60"] {
+        assert_eq!(tandem_kit::call::image_of(other), None);
+    }
+    host::with(|world| world.answers.push_back((false, b"why".to_vec())));
+    let failed = tandem_kit::call::create(&code, U256::ZERO);
+    assert_eq!(failed, Err(Failure { data: b"why".to_vec() }));
+}
+
+#[test]
+fn the_abi_is_solidity_json() {
+    let json = tandem_abi().to_json();
+    let lines: Vec<&str> = json.lines().collect();
+    assert_eq!(lines.len(), 2 + 1 + 7 + 1 + 1 + 2);
+    assert!(lines.contains(
+        &r#"{"type":"function","name":"sum","inputs":[{"name":"numbers","type":"uint256[]","internalType":"uint256[]"}],"outputs":[{"name":"","type":"uint256","internalType":"uint256"}],"stateMutability":"pure"},"#
+    ));
+    assert!(lines.contains(&r#"{"type":"receive","stateMutability":"payable"},"#));
+}
