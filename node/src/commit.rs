@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 
 use storage::{Commit, ExecutedBlock};
 
-use crate::chain::Shared;
+use crate::chain::{Sentinel, Shared};
 use crate::error::{Failure, StartError};
 use crate::event::Event;
 
@@ -48,7 +48,10 @@ impl Committer {
         let worker = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("commit".to_owned())
-            .spawn(move || run(&worker, &receiver))
+            .spawn(move || {
+                let _sentinel = Sentinel(Arc::clone(&worker));
+                run(&worker, &receiver);
+            })
             .map_err(|source| StartError::System { what: "commit thread", source })?;
         Ok(Self { jobs: Some(sender), thread: Some(thread), shared })
     }

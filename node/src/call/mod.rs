@@ -26,7 +26,7 @@ pub use request::{
 use crate::brief::brief;
 use crate::chain::Chain;
 use crate::config::NodeConfig;
-use crate::error::CallError;
+use crate::error::{CallError, Failure};
 use crate::executor::block_env;
 use crate::query::{Position, StateView};
 
@@ -71,18 +71,20 @@ impl Chain {
             }
             position => {
                 let state = self.state_at(position)?;
-                (state, self.header_at(position, id).await?)
+                let header = self.header_of(&state)?;
+                (state, header)
             }
         };
         Ok(Session::new(self.engine(), self.config(), state, &header))
     }
 
-    async fn header_at(&self, position: Position, id: BlockId) -> Result<Header, CallError> {
-        let header = match position {
-            Position::Head => Some(self.head().header.clone()),
-            _ => self.header(id).await?,
-        };
-        let header = header.ok_or(crate::error::QueryError::BlockNotFound(id))?;
+    /// The header of the block that `state` follows.
+    fn header_of(&self, state: &StateView) -> Result<Header, CallError> {
+        let (head, number) = (self.head(), state.snapshot().number());
+        if head.number() == number {
+            return Ok(head.header.inner().clone());
+        }
+        let header = state.snapshot().header(number)?.ok_or(Failure::Missing { number })?;
         Ok(header.into_inner())
     }
 }

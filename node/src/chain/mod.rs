@@ -330,6 +330,17 @@ fn restore_pool(store: &Store, writer: &Writer, config: &NodeConfig) -> Result<P
     Ok(pool)
 }
 
+/// Marks the node as failed if the thread that holds it panics: then nobody waits in vain.
+pub(crate) struct Sentinel(pub(crate) Arc<Shared>);
+
+impl Drop for Sentinel {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail(&Failure::Worker);
+        }
+    }
+}
+
 /// Runs `work`, which may take long, where it holds nobody up.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,

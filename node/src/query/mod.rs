@@ -13,7 +13,7 @@ use std::sync::Arc;
 use alloy_consensus::{Header, Sealed, Transaction, TxEnvelope};
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{Address, B256};
-use storage::{ExecutedBlock, LogEntry, LogFilter, TxLocation, TxReceipt};
+use storage::{ExecutedBlock, LogEntry, LogFilter, StoreError, TxLocation, TxReceipt};
 
 pub use pending::Pending;
 pub use state::StateView;
@@ -266,18 +266,18 @@ impl Chain {
             }
             LogBlocks::Range(from, to) => self.log_range(from, to)?,
         };
-        let limit = self.config().logs_max;
         let filter = LogFilter {
             from: *blocks.start(),
             to: *blocks.end(),
             addresses: query.addresses,
             topics: query.topics,
-            limit: limit.map(|max| max.saturating_add(1)),
+            limit: self.config().logs_max,
         };
-        let logs = crate::chain::blocking(move || snapshot.logs(&filter)).await??;
-        match limit {
-            Some(max) if logs.len() > max => Err(QueryError::TooManyLogs { max }),
-            _ => Ok(logs),
+        match crate::chain::blocking(move || snapshot.logs(&filter)).await? {
+            Err(StoreError::TooManyLogs { limit, last_block }) => {
+                Err(QueryError::TooManyLogs { max: limit, last_block })
+            }
+            logs => Ok(logs?),
         }
     }
 

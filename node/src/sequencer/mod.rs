@@ -22,7 +22,7 @@ use storage::{Commit, ExecutedBlock, Writer};
 pub use dev::SealedBlocks;
 pub(crate) use rewind::Savepoint;
 
-use crate::chain::Shared;
+use crate::chain::{Sentinel, Shared};
 use crate::commit::{Answer, Committer, Job};
 use crate::config::Sealing;
 use crate::error::{Failure, StartError, SubmitError};
@@ -71,6 +71,7 @@ impl Sequencer {
 
     /// Works until it is told to stop, or nobody is left to tell it anything.
     pub(crate) fn run(mut self, tasks: &Receiver<Task>) {
+        let _sentinel = Sentinel(Arc::clone(&self.shared));
         // What waited when the node stopped waits no longer than it would have then.
         if self.seals_at_once()
             && let Err(failure) = self.seal_waiting()

@@ -66,7 +66,10 @@ impl Sequencer {
         let to = head.checked_sub(depth).filter(|to| *to >= first);
         let to = to.ok_or(DevError::Depth { depth, head })?;
         self.unwind(Mark { number: to, edits: 0 })?;
-        self.savepoints.retain(|savepoint| savepoint.mark.number < to);
+        self.savepoints.retain(|savepoint| {
+            let mark = savepoint.mark;
+            mark.number < to || (mark.number == to && mark.edits == 0)
+        });
         Ok(())
     }
 

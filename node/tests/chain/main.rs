@@ -1,4 +1,5 @@
 //! The node's public API against a real store: sealing, receipts, restarts, dev methods.
+#![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 extern crate tandem_node as node;
 
@@ -6,6 +7,7 @@ mod calls;
 mod dev;
 mod forks;
 mod limits;
+mod protocol;
 mod restart;
 mod riscv;
 mod sealing;
