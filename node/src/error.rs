@@ -145,12 +145,10 @@ pub enum QueryError {
         to: u64,
     },
     /// More logs match than one answer may hold.
-    #[error("query returned more than {max} results; blocks up to {last_block} fit")]
+    #[error("query returned more than {max} results")]
     TooManyLogs {
         /// Most logs in an answer.
         max: usize,
-        /// Last block whose logs fit, for a narrower query.
-        last_block: u64,
     },
     /// A block after the head was asked for.
     #[error("request beyond head block: requested {number}, head {head}")]

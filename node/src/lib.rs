@@ -6,8 +6,8 @@
 //! is durable. Reads go past all this, to a snapshot of the store.
 
 pub mod accounts;
-pub mod call;
 mod brief;
+pub mod call;
 mod chain;
 pub mod clock;
 mod commit;

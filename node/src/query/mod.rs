@@ -274,8 +274,8 @@ impl Chain {
             limit: self.config().logs_max,
         };
         match crate::chain::blocking(move || snapshot.logs(&filter)).await? {
-            Err(StoreError::TooManyLogs { limit, last_block }) => {
-                Err(QueryError::TooManyLogs { max: limit, last_block })
+            Err(StoreError::TooManyLogs { limit, .. }) => {
+                Err(QueryError::TooManyLogs { max: limit })
             }
             logs => Ok(logs?),
         }
