@@ -8,6 +8,7 @@ mod edits;
 mod faults;
 mod program;
 mod refusals;
+mod storms;
 mod syscalls;
 mod traces;
 mod world;
