@@ -159,6 +159,10 @@ impl Sequencer {
         self.job.events.push(Event::Pending(Arc::clone(&transaction)));
         if self.seals_at_once() {
             self.seal_ready(&transaction)?;
+            if !rules.refuse_below_base_fee {
+                // The base fee may have fallen to what others offer.
+                self.seal_waiting()?;
+            }
         }
         Ok(hash)
     }

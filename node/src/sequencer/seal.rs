@@ -31,7 +31,7 @@ impl Sequencer {
         transaction: &Arc<PoolTransaction>,
     ) -> Result<(), SubmitError> {
         let mut next = Some(Arc::clone(transaction));
-        while let Some(current) = next.take_if(|next| self.shared.pool().is_ready(next)) {
+        while let Some(current) = next.take_if(|next| self.can_seal(next)) {
             let refused = self.seal_one(&current)?;
             let failed = refused.is_some();
             if let Some((_, error)) =
@@ -46,6 +46,12 @@ impl Sequencer {
             next = self.shared.pool().find_by_nonce(current.sender, nonce).cloned();
         }
         Ok(())
+    }
+
+    /// Whether the next block can take `transaction`, as far as nonce and base fee go.
+    fn can_seal(&self, transaction: &PoolTransaction) -> bool {
+        transaction.tip(self.pool_rules().base_fee).is_some()
+            && self.shared.pool().is_ready(transaction)
     }
 
     /// Seals a block for each transaction that waits and can run.

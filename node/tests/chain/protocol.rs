@@ -1,9 +1,12 @@
 //! What the newer forks brought: blobs, delegations, requests to the consensus layer.
 
+use std::sync::OnceLock;
+
 use alloy_consensus::{TxEip4844, TxEip4844Variant, TxEip4844WithSidecar, TxEip7702};
 use alloy_eips::BlockId;
 use alloy_eips::eip4844::builder::{SidecarBuilder, SimpleCoder};
 use alloy_eips::eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS;
+use alloy_eips::eip7594::BlobTransactionSidecarEip7594;
 use alloy_eips::eip7685::EMPTY_REQUESTS_HASH;
 use alloy_eips::eip7702::Authorization;
 use alloy_primitives::{Bytes, TxKind, U256, hex};
@@ -12,8 +15,15 @@ use node::{Event, NodeConfig};
 
 use super::{Devnet, STRANGER, in_directory};
 
+/// One blob with its proofs, which take a while to compute.
+fn sidecar() -> BlobTransactionSidecarEip7594 {
+    static SIDECAR: OnceLock<BlobTransactionSidecarEip7594> = OnceLock::new();
+    let build = || SidecarBuilder::<SimpleCoder>::from_slice(b"a blob").build_7594().unwrap();
+    SIDECAR.get_or_init(build).clone()
+}
+
 fn blob_transaction(net: &Devnet, max_fee_per_blob_gas: u128) -> UnsignedTransaction {
-    let sidecar = SidecarBuilder::<SimpleCoder>::from_slice(b"a blob").build_7594().unwrap();
+    let sidecar = sidecar();
     let tx = TxEip4844 {
         chain_id: net.chain.chain_id(),
         gas_limit: 21_000,

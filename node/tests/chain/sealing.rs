@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
+use alloy_consensus::TxEip1559;
+use alloy_consensus::transaction::Recovered;
 use alloy_eips::BlockId;
 use alloy_primitives::{Bytes, TxKind, U256, hex};
-use node::{Event, NodeConfig};
+use genesis::{DevOptions, Genesis};
+use node::accounts::{Accounts, UnsignedTransaction, dev_accounts};
+use node::config::Profile;
+use node::{Chain, Event, NodeConfig};
 
 use super::{Devnet, STRANGER, manual};
 
@@ -138,4 +143,35 @@ async fn creations_logs_and_failures_have_receipts() {
     assert!(!receipt.receipt.succeeded());
     assert_eq!(receipt.included.header.logs_bloom, storage::logs_bloom(false));
     net.check_root().await;
+}
+
+#[tokio::test]
+async fn a_testnet_keeps_what_the_base_fee_is_still_too_high_for() {
+    let config = NodeConfig { profile: Profile::Testnet, ..NodeConfig::default() };
+    let (_, accounts) = dev_accounts(&config).unwrap();
+    let balance = NodeConfig::default().balance_wei();
+    let genesis = Genesis::dev(DevOptions {
+        accounts: accounts.iter().map(|account| (account.address, balance)).collect(),
+        ..DevOptions::default()
+    });
+    let chain = Chain::start(config, genesis).unwrap();
+    assert!(chain.accounts().is_empty());
+    let signers = Accounts::new(accounts, false);
+    let submit = async |account: usize, cap: u128| {
+        let sender = signers.dev()[account].address;
+        let unsigned = UnsignedTransaction::Eip1559(TxEip1559 {
+            chain_id: chain.chain_id(),
+            gas_limit: 21_000,
+            max_fee_per_gas: cap,
+            to: TxKind::Call(STRANGER),
+            ..TxEip1559::default()
+        });
+        let signed = signers.sign_transaction(sender, unsigned).unwrap();
+        chain.submit(Recovered::new_unchecked(signed, sender)).await.unwrap()
+    };
+    let low = submit(0, 800_000_000).await;
+    assert!(chain.waiting(low).is_some());
+    submit(1, 2_000_000_000).await;
+    assert!(chain.receipt(low).unwrap().is_some());
+    assert_eq!(chain.head().number(), 2);
 }
