@@ -1,6 +1,7 @@
 //! The binary as a process: start, signals, exit codes, error lines, files it leaves.
 
 #![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::{
     fs,
