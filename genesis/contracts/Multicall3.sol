@@ -133,7 +133,10 @@ contract Multicall3 {
     }
 
     function getLastBlockHash() external view returns (bytes32 blockHash) {
-        return blockhash(block.number - 1);
+        // At block 0 there is none: the hash is zero, no failure.
+        unchecked {
+            return blockhash(block.number - 1);
+        }
     }
 
     function getBasefee() external view returns (uint256 basefee) {

@@ -52,7 +52,7 @@ fn the_contracts_that_tools_count_on_are_there() {
     let genesis = Genesis::dev(DevOptions::default());
     let sizes = [
         (CREATE2_DEPLOYER, 69),
-        (MULTICALL3, 4_029),
+        (MULTICALL3, 4_016),
         (address!("000F3df6D732807Ef1319fB7B8bB8522d0Beac02"), 97),
         (address!("0000F90827F1C53a10cb7A02335B175320002935"), 83),
         (address!("00000961Ef480Eb55e80D19ad83579A64c007002"), 504),
@@ -83,5 +83,5 @@ fn a_funded_predeploy_keeps_its_code() {
     let accounts = vec![(MULTICALL3, U256::from(1))];
     let genesis = Genesis::dev(DevOptions { accounts, ..DevOptions::default() });
     let account = &genesis.alloc[&MULTICALL3];
-    assert_eq!((account.balance, account.code.len()), (U256::from(1), 4_029));
+    assert_eq!((account.balance, account.code.len()), (U256::from(1), 4_016));
 }

@@ -260,8 +260,8 @@ fn the_testnet_profile_has_no_dev_methods() {
 
 /// State root and hash of the default dev genesis at timestamp 1,700,000,000, on every machine.
 const GENESIS: [&str; 2] = [
-    "0xb7955b8d85fa2b0826ecf9282db8ef92353871d5bc21f6d28fde6f897b446b15",
-    "0x6f78941f1ad5c0eb817ef8c868ef5ac736b99d7a54410150a98b99ba9c01a89c",
+    "0xb396d0af823945d9d9ec602eda67d4b4adc5be9dc4c9daa9b7df33937475426b",
+    "0xe4fa8220850289ecd910c5d501baeb6df4fa1bb10f666b8fd284d671afc8f6cd",
 ];
 
 #[test]
