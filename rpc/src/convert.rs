@@ -261,3 +261,6 @@ pub(crate) struct Account {
     #[serde(with = "alloy_serde::quantity")]
     pub(crate) nonce: u64,
 }
+
+#[cfg(test)]
+mod tests;

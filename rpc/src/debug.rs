@@ -34,7 +34,7 @@ pub(crate) fn register(table: &mut Table<Api>) {
 }
 
 async fn trace_transaction(api: Arc<Api>, mut arguments: Arguments) -> Reply<GethTrace> {
-    let hash = arguments.required("transaction hash")?;
+    let hash = arguments.hash("transaction hash")?;
     let options = arguments.optional("options")?.unwrap_or_default();
     Ok(api.chain.trace_transaction(hash, options).await?)
 }
@@ -51,7 +51,7 @@ async fn trace_block_by_hash(
     api: Arc<Api>,
     mut arguments: Arguments,
 ) -> Reply<Vec<TransactionTrace>> {
-    let hash: B256 = arguments.required("block hash")?;
+    let hash = arguments.hash("block hash")?;
     trace_block(&api, BlockId::hash(hash), &mut arguments).await
 }
 
@@ -69,6 +69,10 @@ async fn trace_block(
     arguments: &mut Arguments,
 ) -> Reply<Vec<TransactionTrace>> {
     let options: GethDebugTracingOptions = arguments.optional("options")?.unwrap_or_default();
+    let header = api.chain.header(id).await?.ok_or_else(|| RpcError::no_block(id))?;
+    if header.number == api.chain.genesis().number {
+        return Err(RpcError::server("genesis is not traceable"));
+    }
     let traces = api.chain.trace_block(id, options).await?;
     Ok(traces.into_iter().map(|(tx_hash, result)| TransactionTrace { tx_hash, result }).collect())
 }

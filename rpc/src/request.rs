@@ -15,8 +15,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// A block: a tag, a number (hex, or decimal as a number or a string), a hash, or an object of
-/// EIP-1898.
+/// A block: a tag, a number (hex, or a JSON number), a hash, or an object of EIP-1898.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BlockArgument(pub(crate) BlockId);
 
@@ -27,9 +26,6 @@ impl<'de> Deserialize<'de> for BlockArgument {
                 let number =
                     number.as_u64().ok_or_else(|| D::Error::custom("not a block number"))?;
                 Ok(Self(BlockId::number(number)))
-            }
-            Value::String(text) if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) => {
-                Ok(Self(BlockId::number(text.parse().map_err(D::Error::custom)?)))
             }
             value => serde_json::from_value(value).map(Self).map_err(D::Error::custom),
         }
@@ -50,7 +46,43 @@ impl<'de> Deserialize<'de> for Quantity {
     }
 }
 
+/// A hash. Other than alloy's, it needs its prefix, as in geth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Hash(pub(crate) B256);
+
+impl<'de> Deserialize<'de> for Hash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if !text.starts_with("0x") {
+            return Err(D::Error::custom("hex string without 0x prefix"));
+        }
+        text.parse().map(Self).map_err(D::Error::custom)
+    }
+}
+
+/// A storage slot: a quantity, or up to 32 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Slot(pub(crate) U256);
+
+impl<'de> Deserialize<'de> for Slot {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        if let Value::String(text) = &value
+            && text.len() > 2 + 64
+        {
+            let text = format!("storage key too long (want at most 32 bytes): {text:?}");
+            return Err(D::Error::custom(text));
+        }
+        U256::deserialize(value).map(Self).map_err(D::Error::custom)
+    }
+}
+
 impl Arguments {
+    /// Takes a hash.
+    pub(crate) fn hash(&mut self, name: &str) -> Reply<B256> {
+        Ok(self.required::<Hash>(name)?.0)
+    }
+
     /// Takes a block, the newest one if it is left out.
     pub(crate) fn block(&mut self) -> Reply<BlockId> {
         Ok(self.optional::<BlockArgument>("block")?.map_or_else(BlockId::latest, |block| block.0))
@@ -190,14 +222,14 @@ mod tests {
         check_block(json!("finalized"), BlockId::finalized());
         check_block(json!("earliest"), BlockId::earliest());
         check_block(json!("0x10"), BlockId::number(16));
-        check_block(json!("16"), BlockId::number(16));
         check_block(json!(16), BlockId::number(16));
         check_block(json!(hash), BlockId::hash(hash));
         check_block(json!({"blockNumber": "0x10"}), BlockId::number(16));
         check_block(json!({"blockHash": hash}), BlockId::hash(hash));
         let canonical = json!({"blockHash": hash, "requireCanonical": true});
         check_block(canonical, BlockId::hash_canonical(hash));
-        for bad in [json!("newest"), json!(-1), json!({}), json!("0x"), json!("0xzz")] {
+        for bad in [json!("newest"), json!(-1), json!({}), json!("0x"), json!("0xzz"), json!("16")]
+        {
             assert!(serde_json::from_value::<BlockArgument>(bad.clone()).is_err(), "{bad}");
         }
     }
@@ -208,6 +240,19 @@ mod tests {
             assert_eq!(serde_json::from_str::<Quantity>(text).unwrap().0, want);
         }
         assert!(serde_json::from_str::<Quantity>("\"0x10000000000000000\"").is_err());
+    }
+
+    #[test]
+    fn hashes_and_slots_are_checked() {
+        let digits = "1".repeat(64);
+        assert!(serde_json::from_value::<Hash>(json!(format!("0x{digits}"))).is_ok());
+        assert!(serde_json::from_value::<Hash>(json!(digits)).is_err());
+        assert!(serde_json::from_value::<Hash>(json!("0x11")).is_err());
+        for slot in [json!("0x2a"), json!(42), json!(format!("0x{:064x}", 42))] {
+            assert_eq!(serde_json::from_value::<Slot>(slot).unwrap().0, U256::from(42));
+        }
+        let error = serde_json::from_value::<Slot>(json!(format!("0x{:065x}", 42))).unwrap_err();
+        assert!(error.to_string().starts_with("storage key too long"), "{error}");
     }
 
     #[test]

@@ -225,3 +225,73 @@ async fn dev_changes_are_seen_at_once() {
     assert_eq!(slot, format!("0x{:064x}", 42));
     chain.stop().await;
 }
+
+#[tokio::test]
+async fn subscribers_hear_of_heads_logs_and_removals() {
+    let (chain, methods) = start(NodeConfig::default()).await;
+    let mut heads = methods.subscribe_unbounded("eth_subscribe", ["newHeads"]).await.unwrap();
+    let mut logs = methods.subscribe_unbounded("eth_subscribe", ["logs"]).await.unwrap();
+    let mut waiting =
+        methods.subscribe_unbounded("eth_subscribe", ["newPendingTransactions"]).await.unwrap();
+    let snapshot = result(ask(&methods, "evm_snapshot", json!([])).await);
+    // PUSH1 0x2a, PUSH0, PUSH0, LOG1: the creation itself makes a log.
+    let hash = result(ask(&methods, "eth_sendTransaction", creation("0x602a5f5fa1")).await);
+    let (head, _) = heads.next::<Value>().await.unwrap().unwrap();
+    let block = result(ask(&methods, "eth_getBlockByNumber", json!(["latest", false])).await);
+    assert_eq!((&head["hash"], &head["number"]), (&block["hash"], &json!("0x1")));
+    let (log, _) = logs.next::<Value>().await.unwrap().unwrap();
+    assert_eq!((&log["transactionHash"], &log["removed"]), (&hash, &json!(false)));
+    assert_eq!(log["topics"], json!([format!("0x{:064x}", 0x2a)]));
+    let (heard, _) = waiting.next::<Value>().await.unwrap().unwrap();
+    assert_eq!(heard, hash);
+
+    let found = result(ask(&methods, "eth_getLogs", json!([{"fromBlock": "0x0"}])).await);
+    assert_eq!(found, json!([log]));
+    let beyond = json!([{"fromBlock": "0x0", "toBlock": "0x9"}]);
+    assert_eq!(ask(&methods, "eth_getLogs", beyond).await["error"]["code"], -32602);
+
+    assert_eq!(result(ask(&methods, "evm_revert", json!([snapshot])).await), true);
+    let (gone, _) = logs.next::<Value>().await.unwrap().unwrap();
+    assert_eq!((&gone["transactionHash"], &gone["removed"]), (&hash, &json!(true)));
+    chain.stop().await;
+}
+
+#[tokio::test]
+async fn removed_logs_reach_filters() {
+    let (chain, methods) = start(NodeConfig::default()).await;
+    let snapshot = result(ask(&methods, "evm_snapshot", json!([])).await);
+    let filter = result(ask(&methods, "eth_newFilter", json!([{}])).await);
+    let poll = || ask(&methods, "eth_getFilterChanges", json!([filter]));
+    result(ask(&methods, "eth_sendTransaction", creation("0x602a5f5fa1")).await);
+    assert_eq!(result(poll().await)[0]["removed"], false);
+    assert_eq!(result(poll().await), json!([]));
+    result(ask(&methods, "evm_revert", json!([snapshot])).await);
+    // The filter follows the chain on a task of its own.
+    let mut changes = json!([]);
+    for _ in 0..100 {
+        changes = result(poll().await);
+        if changes != json!([]) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert_eq!(changes[0]["removed"], true);
+    chain.stop().await;
+}
+
+#[tokio::test]
+async fn a_synchronous_send_answers_the_receipt_or_gives_up() {
+    let (chain, methods) = start(NodeConfig::default()).await;
+    let send = json!([{"from": ALICE, "to": BOB, "value": "0x1"}, 100]);
+    let receipt = result(ask(&methods, "eth_sendTransactionSync", send.clone()).await);
+    assert_eq!(receipt["status"], "0x1");
+    result(ask(&methods, "evm_setAutomine", json!([false])).await);
+    let waiting = ask(&methods, "eth_sendTransactionSync", send).await;
+    assert_eq!(waiting["error"]["code"], 4);
+    let hash = &waiting["error"]["data"];
+    let found = result(ask(&methods, "eth_getTransactionByHash", json!([hash])).await);
+    assert_eq!(found["blockNumber"], Value::Null);
+    let status = result(ask(&methods, "txpool_status", json!([])).await);
+    assert_eq!(status, json!({"pending": "0x1", "queued": "0x0"}));
+    chain.stop().await;
+}

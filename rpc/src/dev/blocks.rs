@@ -119,13 +119,13 @@ async fn reset(api: Arc<Api>, mut arguments: Arguments) -> Reply<bool> {
 }
 
 async fn drop_transaction(api: Arc<Api>, mut arguments: Arguments) -> Reply<Option<B256>> {
-    let hash = arguments.required("transaction hash")?;
+    let hash = arguments.hash("transaction hash")?;
     Ok(api.chain.drop_transaction(hash).await?.map(|dropped| dropped.hash))
 }
 
 /// Hardhat answers whether it was there.
 async fn hardhat_drop_transaction(api: Arc<Api>, mut arguments: Arguments) -> Reply<bool> {
-    let hash = arguments.required("transaction hash")?;
+    let hash = arguments.hash("transaction hash")?;
     Ok(api.chain.drop_transaction(hash).await?.is_some())
 }
 

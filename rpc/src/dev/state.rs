@@ -4,7 +4,8 @@ use crate::api::Api;
 use crate::arguments::Arguments;
 use crate::error::{Reply, RpcError};
 use crate::methods::Table;
-use alloy_primitives::{Address, Bytes, U256};
+use crate::request::Slot;
+use alloy_primitives::{Address, Bytes};
 use std::sync::Arc;
 
 /// Adds the methods of this file.
@@ -53,7 +54,7 @@ async fn set_code(api: Arc<Api>, mut arguments: Arguments) -> Reply<()> {
 
 async fn set_storage_at(api: Arc<Api>, mut arguments: Arguments) -> Reply<bool> {
     let address: Address = arguments.required("address")?;
-    let slot: U256 = arguments.required("slot")?;
+    let Slot(slot) = arguments.required("slot")?;
     api.chain.set_storage(address, slot, arguments.required("value")?).await?;
     Ok(true)
 }

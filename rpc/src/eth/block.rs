@@ -6,7 +6,7 @@ use crate::convert::{self, Sealing};
 use crate::error::Reply;
 use crate::methods::Table;
 use alloy_eips::BlockId;
-use alloy_primitives::{B256, U64};
+use alloy_primitives::U64;
 use alloy_rpc_types_eth::{Block, Header};
 use std::sync::Arc;
 use storage::ExecutedBlock;
@@ -31,7 +31,7 @@ pub(super) async fn find_by_hash(
     api: &Api,
     arguments: &mut Arguments,
 ) -> Reply<Option<Arc<ExecutedBlock>>> {
-    let hash: B256 = arguments.required("block hash")?;
+    let hash = arguments.hash("block hash")?;
     Ok(api.chain.block(BlockId::hash(hash)).await?)
 }
 

@@ -3,7 +3,7 @@
 use crate::api::Api;
 use crate::arguments::Arguments;
 use crate::convert;
-use crate::error::Reply;
+use crate::error::{Reply, RpcError};
 use crate::filters::{Changes, Kind};
 use crate::methods::Table;
 use crate::request;
@@ -23,6 +23,10 @@ pub(crate) fn register(table: &mut Table<Api>) {
 
 async fn logs(api: Arc<Api>, mut arguments: Arguments) -> Reply<Vec<Log>> {
     let filter: Filter = arguments.required("filter")?;
+    if filter.get_to_block().is_some_and(|last| last > api.chain.head().number()) {
+        let text = "block range extends beyond current head block";
+        return Err(RpcError::invalid_params(text));
+    }
     let found = api.chain.logs(request::log_query(&filter)).await?;
     Ok(found.into_iter().map(convert::log).collect())
 }

@@ -5,7 +5,6 @@ use crate::arguments::Arguments;
 use crate::convert;
 use crate::error::Reply;
 use crate::methods::Table;
-use alloy_primitives::B256;
 use alloy_rpc_types_eth::TransactionReceipt;
 use std::sync::Arc;
 
@@ -16,7 +15,7 @@ pub(crate) fn register(table: &mut Table<Api>) {
 }
 
 fn by_hash(api: &Api, mut arguments: Arguments) -> Reply<Option<TransactionReceipt>> {
-    let hash: B256 = arguments.required("transaction hash")?;
+    let hash = arguments.hash("transaction hash")?;
     Ok(api.chain.receipt(hash)?.map(convert::receipt))
 }
 

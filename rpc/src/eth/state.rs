@@ -5,6 +5,7 @@ use crate::arguments::Arguments;
 use crate::convert::Account;
 use crate::error::{Reply, RpcError};
 use crate::methods::Table;
+use crate::request::Slot;
 use alloy_eips::BlockId;
 use alloy_primitives::{Address, B256, Bytes, U64, U256};
 use alloy_rpc_types_eth::AccountInfo;
@@ -39,7 +40,7 @@ async fn code(api: Arc<Api>, mut arguments: Arguments) -> Reply<Bytes> {
 
 async fn storage_at(api: Arc<Api>, mut arguments: Arguments) -> Reply<B256> {
     let address = arguments.required("address")?;
-    let slot: U256 = arguments.required("slot")?;
+    let Slot(slot) = arguments.required("slot")?;
     let state = api.chain.state(arguments.block()?).await?;
     Ok(state.storage(address, slot)?.into())
 }
@@ -48,7 +49,7 @@ async fn storage_values(
     api: Arc<Api>,
     mut arguments: Arguments,
 ) -> Reply<BTreeMap<Address, Vec<B256>>> {
-    let wanted: BTreeMap<Address, Vec<U256>> = arguments.required("slots")?;
+    let wanted: BTreeMap<Address, Vec<Slot>> = arguments.required("slots")?;
     let count: usize = wanted.values().map(Vec::len).sum();
     if count == 0 || count > SLOTS_MAX {
         let text = format!("invalid argument 0 (slots): {count} slots, between 1 and {SLOTS_MAX}");
@@ -57,7 +58,7 @@ async fn storage_values(
     let state = api.chain.state(arguments.block()?).await?;
     let mut values = BTreeMap::new();
     for (address, slots) in wanted {
-        let read = slots.into_iter().map(|slot| Ok(state.storage(address, slot)?.into()));
+        let read = slots.into_iter().map(|slot| Ok(state.storage(address, slot.0)?.into()));
         values.insert(address, read.collect::<Reply<Vec<B256>>>()?);
     }
     Ok(values)

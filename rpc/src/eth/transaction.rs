@@ -6,7 +6,7 @@ use crate::arguments::Arguments;
 use crate::convert;
 use crate::error::Reply;
 use crate::methods::Table;
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::Bytes;
 use alloy_rpc_types_eth::Transaction;
 use std::sync::Arc;
 use storage::ExecutedBlock;
@@ -23,7 +23,7 @@ pub(crate) fn register(table: &mut Table<Api>) {
 }
 
 fn by_hash(api: &Api, mut arguments: Arguments) -> Reply<Option<Transaction>> {
-    let hash: B256 = arguments.required("transaction hash")?;
+    let hash = arguments.hash("transaction hash")?;
     match api.chain.transaction(hash)? {
         Some(found) => Ok(Some(convert::included(found))),
         None => Ok(api.chain.waiting(hash).map(|waiting| convert::waiting(&waiting))),
@@ -50,7 +50,7 @@ fn at_index(
 
 /// The bytes of a transaction, wherever it is.
 pub(crate) fn raw_by_hash(api: &Api, mut arguments: Arguments) -> Reply<Option<Bytes>> {
-    let hash: B256 = arguments.required("transaction hash")?;
+    let hash = arguments.hash("transaction hash")?;
     if let Some(found) = api.chain.transaction(hash)? {
         return Ok(Some(convert::raw(&found.transaction)));
     }
