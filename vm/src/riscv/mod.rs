@@ -14,6 +14,7 @@
 //! | `gas.rs` | the price of an instruction; gas to units and back |
 //! | `trap.rs` | why a frame failed |
 //! | `disasm.rs` | text for people |
+//! | `syscall.rs` `strip.rs` | system calls, and how they run revm's instructions |
 
 mod compressed;
 mod cpu;
@@ -29,6 +30,7 @@ mod machine;
 mod memory;
 mod op;
 mod pool;
+mod strip;
 pub mod syscall;
 mod trap;
 

@@ -31,7 +31,6 @@ pub(crate) const GUEST: u64 = 2;
 pub(crate) struct World {
     pub(crate) db: Db,
     pub(crate) engine: Engine,
-    pub(crate) fork: SpecId,
     pub(crate) rules: Rules,
 }
 
@@ -50,7 +49,7 @@ impl World {
         let rich =
             AccountInfo { balance: U256::from(10).pow(U256::from(21)), ..Default::default() };
         db.insert_account_info(SENDER, rich);
-        Self { db, engine: Engine::new(Arc::new(genesis.spec)), fork, rules: Rules::block() }
+        Self { db, engine: Engine::new(Arc::new(genesis.spec)), rules: Rules::block() }
     }
 
     /// A chain on which a guest's own work costs next to nothing: [`GUEST`] gas a frame.
