@@ -4,6 +4,7 @@
 //! system calls before its first transaction.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use alloy_consensus::Header;
 use alloy_eips::BlockId;
@@ -22,6 +23,18 @@ use crate::settings::block_rules;
 use crate::transaction::tx_env;
 
 impl Chain {
+    /// Runs `work` for as long as a trace may take. What takes longer runs on to the end of its
+    /// gas, but nobody waits for it.
+    async fn traced<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, CallError> + Send + 'static,
+    ) -> Result<T, CallError> {
+        let seconds = self.config().trace_time_max;
+        let limit = Duration::from_secs(seconds);
+        let traced = tokio::time::timeout(limit, blocking(work)).await;
+        traced.map_err(|_| CallError::Timeout { seconds })??
+    }
+
     /// The trace of a transaction that is in a block.
     pub async fn trace_transaction(
         &self,
@@ -29,7 +42,7 @@ impl Chain {
         options: GethDebugTracingOptions,
     ) -> Result<GethTrace, CallError> {
         let shared = Arc::clone(&self.shared);
-        blocking(move || {
+        self.traced(move || {
             let snapshot = shared.store().snapshot().map_err(QueryError::from)?;
             let location = snapshot.location(hash).map_err(QueryError::from)?;
             let location = location.ok_or(QueryError::TransactionNotFound(hash))?;
@@ -41,7 +54,7 @@ impl Chain {
             replay.skip(index)?;
             Ok(replay.trace(index, &options)?.1)
         })
-        .await?
+        .await
     }
 
     /// The traces of all transactions of a block.
@@ -52,7 +65,7 @@ impl Chain {
     ) -> Result<Vec<(B256, GethTrace)>, CallError> {
         let block = self.block(id).await?.ok_or(QueryError::BlockNotFound(id))?;
         let shared = Arc::clone(&self.shared);
-        blocking(move || {
+        self.traced(move || {
             let mut replay = Replay::begin(&shared, &block)?;
             let mut traces = Vec::with_capacity(block.transactions.len());
             for (index, transaction) in block.transactions.iter().enumerate() {
@@ -62,7 +75,7 @@ impl Chain {
             }
             Ok(traces)
         })
-        .await?
+        .await
     }
 
     /// The trace of a call on the state at `id`.
@@ -73,11 +86,11 @@ impl Chain {
         (overrides, options): (Overrides, GethDebugTracingOptions),
     ) -> Result<GethTrace, CallError> {
         let session = self.session(id).await?;
-        blocking(move || {
+        self.traced(move || {
             let (mut execution, tx) = session.prepare(&call, &overrides)?;
             Ok(execution.trace(&tx, &options, TransactionContext::default())?.1)
         })
-        .await?
+        .await
     }
 }
 

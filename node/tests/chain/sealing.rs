@@ -9,6 +9,7 @@ use alloy_primitives::{Bytes, TxKind, U256, hex};
 use genesis::{DevOptions, Genesis};
 use node::accounts::{Accounts, UnsignedTransaction, dev_accounts};
 use node::config::Profile;
+use node::pool::PoolStatus;
 use node::{Chain, Event, NodeConfig};
 
 use super::{Devnet, STRANGER, manual};
@@ -174,4 +175,27 @@ async fn a_testnet_keeps_what_the_base_fee_is_still_too_high_for() {
     submit(1, 2_000_000_000).await;
     assert!(chain.receipt(low).unwrap().is_some());
     assert_eq!(chain.head().number(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_senders_at_once_each_get_their_receipts() {
+    let net = std::sync::Arc::new(Devnet::start(NodeConfig::default()));
+    let senders: Vec<_> = (0..8)
+        .map(|account| {
+            let net = std::sync::Arc::clone(&net);
+            tokio::spawn(async move {
+                for nonce in 0..10 {
+                    let hash = net.send(net.transfer(account, nonce)).await.unwrap();
+                    let receipt = net.chain.receipt(hash).unwrap();
+                    assert!(receipt.expect("it is there at once").receipt.succeeded());
+                }
+            })
+        })
+        .collect();
+    for sender in senders {
+        sender.await.unwrap();
+    }
+    assert_eq!((net.head(), net.balance(STRANGER).await), (80, U256::from(80)));
+    assert_eq!(net.chain.pool_status(), PoolStatus::default());
+    net.check_root().await;
 }
