@@ -59,6 +59,9 @@ impl Chain {
             return Err(QueryError::AfterHead { number: newest, head });
         }
         let first = self.shared.genesis_number();
+        if newest < first {
+            return Err(QueryError::BlockNotFound(newest.into()));
+        }
         let count = count.clamp(0, FEE_HISTORY_MAX).min(newest.saturating_sub(first) + 1);
         if count == 0 {
             return Ok(FeeHistory::default());

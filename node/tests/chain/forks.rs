@@ -1,7 +1,7 @@
 //! Every fork seals blocks, and its headers have the fields that it brought.
 
 use alloy_consensus::TxLegacy;
-use alloy_eips::BlockId;
+use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{TxKind, U256};
 use genesis::{DevOptions, Genesis, SpecId, fork_by_name};
 use node::accounts::{UnsignedTransaction, dev_accounts};
@@ -71,4 +71,23 @@ async fn every_fork_seals_blocks() {
     for fork in FORKS {
         check(fork).await;
     }
+}
+
+#[tokio::test]
+async fn a_chain_may_start_at_another_number() {
+    let config = NodeConfig::default();
+    let genesis = Genesis::dev(DevOptions { number: 54, ..DevOptions::default() });
+    let chain = Chain::start(config, genesis).unwrap();
+    chain.seal(2, None).await.unwrap();
+    let number = async |id: BlockId| chain.block(id).await.unwrap().map(|block| block.number());
+    assert_eq!(number(BlockId::latest()).await, Some(56));
+    assert_eq!(number(BlockId::earliest()).await, Some(54));
+    assert_eq!(number(BlockId::finalized()).await, Some(54));
+    assert_eq!(number(BlockId::number(53)).await, None);
+    let below = chain.fee_history(2, BlockNumberOrTag::Number(27), vec![]).await.unwrap_err();
+    assert_eq!(below.to_string(), "block not found: 0x1b");
+    let history = chain.fee_history(9, BlockNumberOrTag::Latest, vec![]).await.unwrap();
+    assert_eq!((history.oldest, history.base_fees.len()), (54, 4));
+    let error = chain.rollback(3).await.unwrap_err().to_string();
+    assert_eq!(error, "cannot go back 3 blocks from block 56");
 }
