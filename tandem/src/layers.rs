@@ -16,9 +16,16 @@ use crate::{
 /// The variable that names the settings file.
 const FILE_VARIABLE: &str = "TANDEM_CONFIG";
 
-/// Variables of the prefix that are no settings: the file's name, and what the tests look at.
-const NO_SETTINGS: [&str; 2] = [FILE_VARIABLE, "TANDEM_REQUIRE_SUITES"];
-const TEST_PREFIXES: [&str; 2] = ["TANDEM_SUITES", "TANDEM_TEST"];
+/// Variables of our prefix that are no settings but what the project's tests look at.
+const TEST_PREFIXES: [&str; 7] = [
+    "TANDEM_BIN",
+    "TANDEM_KILL_",
+    "TANDEM_REQUIRE_",
+    "TANDEM_STORE_",
+    "TANDEM_SUITES",
+    "TANDEM_TEST",
+    "TANDEM_VECTORS",
+];
 
 /// anvil's variable for the host.
 const HOST_VARIABLE: &str = "ANVIL_IP_ADDR";
@@ -127,7 +134,7 @@ fn read_environment(
 ) -> Result<Map<String, Value>, LayerError> {
     env.retain(|name, _| {
         name.starts_with("TANDEM_")
-            && !NO_SETTINGS.contains(&name.as_str())
+            && name != FILE_VARIABLE
             && !TEST_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
     });
     let source = Environment::with_prefix("TANDEM").ignore_empty(true).source(Some(env));

@@ -67,12 +67,16 @@ pub(crate) fn run(settings: &Settings) -> Result<(), RunError> {
     runtime(settings.threads)?.block_on(live(settings, server, node, genesis))
 }
 
+/// Calls run on the threads that serve requests: with fewer of them than this, a few long calls
+/// would keep all other requests waiting.
+const THREADS_MIN: usize = 8;
+
 fn runtime(threads: usize) -> io::Result<Runtime> {
-    let mut builder = Builder::new_multi_thread();
-    if threads > 0 {
-        builder.worker_threads(threads);
-    }
-    builder.enable_all().build()
+    let threads = match threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from).max(THREADS_MIN),
+        threads => threads,
+    };
+    Builder::new_multi_thread().worker_threads(threads).enable_all().build()
 }
 
 async fn live(
