@@ -16,13 +16,16 @@ use std::{
     time::{Duration, Instant},
 };
 use tandem_storage::{Commit, Durability, ExecutedBlock, OpenOptions, Store, TxReceipt, Writer};
+use tree::{Blake3, Stem, Tree, Update};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 const BLOCKS: u64 = 2_000;
 const ACCOUNTS: u64 = 200_000;
+const LEAVES: u64 = 1_000_000;
 
 fn main() -> Outcome<()> {
+    measure_tree()?;
     for durability in [Durability::Process, Durability::Disk] {
         let parent = tempfile::tempdir_in(".")?;
         println!("{durability:?}");
@@ -32,7 +35,7 @@ fn main() -> Outcome<()> {
 }
 
 fn measure(path: &Path, durability: Durability) -> Outcome<()> {
-    let genesis = genesis::Genesis::dev(Default::default());
+    let genesis = genesis::Genesis::dev(genesis::DevOptions::default());
     let temporary =
         OpenOptions { path: path.into(), durability, size_max: 1 << 36, temporary: true };
     let opened = timed("open, temporary", || Store::open(&temporary, &genesis))??;
@@ -56,6 +59,39 @@ fn measure(path: &Path, durability: Durability) -> Outcome<()> {
     timed("close", || drop((store, writer)))?;
     let opened = timed("open, 400,000 leaves", || Store::open(&options, &genesis))??;
     drop(opened);
+    Ok(())
+}
+
+/// The middle of many times: on a busy machine the mean says more about the others.
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times.get(times.len() / 2).copied().unwrap_or_default()
+}
+
+/// Updates of a tree of a million leaves, one and a thousand at a time.
+fn measure_tree() -> Outcome<()> {
+    println!("tree");
+    let leaf = |index: u64, value: u64| Update {
+        key: Stem::of::<Blake3>(account(index)).header(0),
+        value: Some(U256::from(value + 1).into()),
+    };
+    let mut leaves: Vec<_> = (0..LEAVES).map(|index| leaf(index, 0)).collect();
+    leaves.sort_by_key(|leaf| leaf.key);
+    let mut tree = Tree::<Blake3>::new();
+    timed("1,000,000 leaves from scratch", || tree.apply(&leaves))?;
+    for count in [1, 10, 1000] {
+        let rounds = 2_000 / count + 10;
+        let mut spent = Vec::new();
+        for round in 0..rounds {
+            let changed = (0..count).map(|index| (round * count + index) * 7919 % LEAVES);
+            let mut updates: Vec<_> = changed.map(|index| leaf(index, round + 1)).collect();
+            updates.sort_by_key(|update| update.key);
+            let start = Instant::now();
+            tree.apply(&updates);
+            spent.push(start.elapsed());
+        }
+        println!("  update of {count}: {:?}", median(spent));
+    }
     Ok(())
 }
 
@@ -125,7 +161,7 @@ fn transfer_blocks(
     number: &mut u64,
     group: u64,
 ) -> Outcome<(Duration, Duration)> {
-    let (mut apply, mut commit) = (Duration::ZERO, Duration::ZERO);
+    let (mut apply, mut commit) = (Vec::new(), Vec::new());
     let mut batch = Vec::new();
     let blocks = if group == 1 { BLOCKS / 10 } else { BLOCKS };
     for _ in 0..blocks {
@@ -133,32 +169,36 @@ fn transfer_blocks(
         let changes = transfer(*number);
         let start = Instant::now();
         let delta = writer.apply(*number, &changes)?;
-        apply += start.elapsed();
+        apply.push(start.elapsed());
         batch.push(Commit::Block { block: Arc::new(block(*number, delta.root())), delta });
         if batch.len() as u64 == group {
             let start = Instant::now();
             store.commit(std::mem::take(&mut batch))?;
-            commit += start.elapsed();
+            commit.push(start.elapsed());
         }
     }
     store.commit(batch)?;
-    Ok((apply / blocks as u32, commit / blocks as u32))
+    Ok((median(apply), median(commit) / group as u32))
 }
 
 fn reads(store: &Store) -> Outcome<()> {
     const READS: u32 = 20_000;
-    let start = Instant::now();
+    let mut times = Vec::new();
     for _ in 0..READS {
+        let start = Instant::now();
         store.snapshot()?;
+        times.push(start.elapsed());
     }
-    println!("  snapshot: {:?}", start.elapsed() / READS);
+    println!("  snapshot: {:?}", median(times));
     let (head, old) = (store.snapshot()?, store.snapshot_at(10)?);
     for (name, view) in [("head", &head), ("block 10", &old)] {
-        let start = Instant::now();
+        let mut times = Vec::new();
         for index in 0..READS {
+            let start = Instant::now();
             view.basic_ref(account(u64::from(index) * 7))?;
+            times.push(start.elapsed());
         }
-        println!("  account at {name}: {:?}", start.elapsed() / READS);
+        println!("  account at {name}: {:?}", median(times));
     }
     Ok(())
 }
