@@ -1,7 +1,7 @@
 //! Calls to other contracts, of either kind, and their creation.
 
 use crate::sys::{self, Message, number};
-use crate::{Address, U256, Word};
+use crate::{Address, Word};
 
 /// The signer of `hash`, by the precompile at address 1; `None` if the signature is no good.
 ///
@@ -36,7 +36,7 @@ mod typed {
 
     use super::*;
     use crate::abi::{Reader, ReturnData, Returns, Source};
-    use crate::{SolError, revert_bytes, revert_empty};
+    use crate::{SolError, U256, revert_bytes, revert_empty};
 
     /// A call to be made: to whom, with how much wei, with at most how much gas.
     #[derive(Clone, Copy, Debug)]

@@ -44,6 +44,10 @@
 //! over the small world in memory of the `host` module. `docs/contracts.md` is the guide.
 
 #![cfg_attr(target_os = "none", no_std)]
+#![cfg_attr(
+    not(feature = "heap"),
+    allow(dead_code, reason = "what serves dynamic types has no use without the heap")
+)]
 
 #[cfg(all(target_os = "none", not(target_arch = "riscv64")))]
 compile_error!("contracts are built for riscv64imac-unknown-none-elf");

@@ -146,11 +146,8 @@ fn a_constructor_reads_its_arguments_and_leaves_immutables() {
 fn a_function_changes_storage_and_emits_an_event() {
     let note = Text::from("first");
     assert_eq!(call("add(uint256,string)", &(n(41), note.clone())), returned(&n(41)));
-    let topics = [
-        keccak256(b"Counted(address,string,bool,uint256)"),
-        *ALICE.word(),
-        Word::from_u64(1),
-    ];
+    let topics =
+        [keccak256(b"Counted(address,string,bool,uint256)"), *ALICE.word(), Word::from_u64(1)];
     let data = abi::encode(&(note, n(41)));
     assert_eq!(host::with(|world| world.logs.clone()), [Log { topics: topics.into(), data }]);
     assert_eq!(call("add(uint256,string)", &(n(1), Text::default())), returned(&n(42)));

@@ -42,6 +42,7 @@ pub fn nonces(owner: Address) -> U256 {
 }
 
 /// Sets the allowance that the owner has signed.
+#[expect(clippy::too_many_arguments, reason = "EIP-2612 has that many")]
 pub fn permit(
     owner: Address,
     spender: Address,

@@ -1,6 +1,8 @@
 //! Writing encoded values: into words, so that everything stays aligned.
 
-use super::{Abi, Returns};
+use super::Abi;
+#[cfg(feature = "heap")]
+use super::Returns;
 use crate::{PanicCode, Word, revert_panic};
 
 /// Puts values into words, one after the other: heads first, contents of dynamic values after.

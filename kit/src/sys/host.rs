@@ -112,7 +112,7 @@ pub fn run(contract: impl FnOnce()) -> Ended {
 /// The functions that `guest` has too.
 pub(crate) mod calls {
     use super::{Ended, Log, Sent, with};
-    use crate::sys::{Message, Zero, number as id};
+    use crate::sys::{Message, number as id};
     use crate::{Address, Word};
 
     pub(crate) fn word(number: u64) -> Word {
@@ -240,7 +240,7 @@ pub(crate) mod calls {
     }
 
     #[cfg(feature = "heap")]
-    pub(crate) fn zeros<T: Zero>(len: usize) -> Vec<T> {
+    pub(crate) fn zeros<T: crate::sys::Zero>(len: usize) -> Vec<T> {
         vec![T::default(); len]
     }
 

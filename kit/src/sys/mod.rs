@@ -71,9 +71,12 @@ pub(crate) mod number {
 }
 
 /// A type of which zero bytes are a value.
+#[cfg(feature = "heap")]
 pub(crate) trait Zero: Clone + Default {}
 
+#[cfg(feature = "heap")]
 impl Zero for u8 {}
+#[cfg(feature = "heap")]
 impl Zero for Word {}
 
 /// What a message call sends: the arguments of CALL, DELEGATECALL and STATICCALL.
