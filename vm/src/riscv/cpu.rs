@@ -1,11 +1,7 @@
 //! The interpreter loop.
 
 use super::{
-    image::Image,
-    instruction::Operation,
-    memory::View,
-    op::{Op, WINDOW},
-    pool::Registers,
+    fuse::plain, image::Image, instruction::Operation, memory::View, op::Op, pool::Registers,
 };
 
 /// Why the loop stopped.
@@ -49,26 +45,38 @@ pub(super) struct Cursor {
 
 /// Runs from the cursor until something stops the loop; with `STEP`, one instruction at most.
 ///
-/// Gas is taken when a block is entered: at the start, and by every jump and branch.
+/// Gas is taken when a block is entered: at the start, and by every jump and branch. What the loop
+/// needs all the time is in few locals, so that they stay in the host's registers: `rest` starts
+/// with the next op.
 #[expect(clippy::too_many_lines, reason = "dispatch table: one arm per operation")]
 #[expect(clippy::cognitive_complexity, reason = "dispatch table: one arm per operation")]
+#[expect(clippy::redundant_closure_call, reason = "an operation reads best as a function")]
+#[expect(unused_assignments, reason = "a fused jump leaves at once the op that it advanced to")]
 pub(super) fn execute<const STEP: bool>(cpu: Cpu<'_>, cursor: &mut Cursor) -> Exit {
     let Cpu { image, registers: x, mut view } = cpu;
-    let ops = image.ops();
-    let (code_base, code): (u64, &[u32]) =
-        image.main_code().map_or((0, &[]), |code| (code.base, &code.index));
-    let Cursor { mut place, mut left, mut reservation, mut unpaid } = *cursor;
+    let mut left = cursor.left;
+    let mut rest: &[Op] = image.ops().get(cursor.place..).unwrap_or_default();
 
     /// Goes to a place and pays for the block there.
     macro_rules! enter {
         ($place:expr) => {{
-            place = $place;
-            let Some(op) = ops.get(place) else { break Exit::Undefined };
+            rest = image.ops().get($place..).unwrap_or_default();
+            enter!();
+        }};
+        () => {{
+            let Some(op) = rest.first() else { break Exit::Undefined };
             match left.checked_sub(op.cost.into()) {
-                Some(rest) => left = rest,
+                Some(units) => left = units,
                 None => break Exit::OutOfGas,
             }
         }};
+    }
+
+    /// Goes on with the op behind this one.
+    macro_rules! advance {
+        () => {
+            rest = rest.get(1..).unwrap_or_default()
+        };
     }
 
     /// `rd = f(rs1, rs2)`.
@@ -76,7 +84,7 @@ pub(super) fn execute<const STEP: bool>(cpu: Cpu<'_>, cursor: &mut Cursor) -> Ex
         ($op:ident, $f:expr) => {{
             let f: fn(u64, u64) -> u64 = $f;
             x[usize::from($op.rd)] = f(x[usize::from($op.rs1)], x[usize::from($op.rs2)]);
-            place += 1;
+            advance!();
         }};
     }
 
@@ -85,7 +93,7 @@ pub(super) fn execute<const STEP: bool>(cpu: Cpu<'_>, cursor: &mut Cursor) -> Ex
         ($op:ident, $f:expr) => {{
             let f: fn(u64, u64) -> u64 = $f;
             x[usize::from($op.rd)] = f(x[usize::from($op.rs1)], $op.immediate());
-            place += 1;
+            advance!();
         }};
     }
 
@@ -98,7 +106,7 @@ pub(super) fn execute<const STEP: bool>(cpu: Cpu<'_>, cursor: &mut Cursor) -> Ex
                 break Exit::Touch { address, len: $len, store: false };
             };
             x[usize::from($op.rd)] = f(bytes);
-            place += 1;
+            advance!();
         }};
     }
 
@@ -110,7 +118,7 @@ pub(super) fn execute<const STEP: bool>(cpu: Cpu<'_>, cursor: &mut Cursor) -> Ex
             if view.store::<$len>(address, bytes).is_none() {
                 break Exit::Touch { address, len: $len, store: true };
             }
-            place += 1;
+            advance!();
         }};
     }
 
@@ -121,7 +129,8 @@ pub(super) fn execute<const STEP: bool>(cpu: Cpu<'_>, cursor: &mut Cursor) -> Ex
             if f(x[usize::from($op.rs1)], x[usize::from($op.rs2)]) {
                 enter!($op.target());
             } else {
-                enter!(place + 1);
+                advance!();
+                enter!();
             }
         }};
     }
@@ -139,14 +148,14 @@ pub(super) fn execute<const STEP: bool>(cpu: Cpu<'_>, cursor: &mut Cursor) -> Ex
             // Cannot miss: the page was just found to be writable.
             let _ = view.store::<$len>(address, new.to_le_bytes());
             x[usize::from($op.rd)] = old as $signed as u64;
-            place += 1;
+            advance!();
         }};
     }
 
     /// Loads and remembers the address.
     macro_rules! load_reserved {
         ($op:ident, $len:literal, $f:expr) => {{
-            reservation = Some(x[usize::from($op.rs1)]);
+            cursor.reservation = Some(x[usize::from($op.rs1)]);
             load!($op, $len, $f)
         }};
     }
@@ -155,97 +164,189 @@ pub(super) fn execute<const STEP: bool>(cpu: Cpu<'_>, cursor: &mut Cursor) -> Ex
     macro_rules! store_conditional {
         ($op:ident, $len:literal, $kind:ty) => {{
             let address = x[usize::from($op.rs1)];
-            let holds = reservation == Some(address);
+            let holds = cursor.reservation == Some(address);
             if holds {
                 let bytes = (x[usize::from($op.rs2)] as $kind).to_le_bytes();
                 if view.store::<$len>(address, bytes).is_none() {
                     break Exit::Touch { address, len: $len, store: true };
                 }
             }
-            reservation = None;
+            cursor.reservation = None;
             x[usize::from($op.rd)] = u64::from(!holds);
-            place += 1;
+            advance!();
         }};
     }
 
-    let exit = loop {
-        if unpaid {
-            unpaid = false;
-            enter!(place);
-        }
-        let Some([op, ..]) = ops.get(place..).and_then(|ops| ops.first_chunk::<WINDOW>()) else {
-            break Exit::Undefined;
+    /// What one of the operations does that fused ops consist of.
+    macro_rules! execute {
+        (Addi, $op:ident) => {
+            immediate!($op, |a, b| a.wrapping_add(b))
         };
-        let op: &Op = op;
-        let operation = if STEP { image.plain_operation(place) } else { op.operation };
+        (Add, $op:ident) => {
+            registers!($op, |a, b| a.wrapping_add(b))
+        };
+        (Xor, $op:ident) => {
+            registers!($op, |a, b| a ^ b)
+        };
+        (And, $op:ident) => {
+            registers!($op, |a, b| a & b)
+        };
+        (Or, $op:ident) => {
+            registers!($op, |a, b| a | b)
+        };
+        (Slli, $op:ident) => {
+            immediate!($op, |a, b| a << (b & 63))
+        };
+        (Srli, $op:ident) => {
+            immediate!($op, |a, b| a >> (b & 63))
+        };
+        (Andi, $op:ident) => {
+            immediate!($op, |a, b| a & b)
+        };
+        (Lui, $op:ident) => {{
+            x[usize::from($op.rd)] = $op.value();
+            advance!();
+        }};
+        (Addiw, $op:ident) => {
+            immediate!($op, |a, b| (a as i32).wrapping_add(b as i32) as u64)
+        };
+        (Addw, $op:ident) => {
+            registers!($op, |a, b| (a as i32).wrapping_add(b as i32) as u64)
+        };
+        (Mul, $op:ident) => {
+            registers!($op, |a, b| a.wrapping_mul(b))
+        };
+        (Sltu, $op:ident) => {
+            registers!($op, |a, b| (a < b).into())
+        };
+        (Ld, $op:ident) => {
+            load!($op, 8, |bytes| u64::from_le_bytes(bytes))
+        };
+        (Lw, $op:ident) => {
+            load!($op, 4, |bytes| i32::from_le_bytes(bytes) as u64)
+        };
+        (Lbu, $op:ident) => {
+            load!($op, 1, |bytes| u8::from_le_bytes(bytes).into())
+        };
+        (Sd, $op:ident) => {
+            store!($op, 8, u64)
+        };
+        (Sb, $op:ident) => {
+            store!($op, 1, u8)
+        };
+        (Bne, $op:ident) => {
+            branch!($op, |a, b| a != b)
+        };
+        (Beq, $op:ident) => {
+            branch!($op, |a, b| a == b)
+        };
+        (Bltu, $op:ident) => {
+            branch!($op, |a, b| a < b)
+        };
+        (Bgeu, $op:ident) => {
+            branch!($op, |a, b| a >= b)
+        };
+        (Jal, $op:ident) => {{
+            x[usize::from($op.rd)] = $op.aux.into();
+            enter!($op.target());
+        }};
+        (Jalr, $op:ident) => {{
+            let target = x[usize::from($op.rs1)].wrapping_add($op.immediate()) & !1;
+            x[usize::from($op.rd)] = $op.aux.into();
+            let Some(to) = image.find(target) else {
+                break Exit::Leave { target };
+            };
+            enter!(to);
+        }};
+        (Auipc, $op:ident) => {
+            execute!(Lui, $op)
+        };
+        (Srliw, $op:ident) => {
+            immediate!($op, |a, b| (a as u32 >> (b & 31)) as i32 as u64)
+        };
+        (Slliw, $op:ident) => {
+            immediate!($op, |a, b| ((a as i32) << (b & 31)) as u64)
+        };
+    }
+
+    /// Two or three ops in one step. A stop in between leaves `rest` at the op that stopped.
+    macro_rules! fused {
+        ($first:ident, $second:ident) => {{
+            let [first, second, ..] = rest else { break Exit::Undefined };
+            execute!($first, first);
+            execute!($second, second);
+        }};
+        ($first:ident, $second:ident, $third:ident) => {{
+            let [first, second, third, ..] = rest else { break Exit::Undefined };
+            execute!($first, first);
+            execute!($second, second);
+            execute!($third, third);
+        }};
+    }
+
+    if cursor.unpaid {
+        let cost = rest.first().map_or(0, |op| op.cost);
+        match left.checked_sub(cost.into()) {
+            Some(units) => left = units,
+            None => return Exit::OutOfGas,
+        }
+        cursor.unpaid = false;
+    }
+    let exit = loop {
+        let Some(op) = rest.first() else { break Exit::Undefined };
+        let operation = if STEP { plain(op.operation) } else { op.operation };
         use Operation::*;
         match operation {
-            Lui | Auipc => {
-                x[usize::from(op.rd)] = op.value();
-                place += 1;
-            }
+            Lui | Auipc => execute!(Lui, op),
             Jump => enter!(op.target()),
-            Jal => {
-                x[usize::from(op.rd)] = op.aux.into();
-                enter!(op.target());
-            }
-            Jalr => {
-                let target = x[usize::from(op.rs1)].wrapping_add(op.immediate()) & !1;
-                x[usize::from(op.rd)] = op.aux.into();
-                let halfword = (target.wrapping_sub(code_base) / 2) as usize;
-                let Some(to) =
-                    code.get(halfword).map(|&place| place as usize).or_else(|| image.find(target))
-                else {
-                    break Exit::Leave { target };
-                };
-                enter!(to);
-            }
-            Beq => branch!(op, |a, b| a == b),
-            Bne => branch!(op, |a, b| a != b),
+            Jal => execute!(Jal, op),
+            Jalr => execute!(Jalr, op),
+            Beq => execute!(Beq, op),
+            Bne => execute!(Bne, op),
             Blt => branch!(op, |a, b| (a as i64) < b as i64),
             Bge => branch!(op, |a, b| a as i64 >= b as i64),
-            Bltu => branch!(op, |a, b| a < b),
-            Bgeu => branch!(op, |a, b| a >= b),
+            Bltu => execute!(Bltu, op),
+            Bgeu => execute!(Bgeu, op),
             Lb => load!(op, 1, |bytes| i8::from_le_bytes(bytes) as u64),
             Lh => load!(op, 2, |bytes| i16::from_le_bytes(bytes) as u64),
-            Lw => load!(op, 4, |bytes| i32::from_le_bytes(bytes) as u64),
-            Ld => load!(op, 8, |bytes| u64::from_le_bytes(bytes)),
-            Lbu => load!(op, 1, |bytes| u8::from_le_bytes(bytes).into()),
+            Lw => execute!(Lw, op),
+            Ld => execute!(Ld, op),
+            Lbu => execute!(Lbu, op),
             Lhu => load!(op, 2, |bytes| u16::from_le_bytes(bytes).into()),
             Lwu => load!(op, 4, |bytes| u32::from_le_bytes(bytes).into()),
-            Sb => store!(op, 1, u8),
+            Sb => execute!(Sb, op),
             Sh => store!(op, 2, u16),
             Sw => store!(op, 4, u32),
-            Sd => store!(op, 8, u64),
-            Addi => immediate!(op, |a, b| a.wrapping_add(b)),
+            Sd => execute!(Sd, op),
+            Addi => execute!(Addi, op),
             Slti => immediate!(op, |a, b| ((a as i64) < b as i64).into()),
             Sltiu => immediate!(op, |a, b| (a < b).into()),
             Xori => immediate!(op, |a, b| a ^ b),
             Ori => immediate!(op, |a, b| a | b),
-            Andi => immediate!(op, |a, b| a & b),
-            Slli => immediate!(op, |a, b| a << (b & 63)),
-            Srli => immediate!(op, |a, b| a >> (b & 63)),
+            Andi => execute!(Andi, op),
+            Slli => execute!(Slli, op),
+            Srli => execute!(Srli, op),
             Srai => immediate!(op, |a, b| (a as i64 >> (b & 63)) as u64),
-            Addiw => immediate!(op, |a, b| (a as i32).wrapping_add(b as i32) as u64),
-            Slliw => immediate!(op, |a, b| ((a as i32) << (b & 31)) as u64),
-            Srliw => immediate!(op, |a, b| (a as u32 >> (b & 31)) as i32 as u64),
+            Addiw => execute!(Addiw, op),
+            Slliw => execute!(Slliw, op),
+            Srliw => execute!(Srliw, op),
             Sraiw => immediate!(op, |a, b| (a as i32 >> (b & 31)) as u64),
-            Add => registers!(op, |a, b| a.wrapping_add(b)),
+            Add => execute!(Add, op),
             Sub => registers!(op, |a, b| a.wrapping_sub(b)),
             Sll => registers!(op, |a, b| a << (b & 63)),
             Slt => registers!(op, |a, b| ((a as i64) < b as i64).into()),
-            Sltu => registers!(op, |a, b| (a < b).into()),
-            Xor => registers!(op, |a, b| a ^ b),
+            Sltu => execute!(Sltu, op),
+            Xor => execute!(Xor, op),
             Srl => registers!(op, |a, b| a >> (b & 63)),
             Sra => registers!(op, |a, b| (a as i64 >> (b & 63)) as u64),
-            Or => registers!(op, |a, b| a | b),
-            And => registers!(op, |a, b| a & b),
-            Addw => registers!(op, |a, b| (a as i32).wrapping_add(b as i32) as u64),
+            Or => execute!(Or, op),
+            And => execute!(And, op),
+            Addw => execute!(Addw, op),
             Subw => registers!(op, |a, b| (a as i32).wrapping_sub(b as i32) as u64),
             Sllw => registers!(op, |a, b| ((a as i32) << (b & 31)) as u64),
             Srlw => registers!(op, |a, b| (a as u32 >> (b & 31)) as i32 as u64),
             Sraw => registers!(op, |a, b| (a as i32 >> (b & 31)) as u64),
-            Mul => registers!(op, |a, b| a.wrapping_mul(b)),
+            Mul => execute!(Mul, op),
             Mulh => registers!(op, |a, b| {
                 ((i128::from(a as i64) * i128::from(b as i64)) >> 64) as u64
             }),
@@ -264,7 +365,7 @@ pub(super) fn execute<const STEP: bool>(cpu: Cpu<'_>, cursor: &mut Cursor) -> Ex
             Remuw => registers!(op, |a, b| {
                 (a as u32).checked_rem(b as u32).unwrap_or(a as u32) as i32 as u64
             }),
-            Fence | FenceI => place += 1,
+            Fence | FenceI => advance!(),
             Ecall => break Exit::Syscall,
             Ebreak => break Exit::Breakpoint,
             LrW => load_reserved!(op, 4, |bytes| i32::from_le_bytes(bytes) as u64),
@@ -289,9 +390,67 @@ pub(super) fn execute<const STEP: bool>(cpu: Cpu<'_>, cursor: &mut Cursor) -> Ex
             AmomaxD => atomic!(op, 8, i64, i64, |a, b| a.max(b)),
             AmominuD => atomic!(op, 8, i64, u64, |a, b| a.min(b)),
             AmomaxuD => atomic!(op, 8, i64, u64, |a, b| a.max(b)),
+            AddiAddi => fused!(Addi, Addi),
+            AddiAdd => fused!(Addi, Add),
+            AddAddi => fused!(Add, Addi),
+            AddAdd => fused!(Add, Add),
+            AddXor => fused!(Add, Xor),
+            XorAdd => fused!(Xor, Add),
+            XorXor => fused!(Xor, Xor),
+            XorAnd => fused!(Xor, And),
+            AndXor => fused!(And, Xor),
+            AndOr => fused!(And, Or),
+            OrXor => fused!(Or, Xor),
+            XorSlli => fused!(Xor, Slli),
+            XorSrli => fused!(Xor, Srli),
+            SlliXor => fused!(Slli, Xor),
+            SrliXor => fused!(Srli, Xor),
+            SlliAdd => fused!(Slli, Add),
+            SlliSrli => fused!(Slli, Srli),
+            SlliOr => fused!(Slli, Or),
+            SrliOr => fused!(Srli, Or),
+            SrliAndi => fused!(Srli, Andi),
+            AndiAdd => fused!(Andi, Add),
+            LuiAddi => fused!(Lui, Addi),
+            LuiAddiw => fused!(Lui, Addiw),
+            AddwAddw => fused!(Addw, Addw),
+            AddwXor => fused!(Addw, Xor),
+            XorAddw => fused!(Xor, Addw),
+            MulAdd => fused!(Mul, Add),
+            MulAddi => fused!(Mul, Addi),
+            AddSltu => fused!(Add, Sltu),
+            SltuAdd => fused!(Sltu, Add),
+            LdLd => fused!(Ld, Ld),
+            LdAddi => fused!(Ld, Addi),
+            LdAdd => fused!(Ld, Add),
+            AddiLd => fused!(Addi, Ld),
+            AddLd => fused!(Add, Ld),
+            LwAddw => fused!(Lw, Addw),
+            LwAdd => fused!(Lw, Add),
+            AddiLbu => fused!(Addi, Lbu),
+            LbuAddi => fused!(Lbu, Addi),
+            SdSd => fused!(Sd, Sd),
+            AddiSd => fused!(Addi, Sd),
+            SdAddi => fused!(Sd, Addi),
+            SbAddi => fused!(Sb, Addi),
+            AddiBne => fused!(Addi, Bne),
+            AddiBeq => fused!(Addi, Beq),
+            AddiBltu => fused!(Addi, Bltu),
+            AddiBgeu => fused!(Addi, Bgeu),
+            AndiBne => fused!(Andi, Bne),
+            AndiBeq => fused!(Andi, Beq),
+            LbuBne => fused!(Lbu, Bne),
+            AddiJal => fused!(Addi, Jal),
+            AddiJalr => fused!(Addi, Jalr),
+            LdJalr => fused!(Ld, Jalr),
+            AuipcJalr => fused!(Auipc, Jalr),
+            SrliwSlliwOr => fused!(Srliw, Slliw, Or),
+            SlliwSrliwOr => fused!(Slliw, Srliw, Or),
+            SrliSlliOr => fused!(Srli, Slli, Or),
+            SlliSrliOr => fused!(Slli, Srli, Or),
             Goto => {
                 // Belongs to the same straight run: paid for, and no instruction.
-                place = op.target();
+                rest = image.ops().get(op.target()..).unwrap_or_default();
                 continue;
             }
             Undefined => break Exit::Undefined,
@@ -301,7 +460,8 @@ pub(super) fn execute<const STEP: bool>(cpu: Cpu<'_>, cursor: &mut Cursor) -> Ex
             break Exit::Step;
         }
     };
-    *cursor = Cursor { place, left, reservation, unpaid };
+    cursor.left = left;
+    cursor.place = image.ops().len() - rest.len();
     exit
 }
 

@@ -5,9 +5,7 @@ use alloc::vec::Vec;
 use genesis::RiscvGas;
 
 use super::{
-    HEAP_END, ImageError, PAGE_SIZE, STACK_END, STACK_START, Segment, elf,
-    fuse::{self, plain},
-    instruction::Operation,
+    HEAP_END, ImageError, PAGE_SIZE, STACK_END, STACK_START, Segment, elf, fuse,
     lower::{self, Code, Ops, fetch},
     op::Op,
 };
@@ -21,6 +19,9 @@ pub struct Image {
     entry: u64,
     entry_place: u32,
     segments: Vec<Segment>,
+    /// The code that the entry is in: most indirect jumps stay there.
+    main: Code,
+    /// The other executable segments.
     code: Vec<Code>,
     ops: Ops,
     gas: RiscvGas,
@@ -43,7 +44,6 @@ impl Image {
         for segment in elf.segments.iter().filter(|segment| segment.executable) {
             code.push(ops.lower(segment, gas));
         }
-        // Indirect jumps look at the first entry first.
         let holds_entry = |code: &Code| {
             let offset = elf.entry.wrapping_sub(code.base);
             offset < 2 * code.index.len() as u64
@@ -55,12 +55,14 @@ impl Image {
         // The entry may lie in the zeros past a segment's file bytes, where nothing is decoded.
         let entry_place =
             lower::find(&code, elf.entry).unwrap_or_else(|| ops.push_entry(elf.entry));
+        // The loader found the entry in an executable segment, so there is one.
+        let main = code.swap_remove(code.iter().position(holds_entry).unwrap_or_default());
         ops.pad();
         fuse::fuse(&mut ops.ops);
         ops.ops.shrink_to_fit();
         ops.pcs.shrink_to_fit();
         let (entry, segments) = (elf.entry, elf.segments);
-        Ok(Self { entry, entry_place, segments, code, ops, gas: gas.clone() })
+        Ok(Self { entry, entry_place, segments, main, code, ops, gas: gas.clone() })
     }
 
     /// Address of the first instruction.
@@ -81,7 +83,8 @@ impl Image {
     /// Bytes of memory that the image holds, for a bounded cache.
     pub fn heap_size(&self) -> usize {
         let data: usize = self.segments.iter().map(|segment| segment.data.capacity()).sum();
-        let index: usize = self.code.iter().map(|code| code.index.capacity()).sum();
+        let others: usize = self.code.iter().map(|code| code.index.capacity()).sum();
+        let index = self.main.index.capacity() + others;
         let ops = self.ops.ops.capacity() * size_of::<Op>();
         data + ops + (index + self.ops.pcs.capacity()) * size_of::<u32>()
     }
@@ -94,25 +97,25 @@ impl Image {
         &self.ops.ops
     }
 
-    /// The code that most indirect jumps go to; the segment with the entry.
-    pub(super) fn main_code(&self) -> Option<&Code> {
-        self.code.first()
+    /// The place of the op at an address, if it was decoded.
+    #[inline(always)]
+    pub(super) fn find(&self, address: u64) -> Option<usize> {
+        let halfword = (address.wrapping_sub(self.main.base) / 2) as usize;
+        match self.main.index.get(halfword) {
+            Some(&place) if address % 2 == 0 => Some(place as usize),
+            _ => self.find_anywhere(address),
+        }
     }
 
-    /// The place of the op at an address, if it was decoded.
     #[cold]
-    pub(super) fn find(&self, address: u64) -> Option<usize> {
+    #[inline(never)]
+    fn find_anywhere(&self, address: u64) -> Option<usize> {
         lower::find(&self.code, address).map(|place| place as usize)
     }
 
     /// The address of the instruction that an op stands for.
     pub(super) fn pc(&self, place: usize) -> u64 {
         self.ops.pcs.get(place).copied().unwrap_or_default().into()
-    }
-
-    /// What an op does on its own, if it was fused with the next.
-    pub(super) fn plain_operation(&self, place: usize) -> Operation {
-        self.ops.ops.get(place).map_or(Operation::Undefined, |op| plain(op.operation))
     }
 
     /// The bytes of the instruction at `pc`, if it is in an executable segment.

@@ -1,0 +1,12 @@
+//! The RISC-V machine through its public API.
+
+#[allow(dead_code)]
+mod asm;
+mod differential;
+mod disassembly;
+mod elf;
+mod gas;
+mod guest;
+mod hostile;
+mod instructions;
+mod memory;
