@@ -8,13 +8,15 @@ use crate::settings::{Color, Settings};
 
 /// Starts the log as the settings say; `RUST_LOG` decides what is in it where that is set.
 pub(crate) fn start(settings: &Settings) {
-    let levels = match (settings.quiet, settings.verbosity) {
-        (true, _) => "off",
-        (false, 0) => "warn,tandem=info",
-        (false, 1) => "warn,tandem=debug",
-        (false, 2) => "warn,tandem=trace",
-        (false, _) => "debug,tandem=trace",
+    let (libraries, ours) = match (settings.quiet, settings.verbosity) {
+        (true, _) => ("off", "off"),
+        (false, 0) => ("warn", "info"),
+        (false, 1) => ("warn", "debug"),
+        (false, 2) => ("warn", "trace"),
+        (false, _) => ("debug", "trace"),
     };
+    // Requests and what contracts print have targets of their own.
+    let levels = format!("{libraries},tandem={ours},rpc={ours},console={ours}");
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(levels));
     let color = match settings.color {
         Color::Always => true,

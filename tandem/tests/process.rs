@@ -58,19 +58,7 @@ impl Node {
     }
 
     fn call(&self, method: &str, params: Value) -> Value {
-        let body =
-            json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        write!(
-            stream,
-            "POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let body = answer.split_once("\r\n\r\n").unwrap().1;
-        serde_json::from_str::<Value>(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
+        call(&self.address, method, &params)
     }
 
     fn result(&self, method: &str, params: Value) -> Value {
@@ -90,6 +78,21 @@ impl Node {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
+}
+
+fn call(address: &str, method: &str, params: &Value) -> Value {
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(
+        stream,
+        "POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let body = answer.split_once("\r\n\r\n").unwrap().1;
+    serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
 }
 
 impl Drop for Node {
@@ -289,6 +292,10 @@ fn the_banner_and_the_log_go_to_standard_output() {
             std::thread::sleep(Duration::from_millis(10));
         }
         std::thread::sleep(Duration::from_millis(200));
+        let told: Value =
+            serde_json::from_slice(&fs::read(dir.path().join("out.json")).unwrap()).unwrap();
+        let port = told["address"].as_str().unwrap().rsplit(':').next().unwrap();
+        call(&format!("127.0.0.1:{port}"), "evm_mine", &json!([]));
         Command::new("kill").arg(child.id().to_string()).status().unwrap();
         let mut text = String::new();
         child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
@@ -304,6 +311,8 @@ fn the_banner_and_the_log_go_to_standard_output() {
         "Chain ID\n==================\n\n31337\n",
         "\nListening on 0.0.0.0:",
         "WARN the dev profile listens on 0.0.0.0:",
+        "INFO evm_mine\n",
+        "INFO block number=1 ",
         "INFO stopping",
     ] {
         assert!(text.contains(expected), "{expected:?} is not in\n{text}");
