@@ -46,7 +46,7 @@ pub(crate) fn all(npm: &Path) -> Result<Vec<Peer>> {
 
 impl Peer {
     fn command(&self) -> Result<Command> {
-        let mut command = Command::new(&self.program);
+        let mut command = node::clean(Command::new(&self.program));
         command.args(["--accounts", &ACCOUNTS.to_string()]).args(self.arguments);
         if self.keeps_data {
             let data = self.folder.path().join("data");

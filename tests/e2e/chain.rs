@@ -181,7 +181,7 @@ fn waiting_transactions_survive_a_kill() -> Result<()> {
 #[test]
 fn a_temporary_chain_leaves_nothing_behind() -> Result<()> {
     let folder = TempDir::new()?;
-    let mut command = Command::new(node::binary()?);
+    let mut command = node::clean(Command::new(node::binary()?));
     command.args(["--port", "0"]).env("TMPDIR", folder.path());
     let node = Node::spawn(command)?;
     transfer(&mut node.client()?, 0)?;
@@ -242,7 +242,10 @@ fn the_same_genesis_has_the_same_hash() -> Result<()> {
 
 /// Runs the binary with arguments that it has to refuse, and returns what it said.
 fn complaint(arguments: &[&str]) -> Result<String> {
-    let output = Command::new(node::binary()?).args(["--port", "0"]).args(arguments).output()?;
+    let output = node::clean(Command::new(node::binary()?))
+        .args(["--port", "0"])
+        .args(arguments)
+        .output()?;
     ensure!(!output.status.success(), "{arguments:?} were taken");
     Ok(String::from_utf8_lossy(&output.stderr).into_owned())
 }
@@ -268,7 +271,7 @@ fn the_healthcheck_asks_a_running_node() -> Result<()> {
     let node = Node::start(&[])?;
     let port = node.address().port().to_string();
     let check = || -> Result<bool> {
-        let mut command = Command::new(node::binary()?);
+        let mut command = node::clean(Command::new(node::binary()?));
         Ok(command.args(["--port", &port, "healthcheck"]).output()?.status.success())
     };
     ensure!(check()?, "a running node is not healthy");

@@ -35,7 +35,7 @@ impl Node {
     pub fn start(arguments: &[&str]) -> Result<Self> {
         let mut command = Command::new(binary()?);
         command.args(["--port", "0"]).args(arguments);
-        Self::spawn(command)
+        Self::spawn(clean(command))
     }
 
     /// Starts a command that prints `Listening on ADDRESS`, as anvil does too.
@@ -145,6 +145,16 @@ impl Drop for Node {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Takes the variables of the tests away, for the node reads every one that starts with `TANDEM_`.
+pub fn clean(mut command: Command) -> Command {
+    for (name, _) in env::vars_os() {
+        if name.to_string_lossy().starts_with("TANDEM_") {
+            command.env_remove(name);
+        }
+    }
+    command
 }
 
 fn collect(lines: impl BufRead, output: &Mutex<Vec<String>>, mut see: impl FnMut(&str)) {

@@ -86,12 +86,15 @@ fn install() -> Result<Option<PathBuf>> {
         }
     }
     if !is_there {
+        // Not `npm ci`: it wants the binaries of every other platform in the lock file, and a lock
+        // file without hosts has none of them.
         let output = Command::new("npm")
-            .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--legacy-peer-deps"])
+            .args(["install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"])
+            .arg("--legacy-peer-deps")
             .current_dir(&folder)
             .output()?;
         if !output.status.success() {
-            bail!("npm ci: {}", String::from_utf8_lossy(&output.stderr));
+            bail!("npm install: {}", String::from_utf8_lossy(&output.stderr));
         }
         fs::write(folder.join("installed.json"), wanted)?;
     }

@@ -109,7 +109,7 @@ impl Chain {
         sender: Address,
         outcome: &Outcome,
         changes: &BundleState,
-    ) -> Result<()> {
+    ) -> Result<(), StoreError> {
         let number = self.env.number.saturating_to();
         let delta = self.writer.apply(number, changes)?;
         let header = Header { number, state_root: delta.root(), ..Header::default() };
@@ -127,8 +127,7 @@ impl Chain {
             withdrawals: None,
             requests: Vec::new(),
         };
-        self.store.commit(vec![Commit::Block { block: Arc::new(block), delta }])?;
-        Ok(())
+        self.store.commit(vec![Commit::Block { block: Arc::new(block), delta }])
     }
 
     /// Reads the whole newest state back, and rebuilds its root out of it.

@@ -6,6 +6,9 @@ use super::fixture::Test;
 
 const BALANCE: &str =
     "an account starts with 2^128 wei or more: EIP-8297 has 16 bytes for a balance";
+/// The same reason, where the transaction makes the balance.
+pub(super) const GROWN: &str =
+    "an account comes to 2^128 wei or more: EIP-8297 has 16 bytes for a balance";
 const CONSTANTINOPLE: &str =
     "revm has no Constantinople without Petersburg: EIP-1283 was never in force on mainnet";
 
