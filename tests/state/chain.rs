@@ -6,7 +6,6 @@ use std::{
 };
 
 use alloy_consensus::{Header, Receipt, Sealable, TxEnvelope};
-use alloy_eips::Typed2718;
 use alloy_primitives::{Address, B256, Log, U256, keccak256};
 use anyhow::{Context, Result, bail};
 use genesis::{DevOptions, Genesis, GenesisAccount, fork_by_name};
