@@ -41,7 +41,7 @@ pub fn disassemble(image: &Image) -> impl Iterator<Item = Line> + '_ {
 
 /// The line of one address, if it is even and in an executable segment.
 pub fn disassemble_at(image: &Image, pc: u64) -> Option<Line> {
-    if pc % 2 != 0 {
+    if !pc.is_multiple_of(2) {
         return None;
     }
     image.fetch(pc).map(|bits| line(pc, bits))

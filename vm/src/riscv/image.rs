@@ -102,7 +102,7 @@ impl Image {
     pub(super) fn find(&self, address: u64) -> Option<usize> {
         let halfword = (address.wrapping_sub(self.main.base) / 2) as usize;
         match self.main.index.get(halfword) {
-            Some(&place) if address % 2 == 0 => Some(place as usize),
+            Some(&place) if address.is_multiple_of(2) => Some(place as usize),
             _ => self.find_anywhere(address),
         }
     }
