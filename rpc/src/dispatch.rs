@@ -37,6 +37,13 @@ pub(crate) struct Dispatch<S> {
     methods: Methods,
 }
 
+impl<S> Dispatch<S> {
+    /// The service that it hands requests to.
+    pub(crate) fn below(&self) -> &S {
+        &self.service
+    }
+}
+
 impl<S> RpcServiceT for Dispatch<S>
 where
     S: RpcServiceT<

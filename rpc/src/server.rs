@@ -1,31 +1,36 @@
 //! One port for everything: JSON-RPC by HTTP POST and by WebSocket, and `GET /health`.
 //!
-//! jsonrpsee answers JSON-RPC, axum owns the socket. Two traps, both found in a trial: the
-//! jsonrpsee service is built per request, for a shared one would give all sockets one connection
-//! id; and shutdown waits for `StopHandle::shutdown`, never for `ServerHandle::stopped`, which
-//! would wait for the router that waits for it.
+//! axum owns the socket, `http` answers POST, jsonrpsee the WebSockets. Two traps, both found in a
+//! trial: the jsonrpsee service is built per socket, for a shared one would give all sockets one
+//! connection id; and shutdown waits for `StopHandle::shutdown`, never for
+//! `ServerHandle::stopped`, which would wait for the router that waits for it.
 
 use crate::dispatch::DispatchLayer;
+use crate::http::Posts;
 use crate::subscription_id::SubscriptionIds;
-use axum::Router;
+use ::http::header::{CONTENT_TYPE, ORIGIN};
+use ::http::{HeaderValue, Method, StatusCode};
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::serve::ListenerExt;
-use http::header::{CONTENT_TYPE, ORIGIN};
-use http::{HeaderValue, Method, StatusCode};
+use axum::{Router, ServiceExt};
 use jsonrpsee::server::middleware::rpc::RpcServiceBuilder;
 use jsonrpsee::server::{
     BatchRequestConfig, Methods, PingConfig, ServerBuilder, ServerHandle, StopHandle, stop_channel,
 };
 use std::convert::Infallible;
+use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tower::Service;
+use tower::{Service, ServiceExt as _};
 use tower_http::cors::{AllowOrigin, CorsLayer};
+
+/// A socket that answers no ping for so long is closed.
+const SILENT_MAX: Duration = Duration::from_secs(300);
 
 /// Which web pages may use the node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -105,7 +110,7 @@ pub(crate) async fn listen(methods: Methods, config: ServerConfig) -> std::io::R
     let listener = TcpListener::bind(config.address).await?;
     let local_addr = listener.local_addr()?;
     let (stop, handle) = stop_channel();
-    let app = router(methods.clone(), &config, stop.clone());
+    let app = serve(methods.clone(), &config, stop.clone()).into_make_service();
     let listener = listener.tap_io(|socket| {
         if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY");
@@ -122,20 +127,43 @@ pub(crate) async fn listen(methods: Methods, config: ServerConfig) -> std::io::R
     Ok(Server { local_addr, methods, handle, task })
 }
 
+/// POST goes straight to its methods; all else has the time to go through a router.
+fn serve(
+    methods: Methods,
+    config: &ServerConfig,
+    stop: StopHandle,
+) -> impl Service<
+    Request,
+    Response = Response,
+    Error = Infallible,
+    Future = impl Future<Output = Result<Response, Infallible>> + Send,
+> + Clone
++ Send
++ 'static {
+    let posts = Arc::new(Posts::new(methods.clone(), config));
+    let origins = Arc::new(config.origins.clone());
+    let router = router(methods, config, stop);
+    tower::service_fn(move |request: Request| {
+        let (posts, refused) = (posts.clone(), refuse(&origins, &request));
+        let router = (request.method() != Method::POST).then(|| router.clone());
+        async move {
+            match (refused, router) {
+                (Some(refusal), _) => Ok(refusal),
+                (None, Some(router)) => router.oneshot(request).await,
+                (None, None) => Ok(posts.answer(request).await),
+            }
+        }
+    })
+}
+
 fn router(methods: Methods, config: &ServerConfig, stop: StopHandle) -> Router {
     let builder = ServerBuilder::with_config(json_rpc_config(config))
         .set_rpc_middleware(RpcServiceBuilder::new().layer(DispatchLayer::new(methods.clone())))
         .to_service_builder();
-    let origins = Arc::new(config.origins.clone());
-    let json_rpc = tower::service_fn(move |mut request: Request| {
-        let refused = refuse(&origins, &request);
-        tolerate_content_type(&mut request);
+    let sockets = tower::service_fn(move |request: Request| {
         let mut service = builder.clone().build(methods.clone(), stop.clone());
         async move {
-            if let Some(refusal) = refused {
-                return Ok::<_, Infallible>(refusal);
-            }
-            Ok(match service.call(request).await {
+            Ok::<_, Infallible>(match service.call(request).await {
                 Ok(response) => response.into_response(),
                 Err(error) => {
                     (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response()
@@ -143,7 +171,7 @@ fn router(methods: Methods, config: &ServerConfig, stop: StopHandle) -> Router {
             })
         }
     });
-    let app = Router::new().route("/health", get(health)).fallback_service(json_rpc);
+    let app = Router::new().route("/health", get(health)).fallback_service(sockets);
     match cors(&config.origins) {
         Some(layer) => app.layer(layer),
         None => app,
@@ -158,7 +186,7 @@ fn json_rpc_config(config: &ServerConfig) -> jsonrpsee::server::ServerConfig {
         .max_subscriptions_per_connection(config.subscriptions_max)
         .set_batch_request_config(BatchRequestConfig::Limit(config.batch_max))
         .set_id_provider(SubscriptionIds)
-        .enable_ws_ping(PingConfig::new())
+        .enable_ws_ping(PingConfig::new().inactive_limit(SILENT_MAX))
         .build()
 }
 
@@ -189,14 +217,6 @@ fn refuse(origins: &Origins, request: &Request) -> Option<Response> {
     };
     let text = || format!("origin {:?} is not allowed\n", origin.to_str().unwrap_or("?"));
     (!allowed).then(|| (StatusCode::FORBIDDEN, text()).into_response())
-}
-
-/// `curl -d` says `application/x-www-form-urlencoded`, some clients say nothing at all. What they
-/// send is JSON all the same.
-fn tolerate_content_type(request: &mut Request) {
-    if request.method() == Method::POST {
-        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    }
 }
 
 #[cfg(test)]

@@ -39,6 +39,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("hardhat_setBalance", "anvil_setBalance"),
     ("hardhat_setCode", "anvil_setCode"),
     ("hardhat_setCoinbase", "anvil_setCoinbase"),
+    ("hardhat_setLoggingEnabled", "anvil_setLoggingEnabled"),
     ("hardhat_setMinGasPrice", "anvil_setMinGasPrice"),
     ("hardhat_setNextBlockBaseFeePerGas", "anvil_setNextBlockBaseFeePerGas"),
     ("hardhat_setNonce", "anvil_setNonce"),

@@ -1,0 +1,88 @@
+//! JSON-RPC by HTTP POST.
+
+use crate::dispatch::Dispatch;
+use crate::local::{Limits, Local};
+use crate::server::{Origins, ServerConfig};
+use ::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_LENGTH, CONTENT_TYPE, ORIGIN, VARY};
+use ::http::{HeaderValue, StatusCode};
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use jsonrpsee::server::{MethodResponse, Methods};
+use jsonrpsee::types::Id;
+use jsonrpsee::types::error::reject_too_big_request;
+use tokio::sync::Semaphore;
+
+/// Answers POST requests. Their content type does not matter: `curl -d` says
+/// `application/x-www-form-urlencoded`, some clients say nothing at all, and what they send is JSON
+/// all the same.
+#[derive(Debug)]
+pub(crate) struct Posts {
+    service: Dispatch<Local>,
+    origins: Origins,
+    bytes_max: u32,
+    in_flight: Semaphore,
+}
+
+impl Posts {
+    /// Answers with `methods`.
+    pub(crate) fn new(methods: Methods, config: &ServerConfig) -> Self {
+        let limits = Limits {
+            answer_bytes: config.response_bytes_max as usize,
+            batch: config.batch_max as usize,
+            subscriptions: 0,
+        };
+        Self {
+            service: Local::service(methods, None, limits),
+            origins: config.origins.clone(),
+            bytes_max: config.request_bytes_max,
+            in_flight: Semaphore::new(config.connections_max as usize),
+        }
+    }
+
+    /// Answers one request. Who is refused for its origin never comes here.
+    pub(crate) async fn answer(&self, request: Request) -> Response {
+        let Ok(_permit) = self.in_flight.try_acquire() else {
+            return (StatusCode::TOO_MANY_REQUESTS, "too many requests in flight\n")
+                .into_response();
+        };
+        let (head, body) = request.into_parts();
+        let announced = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+        let announced = announced.and_then(|length| length.parse::<u64>().ok());
+        if announced.is_some_and(|length| length > self.bytes_max.into()) {
+            return self.too_large();
+        }
+        // What fails otherwise is a body without a length, or a connection that is gone anyway.
+        let Ok(body) = to_bytes(body, self.bytes_max as usize).await else {
+            return self.too_large();
+        };
+        let answer = self.service.answer(&body).await;
+        let text = answer.map_or_else(String::new, |answer| Box::<str>::from(answer).into_string());
+        let mut response = Response::new(Body::from(text));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self.allow_origin(head.headers.get(ORIGIN), &mut response);
+        response
+    }
+
+    fn too_large(&self) -> Response {
+        let error = MethodResponse::error(Id::Null, reject_too_big_request(self.bytes_max));
+        let json = [(CONTENT_TYPE, "application/json")];
+        (StatusCode::PAYLOAD_TOO_LARGE, json, error.into_json().get().to_owned()).into_response()
+    }
+
+    /// Lets the page that asks read the answer.
+    fn allow_origin(&self, origin: Option<&HeaderValue>, response: &mut Response) {
+        let Some(origin) = origin else { return };
+        let headers = response.headers_mut();
+        match &self.origins {
+            Origins::Any => {
+                headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+            }
+            Origins::Only(_) => {
+                headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+                headers.insert(VARY, HeaderValue::from_static("origin"));
+            }
+            Origins::Nobody => {}
+        }
+    }
+}
