@@ -2,6 +2,7 @@
 //! over one socket, npm's tools, the contracts' images.
 //!
 //! Start at [`Node`]. The tests themselves are in `tests/e2e`.
+#![expect(clippy::print_stderr, reason = "what is left out is told to whoever runs the tests")]
 
 pub mod contracts;
 pub mod genesis_file;
