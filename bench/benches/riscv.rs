@@ -76,11 +76,8 @@ fn run_ours(image: &Arc<Image>) -> (Duration, u64) {
 }
 
 fn run_ckb(elf: &[u8]) -> (Duration, i8) {
-    let core = <Box<AsmCoreMachine> as SupportMachine>::new(
-        ISA_IMC | ISA_A | ISA_MOP,
-        VERSION2,
-        u64::MAX,
-    );
+    let core =
+        <Box<AsmCoreMachine> as SupportMachine>::new(ISA_IMC | ISA_A | ISA_MOP, VERSION2, u64::MAX);
     let machine = DefaultMachineBuilder::new(core).instruction_cycle_func(Box::new(|_| 1)).build();
     let mut machine = AsmMachine::new(machine);
     let program = bytes_of(elf);

@@ -43,7 +43,7 @@ async fn calls_go_back_and_forth_with_value_state_and_logs() -> Result<()> {
         ensure!(receipt.logs().len() == 10, "{first:?}: {} logs", receipt.logs().len());
         for (depth, log) in (0..=DEPTH).rev().zip(receipt.logs()) {
             let hit = log.log_decode::<PingPong::Hit>()?.inner;
-            let expected = if (DEPTH - depth) % 2 == 0 { caller } else { peer };
+            let expected = if (DEPTH - depth).is_multiple_of(2) { caller } else { peer };
             ensure!(hit.address == expected, "{first:?}: depth {depth} at {}", hit.address);
             ensure!(hit.depth == U256::from(depth) && hit.value == U256::from(5), "{hit:?}");
         }

@@ -1,5 +1,10 @@
 //! What the tests share: a wallet's provider for a node, and deployments of both kinds.
 
+#![allow(
+    clippy::too_many_arguments,
+    reason = "the functions of a contract have as many as it says"
+)]
+
 use std::time::Duration;
 
 use alloy::{

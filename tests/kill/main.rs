@@ -3,6 +3,7 @@
 //!
 //! Three senders send transfers and calls of the Solidity and the RISC-V token without a pause.
 //! `TANDEM_KILL_ROUNDS` says how often each mode of sealing is killed, `TANDEM_KILL_SEED` when.
+#![expect(clippy::print_stderr, reason = "how much each round acknowledged is worth seeing")]
 
 mod load;
 

@@ -96,7 +96,13 @@ fn plain(random: &mut Random) -> u32 {
             let shift = random.below(64) as i32 | random.pick(&[0, 0x400]);
             let funct3 = if shift < 0x400 { random.pick(&[1, 5]) } else { 5 };
             let wide = random.below(2) == 0;
-            i(if wide { 0x13 } else { 0x1b }, funct3, rd, rs1, if wide { shift } else { shift & !32 })
+            i(
+                if wide { 0x13 } else { 0x1b },
+                funct3,
+                rd,
+                rs1,
+                if wide { shift } else { shift & !32 },
+            )
         }
         7 => random.pick(&[lui(rd, 0x8_1234), auipc(rd, 0xf_0001), i(0x1b, 0, rd, rs1, -77)]),
         8 => i(0x03, random.below(7), rd, BASE, random.signed12().min(2040)),

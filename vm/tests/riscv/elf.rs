@@ -66,9 +66,8 @@ fn flags_allow_rvc_and_tso() {
         assert_eq!(flags(value), "accepted", "flags {value:#x}");
     }
     for value in [0x02, 0x04, 0x06, 0x08, 0x20] {
-        let expected = format!(
-            "ELF flags are {value:#x}, allowed 0x11 (soft float, RVC, TSO; no F, D, E)"
-        );
+        let expected =
+            format!("ELF flags are {value:#x}, allowed 0x11 (soft float, RVC, TSO; no F, D, E)");
         assert_eq!(flags(value), expected);
     }
 }
@@ -118,7 +117,10 @@ fn segments_stay_in_their_range() {
     check_load(Load::data(0xf000, 16, &[]), &format!("segment 0xf000 to 0xf010 {range}"));
     check_load(Load::data(0xef_ffff, 2, &[]), &format!("segment 0xefffff to 0xf00001 {range}"));
     let end = u64::MAX;
-    check_load(Load::data(end - 1, 9, &[]), &format!("segment 0x{:x} to {end:#x} {range}", end - 1));
+    check_load(
+        Load::data(end - 1, 9, &[]),
+        &format!("segment 0x{:x} to {end:#x} {range}", end - 1),
+    );
     check_load(Load::data(0xef_ffff, 1, &[]), "accepted");
 }
 

@@ -1,5 +1,7 @@
 //! The RISC-V machine through its public API.
 
+extern crate tandem_vm as vm;
+
 #[allow(dead_code)]
 mod asm;
 mod differential;

@@ -167,7 +167,10 @@ fn an_instruction_meets_the_page_cap() {
     let mut units = units();
     units.pages_left = 100;
     let stop = machine.run(&mut units);
-    assert!(matches!(stop, Stop::Trap(Trap::PagesExhausted { address: 0x26_4000, .. })), "{stop:?}");
+    assert!(
+        matches!(stop, Stop::Trap(Trap::PagesExhausted { address: 0x26_4000, .. })),
+        "{stop:?}"
+    );
     assert_eq!((units.pages_left, machine.pages()), (0, 100));
 }
 
@@ -206,7 +209,10 @@ fn host_access_runs_out_of_gas_before_it_copies() {
     let mut machine = Machine::new(load(&image(&ECALL.to_le_bytes())), &mut Pool::new(), false);
     let mut units = Units::new(&Default::default(), PAGES_MAX);
     units.refill(1);
-    assert_eq!(machine.read(DATA, 1 << 20, &mut units), Err(MemoryFault::OutOfGas(vm::riscv::OutOfGas)));
+    assert_eq!(
+        machine.read(DATA, 1 << 20, &mut units),
+        Err(MemoryFault::OutOfGas(vm::riscv::OutOfGas))
+    );
     assert_eq!((machine.pages(), units.left), (0, 20_000));
 }
 
