@@ -3,7 +3,11 @@
 //! A program works on its registers and on 4 KiB of memory, then writes both to standard output,
 //! which is a system call of Linux under qemu and of the test here.
 
-use std::{env, fs, path::PathBuf, process::Command};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use vm::riscv::Stop;
 
@@ -203,6 +207,17 @@ fn find_qemu() -> Option<PathBuf> {
     folders.iter().flat_map(|folder| names.map(|name| folder.join(name))).find(|p| p.is_file())
 }
 
+/// qemu refuses files that the user may not execute, without a word.
+fn make_executable(path: &Path) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("the file is ours");
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+}
+
 #[test]
 fn random_programs_agree_with_qemu() {
     let Some(qemu) = find_qemu() else {
@@ -213,6 +228,7 @@ fn random_programs_agree_with_qemu() {
     for seed in 0..PROGRAMS {
         let file = program(seed);
         fs::write(&path, &file).expect("the temporary folder is writable");
+        make_executable(&path);
         let output = Command::new(&qemu).arg(&path).output().expect("qemu starts");
         assert!(output.status.success(), "seed {seed}: qemu ended with {}", output.status);
         let here = output_here(&file);
