@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-use vm::riscv::Stop;
+use tandem_vm::riscv::Stop;
 
 use crate::{
     asm::*,

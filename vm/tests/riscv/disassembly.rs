@@ -1,6 +1,6 @@
 //! Text of instructions, as the GNU tools write them.
 
-use vm::riscv::{disassemble, disassemble_at};
+use tandem_vm::riscv::{disassemble, disassemble_at};
 
 use crate::{asm::*, guest::load};
 

@@ -1,6 +1,6 @@
 //! The loader refuses with a reason, the figure it saw, and the limit.
 
-use vm::riscv::{Image, ImageError};
+use tandem_vm::riscv::{Image, ImageError};
 
 use crate::asm::{DATA, ECALL, Load, TEXT, elf};
 

@@ -1,7 +1,7 @@
 //! What running costs.
 
 use genesis::RiscvGas;
-use vm::riscv::{Image, Machine, Pool, Stop, Units};
+use tandem_vm::riscv::{Image, Machine, Pool, Stop, Units};
 
 use crate::{
     asm::*,

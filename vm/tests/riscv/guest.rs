@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use vm::riscv::{Image, Machine, Pool, Stop, Units};
+use tandem_vm::riscv::{Image, Machine, Pool, Stop, Units};
 
 use crate::asm;
 

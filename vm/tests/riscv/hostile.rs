@@ -1,7 +1,7 @@
 //! Bytes that mean harm: the short, deterministic slice of what the fuzz targets do.
 
 use proptest::prelude::*;
-use vm::riscv::{Image, Machine, Pool, Stop, Units, disassemble};
+use tandem_vm::riscv::{Image, Machine, Pool, Stop, Units, disassemble};
 
 use crate::asm::{Assembler, Load, TEXT, elf};
 

@@ -1,6 +1,6 @@
 //! One table line per instruction.
 
-use vm::riscv::{Stop, Trap};
+use tandem_vm::riscv::{Stop, Trap};
 
 use crate::{
     asm::*,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use vm::riscv::{Access, Image, Machine, MemoryFault, PAGE_SIZE, Pool, Stop, Trap, Units};
+use tandem_vm::riscv::{Access, Image, Machine, MemoryFault, PAGE_SIZE, Pool, Stop, Trap, Units};
 
 use crate::{
     asm::*,
@@ -211,7 +211,7 @@ fn host_access_runs_out_of_gas_before_it_copies() {
     units.refill(1);
     assert_eq!(
         machine.read(DATA, 1 << 20, &mut units),
-        Err(MemoryFault::OutOfGas(vm::riscv::OutOfGas))
+        Err(MemoryFault::OutOfGas(tandem_vm::riscv::OutOfGas))
     );
     assert_eq!((machine.pages(), units.left), (0, 20_000));
 }
