@@ -12,11 +12,25 @@ pub(super) const GROWN: &str =
 const CONSTANTINOPLE: &str =
     "revm has no Constantinople without Petersburg: EIP-1283 was never in force on mainnet";
 
+const STORAGE_ONLY: &str = "creates a contract where an account has storage but neither code nor \
+    nonce (EIP-7610): no chain has had such accounts since EIP-161, and revm does not look for them";
+/// The tests that need them.
+const STORAGE_ONLY_TESTS: [&str; 5] = [
+    "InitCollisionParis",
+    "RevertInCreateInInitCreate2Paris",
+    "RevertInCreateInInit_Paris",
+    "create2collisionStorageParis",
+    "dynamicAccountOverwriteEmpty_Paris",
+];
+
 /// Why a test does not apply at a fork, if it does not.
-pub(super) fn reason(test: &Test, fork: &str) -> Option<&'static str> {
+pub(super) fn reason(name: &str, test: &Test, fork: &str) -> Option<&'static str> {
     let limit = U256::from(1) << 128;
     if test.pre.values().any(|account| account.balance >= limit) {
         return Some(BALANCE);
+    }
+    if STORAGE_ONLY_TESTS.contains(&name) {
+        return Some(STORAGE_ONLY);
     }
     (fork == "Constantinople").then_some(CONSTANTINOPLE)
 }

@@ -17,11 +17,16 @@ use super::{
     fixture::{Account, Post, Test},
 };
 
+/// Reasons for refusing bytes that already their decoder does not take: a value of more than 256
+/// bits, blobs without a recipient, a gas price of more than 128 bits.
+const UNDECODABLE: [&str; 3] =
+    ["RLP_INVALID_VALUE", "TYPE_3_TX_CONTRACT_CREATION", "GASLIMIT_PRICE_PRODUCT_OVERFLOW"];
+
 /// Runs a transaction, compares, and puts the chain back.
 pub(super) fn run(chain: &mut Chain, test: &Test, post: &Post) -> Result<Verdict> {
     let (tx, sender) = match decode(&post.txbytes) {
         Ok(decoded) => decoded,
-        Err(why) => return refused(chain, post, &["RLP_INVALID_VALUE"], &why),
+        Err(why) => return refused(chain, post, &UNDECODABLE, &why),
     };
     let (outcome, changes) = chain.execute(&node::transaction::tx_env(&tx, sender))?;
     let outcome = match outcome {

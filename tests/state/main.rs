@@ -111,8 +111,13 @@ fn run_file(path: &Path, root: &Path, engines: &Engines) -> Result<Report> {
 }
 
 /// One store for all transactions of a test at a fork: each is unwound before the next.
-fn run_fork(test: &Test, fork: &str, posts: &[Post], engines: &Engines) -> Result<Vec<Verdict>> {
-    if let Some(reason) = exclude::reason(test, fork) {
+fn run_fork(
+    (name, test): (&str, &Test),
+    fork: &str,
+    posts: &[Post],
+    engines: &Engines,
+) -> Result<Vec<Verdict>> {
+    if let Some(reason) = exclude::reason(name, test, fork) {
         return Ok(posts.iter().map(|_| Verdict::Excluded(reason)).collect());
     }
     let mut chain = Chain::open(test, fork, engines)?;

@@ -65,8 +65,7 @@ fn engine(fork: SpecId) -> Engine {
 /// A block of that fork over an empty state.
 fn block(engine: &Engine) -> Execution<EmptyDB> {
     let env = BlockEnv { gas_limit: GAS_LIMIT, ..BlockEnv::default() };
-    let rules = Rules { check_balance: false, ..Rules::call() };
-    Execution::new(engine, env, rules, EmptyDB::default())
+    Execution::new(engine, env, Rules::call(), EmptyDB::default())
 }
 
 /// Runs code with some call data and returns what it returns.

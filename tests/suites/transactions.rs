@@ -4,13 +4,13 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use alloy_consensus::{TxEnvelope, transaction::SignerRecoverable};
 use alloy_eips::Decodable2718;
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use anyhow::{Context, Result, bail, ensure};
 use genesis::SpecId;
 use node::transaction::tx_env;
 use serde::Deserialize;
 use tandem_tests::suites;
-use vm::Engine;
+use vm::{AccountEdit, Engine};
 
 use super::{Report, block, engine};
 
@@ -49,7 +49,13 @@ pub(crate) fn run(folder: &Path, report: &mut Report) -> Result<()> {
 fn check(engine: &Engine, bytes: &[u8], expected: &Expected) -> Result<()> {
     let decoded = decode(bytes).and_then(|(tx, sender)| {
         // A dry run is enough: what is wrong with a transaction is seen before it starts.
-        match block(engine).call(&tx_env(&tx, sender)) {
+        let mut execution = block(engine);
+        execution.change(&AccountEdit {
+            address: sender,
+            balance: Some(U256::MAX),
+            ..AccountEdit::default()
+        })?;
+        match execution.call(&tx_env(&tx, sender)) {
             Ok(_) => Ok((tx, sender)),
             Err(error) => bail!("{error}"),
         }
