@@ -98,8 +98,8 @@ fn run_file(path: &Path, root: &Path, engines: &Engines) -> Result<Report> {
     let mut report = Report::default();
     for (name, test) in &file {
         for (fork, posts) in &test.post {
-            let verdicts =
-                run_fork(test, fork, posts, engines).with_context(|| format!("{name} {fork}"))?;
+            let verdicts = run_fork((name, test), fork, posts, engines)
+                .with_context(|| format!("{name} {fork}"))?;
             for (post, verdict) in posts.iter().zip(verdicts) {
                 let fixture::Indexes { data, gas, value } = post.indexes;
                 let label = format!("{short} {name} {fork} d{data} g{gas} v{value}");
