@@ -4,6 +4,8 @@
 //! time of each engine (of the thread's CPU, so that other load matters less), and how many times
 //! faster ours is. `-- SCALE` changes the guests' length.
 
+#![expect(clippy::print_stdout, reason = "the figures are the product")]
+
 use std::{sync::Arc, time::Duration};
 
 use ckb_vm::{

@@ -1,6 +1,14 @@
-//! Guest programs that the RISC-V benches and differential tests run, assembled here.
+//! What the RISC-V benches and comparisons with other engines run: programs assembled here.
 
 #[path = "../../vm/tests/riscv/asm.rs"]
-#[allow(missing_docs, dead_code)]
+#[expect(dead_code, reason = "the tests of the machine use more of it")]
 mod asm;
 pub mod guests;
+#[path = "../../vm/tests/riscv/random.rs"]
+mod random;
+
+/// A random program, the same for the same number. It writes its registers and memory by `ecall`
+/// number 64 (pointer in `a1`, length in `a2`) and ends by `ecall` number 93.
+pub fn random_program(number: u64) -> Vec<u8> {
+    random::program(number)
+}

@@ -454,7 +454,14 @@ pub(super) fn execute<const STEP: bool>(cpu: Cpu<'_>, cursor: &mut Cursor) -> Ex
                 continue;
             }
             Undefined => break Exit::Undefined,
-            Leave => break Exit::Leave { target: op.value() },
+            Leave => match image.find(op.value()) {
+                // The next segment follows at once: its first block is one of its own.
+                Some(place) => {
+                    enter!(place);
+                    continue;
+                }
+                None => break Exit::Leave { target: op.value() },
+            },
         }
         if STEP {
             break Exit::Step;

@@ -36,7 +36,9 @@ pub struct Line {
 
 /// The lines of an image: every executable segment from its start on.
 pub fn disassemble(image: &Image) -> impl Iterator<Item = Line> + '_ {
-    image.segments().iter().filter(|segment| segment.executable).flat_map(lines)
+    let segments = image.segments();
+    let code = segments.iter().filter(|segment| segment.executable);
+    code.flat_map(move |segment| lines(segments, segment))
 }
 
 /// The line of one address, if it is even and in an executable segment.
@@ -48,14 +50,14 @@ pub fn disassemble_at(image: &Image, pc: u64) -> Option<Line> {
 }
 
 /// The lines of the bytes that came from the file; zeros behind them are left out.
-fn lines(segment: &Segment) -> impl Iterator<Item = Line> + '_ {
+fn lines<'a>(segments: &'a [Segment], segment: &'a Segment) -> impl Iterator<Item = Line> + 'a {
     let end = segment.start + segment.data.len() as u64;
     let mut pc = segment.start.next_multiple_of(2);
     core::iter::from_fn(move || {
         if pc >= end {
             return None;
         }
-        let line = line(pc, fetch(segment, pc)?);
+        let line = line(pc, fetch(segments, pc)?);
         pc += u64::from(line.length);
         Some(line)
     })

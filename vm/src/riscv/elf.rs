@@ -164,6 +164,13 @@ impl Segment {
         self.start + self.size
     }
 
+    /// The byte at an address, if the segment has it.
+    pub(super) fn byte(&self, address: u64) -> Option<u8> {
+        let offset = address.checked_sub(self.start)?;
+        let in_file = self.data.get(offset as usize).copied();
+        in_file.or((offset < self.size).then_some(0))
+    }
+
     /// Numbers of the pages that the segment lies in.
     pub(super) fn pages(&self) -> Range<u64> {
         let size = PAGE_SIZE as u64;

@@ -42,15 +42,12 @@ impl Image {
         let mut ops = Ops::default();
         let mut code: Vec<Code> = Vec::new();
         for segment in elf.segments.iter().filter(|segment| segment.executable) {
-            code.push(ops.lower(segment, gas));
+            code.push(ops.lower(&elf.segments, segment, gas));
         }
         let holds_entry = |code: &Code| {
             let offset = elf.entry.wrapping_sub(code.base);
             offset < 2 * code.index.len() as u64
         };
-        if let Some(place) = code.iter().position(holds_entry) {
-            code.swap(0, place);
-        }
         ops.resolve_jumps(&code);
         // The entry may lie in the zeros past a segment's file bytes, where nothing is decoded.
         let entry_place =
@@ -118,10 +115,9 @@ impl Image {
         self.ops.pcs.get(place).copied().unwrap_or_default().into()
     }
 
-    /// The bytes of the instruction at `pc`, if it is in an executable segment.
+    /// The bytes of the instruction at `pc`, if all of them are in executable segments.
     pub(super) fn fetch(&self, pc: u64) -> Option<u32> {
-        let inside = |s: &&Segment| s.executable && (s.start..s.end()).contains(&pc);
-        fetch(self.segments.iter().find(inside)?, pc)
+        fetch(&self.segments, pc)
     }
 
     /// What the page with this number holds, if it is mapped.

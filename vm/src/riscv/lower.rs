@@ -45,44 +45,45 @@ impl Ops {
     }
 
     /// Decodes a segment. Jumps stay relative until `resolve_jumps`.
-    pub(super) fn lower(&mut self, segment: &Segment, gas: &RiscvGas) -> Code {
+    pub(super) fn lower(
+        &mut self,
+        segments: &[Segment],
+        segment: &Segment,
+        gas: &RiscvGas,
+    ) -> Code {
         let base = segment.start.next_multiple_of(2);
         let bytes = (segment.start + segment.data.len() as u64).saturating_sub(base);
         let halfwords = bytes.div_ceil(2) as usize;
         let mut code = Code { base, index: vec![NONE; halfwords] };
         for start in 0..halfwords {
             if code.index[start] == NONE {
-                self.lower_stream(segment, &mut code, start, gas);
+                let mut halfword = start;
+                let first = self.ops.len();
+                while code.index.get(halfword) == Some(&NONE) {
+                    let pc = code.base + 2 * halfword as u64;
+                    let (op, length) = lower_one(segments, segment, pc);
+                    code.index[halfword] = self.push(op, pc);
+                    halfword += length / 2;
+                }
+                self.end_stream(&code, first, halfword, gas);
             }
         }
         code
     }
 
-    /// Decodes from the halfword `start` to the first one that has an op, or to the end.
-    fn lower_stream(&mut self, segment: &Segment, code: &mut Code, start: usize, gas: &RiscvGas) {
-        let first = self.ops.len();
-        let mut halfword = start;
-        let end_cost = loop {
-            let pc = code.base + 2 * halfword as u64;
-            match code.index.get(halfword) {
-                None => {
-                    self.push(Op::constant(Operation::Leave, pc), pc);
-                    break 0;
-                }
-                Some(&NONE) => {}
-                Some(&place) => {
-                    let cost = self.ops[place as usize].cost;
-                    let goto = Op { cost, ..Op::constant(Operation::Goto, place.into()) };
-                    self.push(goto, pc);
-                    break cost;
-                }
+    /// Ends the stream whose ops start at `first` at a halfword that has an op, or past the last
+    /// one, and prices it.
+    fn end_stream(&mut self, code: &Code, first: usize, halfword: usize, gas: &RiscvGas) {
+        let pc = code.base + 2 * halfword as u64;
+        let last = self.ops.len();
+        let (end, mut cost) = match code.index.get(halfword) {
+            Some(&place) => {
+                let cost = self.ops[place as usize].cost;
+                (Op { cost, ..Op::constant(Operation::Goto, place.into()) }, cost)
             }
-            let (op, length) = lower_one(segment, pc);
-            code.index[halfword] = self.push(op, pc);
-            halfword += length / 2;
+            None => (Op::constant(Operation::Leave, pc), 0),
         };
-        let last = self.ops.len() - 1;
-        let mut cost = end_cost;
+        self.push(end, pc);
         for op in self.ops[first..last].iter_mut().rev() {
             let own = price(gas, op.operation);
             // Prices are a genesis setting: an absurd one saturates instead of becoming cheap.
@@ -129,14 +130,18 @@ pub(super) fn find(codes: &[Code], address: u64) -> Option<u32> {
     })
 }
 
-/// The instruction at `pc` with its bytes, if all of them belong to the segment.
-pub(super) fn fetch(segment: &Segment, pc: u64) -> Option<u32> {
+/// The bytes of the instruction at `pc`, if all of them are in executable segments.
+pub(super) fn fetch(segments: &[Segment], pc: u64) -> Option<u32> {
     let byte = |offset: u64| {
-        let address = pc + offset;
-        let place = (address - segment.start) as usize;
-        let in_file = segment.data.get(place).copied();
-        in_file.or((address < segment.end()).then_some(0))
+        let address = pc.checked_add(offset)?;
+        let inside = |s: &&Segment| s.executable && (s.start..s.end()).contains(&address);
+        segments.iter().find(inside)?.byte(address)
     };
+    assemble(byte)
+}
+
+/// An instruction from a function that gives the byte at an offset from its start.
+fn assemble(byte: impl Fn(u64) -> Option<u8>) -> Option<u32> {
     let low = u16::from_le_bytes([byte(0)?, byte(1)?]);
     if length(low) == 2 {
         return Some(low.into());
@@ -145,11 +150,12 @@ pub(super) fn fetch(segment: &Segment, pc: u64) -> Option<u32> {
     Some(u32::from(high) << 16 | u32::from(low))
 }
 
-/// The op at `pc` and the bytes that it stands for. An instruction cut off by the end of the
-/// segment leaves it.
-fn lower_one(segment: &Segment, pc: u64) -> (Op, usize) {
-    let Some(bits) = fetch(segment, pc) else {
-        return (Op::constant(Operation::Leave, segment.end()), 4);
+/// The op at `pc` in a segment, and the bytes that it stands for.
+fn lower_one(segments: &[Segment], segment: &Segment, pc: u64) -> (Op, usize) {
+    // An instruction may reach into the next segment, if that follows at once.
+    let bits = assemble(|offset| segment.byte(pc + offset)).or_else(|| fetch(segments, pc));
+    let Some(bits) = bits else {
+        return (Op::constant(Operation::Undefined, 0), 2);
     };
     let length = length(bits as u16);
     match decode(bits) {

@@ -140,9 +140,11 @@ impl Machine {
                 Some(bits) => Trap::Undefined { pc: target, bits },
                 None => Trap::Jump { pc, target },
             },
-            Exit::Undefined => {
-                Trap::Undefined { pc, bits: self.image.fetch(pc).unwrap_or_default() }
-            }
+            Exit::Undefined => match self.image.fetch(pc) {
+                Some(bits) => Trap::Undefined { pc, bits },
+                // Half of an instruction, at the end of its segment.
+                None => Trap::Jump { pc, target: pc + 2 },
+            },
             Exit::Breakpoint => Trap::Breakpoint { pc },
         };
         Progress::Stopped(Stop::Trap(trap))

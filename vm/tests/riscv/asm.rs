@@ -148,6 +148,10 @@ impl Assembler {
         self
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.code.len()
+    }
+
     pub(crate) fn label(&mut self) -> Label {
         self.labels.push(None);
         Label(self.labels.len() - 1)

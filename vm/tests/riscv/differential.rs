@@ -1,7 +1,7 @@
 //! Random programs against `qemu-riscv64`: the same file gives the same registers and memory.
 //!
-//! A program works on its registers and on 4 KiB of memory, then writes both to standard output,
-//! which is a system call of Linux under qemu and of the test here.
+//! A program writes its registers and memory to standard output, which is a system call of Linux
+//! under qemu and of the test here.
 
 use std::{
     env, fs,
@@ -12,183 +12,12 @@ use std::{
 use tandem_vm::riscv::Stop;
 
 use crate::{
-    asm::*,
     guest::{Run, run_image},
+    random::{WRITE, program},
 };
 
-/// Programs, and random instructions of each.
+/// How many programs are compared.
 const PROGRAMS: u64 = 60;
-const INSTRUCTIONS: usize = 600;
-
-/// The base register of memory accesses; nothing else writes it.
-const BASE: u32 = 3;
-/// Bytes that loads and stores reach, in both directions from the base.
-const MEMORY: u64 = 4096;
-/// Numbers of the two system calls.
-const WRITE: u64 = 64;
-
-/// A small generator of random numbers (splitmix64), so that a failure names its seed.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
-    }
-
-    fn below(&mut self, bound: u32) -> u32 {
-        (self.next() % u64::from(bound)) as u32
-    }
-
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len() as u32) as usize]
-    }
-
-    /// A register to read: any but the stack pointer, which the hosts set differently.
-    fn source(&mut self) -> u32 {
-        match self.below(31) {
-            2 => 31,
-            register => register,
-        }
-    }
-
-    /// A register to write: any but the stack pointer and the base.
-    fn destination(&mut self) -> u32 {
-        match self.below(32) {
-            2 | BASE => 0,
-            register => register,
-        }
-    }
-
-    /// A value that is often an edge of something.
-    fn value(&mut self) -> i64 {
-        let random = self.next() as i64;
-        let edges = [0, -1, 1, i64::MIN, i64::MAX, i32::MIN.into(), 0xffff_ffff, 0x8000_0000];
-        match self.below(3) {
-            0 => self.pick(&edges),
-            1 => random >> 32,
-            _ => random,
-        }
-    }
-
-    fn signed12(&mut self) -> i32 {
-        self.below(4096) as i32 - 2048
-    }
-}
-
-/// Function codes of the register instructions: opcode, funct3, funct7.
-fn register_codes() -> Vec<(u32, u32, u32)> {
-    let mut codes: Vec<_> = (0..8).flat_map(|f| [(0x33, f, 0), (0x33, f, 1)]).collect();
-    codes.extend([(0x33, 0, 32), (0x33, 5, 32), (0x3b, 0, 32), (0x3b, 5, 32)]);
-    codes.extend([0, 1, 5].map(|f| (0x3b, f, 0)));
-    codes.extend([0, 4, 5, 6, 7].map(|f| (0x3b, f, 1)));
-    codes
-}
-
-/// One random instruction of four bytes that goes on behind itself.
-fn plain(random: &mut Random) -> u32 {
-    let (rd, rs1, rs2) = (random.destination(), random.source(), random.source());
-    match random.below(10) {
-        0..4 => {
-            let (opcode, funct3, funct7) = random.pick(&register_codes());
-            r(opcode, funct3, funct7, [rd, rs1, rs2])
-        }
-        4 | 5 => i(0x13, random.pick(&[0, 2, 3, 4, 6, 7]), rd, rs1, random.signed12()),
-        6 => {
-            let shift = random.below(64) as i32 | random.pick(&[0, 0x400]);
-            let funct3 = if shift < 0x400 { random.pick(&[1, 5]) } else { 5 };
-            let wide = random.below(2) == 0;
-            i(
-                if wide { 0x13 } else { 0x1b },
-                funct3,
-                rd,
-                rs1,
-                if wide { shift } else { shift & !32 },
-            )
-        }
-        7 => random.pick(&[lui(rd, 0x8_1234), auipc(rd, 0xf_0001), i(0x1b, 0, rd, rs1, -77)]),
-        8 => i(0x03, random.below(7), rd, BASE, random.signed12().min(2040)),
-        _ => s(random.below(4), rs2, BASE, random.signed12().min(2040)),
-    }
-}
-
-/// A random compressed instruction that goes on behind itself.
-fn compressed(random: &mut Random) -> u16 {
-    let bits = random.next() as u16;
-    let rd = random.destination() as u16;
-    let full = |code: u16, imm: u16| code | rd << 7 | (imm & 31) << 2 | (imm >> 5 & 1) << 12;
-    match random.below(9) {
-        0 => full(0x0001, bits),
-        1 if rd != 0 => full(0x2001, bits),
-        2 => full(0x4001, bits),
-        3 if rd != 0 => full(0x6001, bits | 1),
-        4 => full(0x0002, bits),
-        5 => full(0x8002, random.source().max(1) as u16) & !0x1000,
-        6 => full(0x9002, random.source().max(1) as u16) | 0x1000,
-        7 => 0x8001 | bits & 0x13fc | random.pick(&[0x000, 0x400, 0x800]),
-        _ => 0x8c01 | bits & 0x039c | random.pick(&[0, 0x20, 0x40, 0x60, 0x1000, 0x1020]),
-    }
-}
-
-/// An atomic at a random aligned place, its address in x31; `lr` and `sc` come in pairs, for a
-/// store between them is where qemu and the ABI differ.
-fn atomic(a: &mut Assembler, random: &mut Random) {
-    let place = |random: &mut Random| (random.below(500) as i32 - 250) * 8;
-    let funct3 = 2 + random.below(2);
-    let (rd, operand) = (random.destination(), random.source());
-    a.push(addi(31, BASE, place(random)));
-    let funct5 = random.pick(&[0, 1, 4, 8, 12, 16, 20, 24, 28, 2, 3]);
-    if funct5 != 2 {
-        a.push(r(0x2f, funct3, funct5 << 2, [rd, 31, operand]));
-        return;
-    }
-    let same = random.below(2) == 0;
-    a.push(r(0x2f, funct3, 2 << 2, [30, 31, ZERO]));
-    if !same {
-        a.push(addi(31, BASE, place(random)));
-    }
-    a.push(r(0x2f, funct3, 3 << 2, [rd, 31, operand]));
-}
-
-fn program(seed: u64) -> Vec<u8> {
-    let mut random = Random(seed);
-    let mut a = Assembler::new();
-    let middle = DATA + MEMORY / 2;
-    a.li(BASE, middle as i64);
-    for register in (1..32).filter(|&register| register != SP && register != BASE) {
-        a.li(register, random.value());
-    }
-    for _ in 0..INSTRUCTIONS {
-        match random.below(12) {
-            0..6 => {
-                a.push(plain(&mut random));
-            }
-            6..9 => {
-                a.push_half(compressed(&mut random));
-            }
-            9 => atomic(&mut a, &mut random),
-            10 => {
-                let funct3 = random.pick(&[0, 1, 4, 5, 6, 7]);
-                let (left, right) = (random.source(), random.source());
-                a.push(b(funct3, left, right, 8)).push(plain(&mut random));
-            }
-            _ => {
-                let rd = random.destination();
-                a.push(jal(rd, 8)).push(plain(&mut random));
-            }
-        }
-    }
-    // The registers go behind the memory; the stack pointer is left out.
-    a.li(BASE, (DATA + MEMORY) as i64);
-    for register in (0..32).filter(|&register| register != SP) {
-        a.push(sd(register, BASE, 8 * register as i32));
-    }
-    a.li(A0, 1).li(A1, DATA as i64).li(A2, MEMORY as i64 + 256).li(A7, WRITE as i64).push(ECALL);
-    a.li(A0, 0).exit();
-    image(&a.finish())
-}
 
 /// What the program writes when run here.
 fn output_here(file: &[u8]) -> Vec<u8> {

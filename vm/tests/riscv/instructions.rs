@@ -1,10 +1,10 @@
 //! One table line per instruction.
 
-use tandem_vm::riscv::{Stop, Trap};
+use tandem_vm::riscv::{Machine, Pool, Stop, Trap};
 
 use crate::{
     asm::*,
-    guest::{Run, run},
+    guest::{Run, load, run, run_image, units},
 };
 
 /// Executes `setup` and one instruction of 4 bytes, or of 2 if `bits` says so, then `ecall`.
@@ -435,4 +435,36 @@ fn a_jump_into_an_instruction_decodes_from_there() {
     a.li(A0, 7).push(jal(ZERO, 6)).push(0x4501_0537).push(ECALL);
     let run = run(&a.finish());
     assert_eq!((run.stop, run.register(A0)), (Stop::Syscall, 0));
+}
+
+/// Code goes on in the next executable segment if that follows at once, even inside of an
+/// instruction.
+#[test]
+fn adjacent_segments_are_one_run() {
+    for shift in [0, 2] {
+        let mut a = Assembler::new();
+        a.li(A0, 1);
+        // Fill the page but for `shift` bytes; then an `addi` and an `ecall`.
+        while a.len() < 4096 - shift {
+            a.push_half(0x0001);
+        }
+        a.push(addi(A0, A0, 41)).push(ECALL);
+        let code = a.finish();
+        let (first, second) = code.split_at(4096);
+        let loads = [Load::text(TEXT, first), Load::text(TEXT + 4096, second)];
+        let run = run_image(&elf(TEXT, &loads));
+        assert_eq!((run.stop, run.register(A0)), (Stop::Syscall, 42), "{shift} bytes");
+        // Step by step, the border is no instruction of its own.
+        let mut machine = Machine::new(load(&elf(TEXT, &loads)), &mut Pool::new(), false);
+        let mut stepped_units = units();
+        let mut steps = 1;
+        while machine.step(&mut stepped_units).is_none() {
+            steps += 1;
+        }
+        assert_eq!(steps, 1 + (4096 - 4 - shift) / 2 + 2);
+        assert_eq!(stepped_units, run.units);
+        // A gap of a page between them is one.
+        let apart = [Load::text(TEXT, first), Load::text(TEXT + 8192, second)];
+        assert!(matches!(run_image(&elf(TEXT, &apart)).stop, Stop::Trap(Trap::Jump { .. })));
+    }
 }

@@ -12,3 +12,4 @@ mod guest;
 mod hostile;
 mod instructions;
 mod memory;
+mod random;
