@@ -242,6 +242,8 @@ pub enum CallError {
 
 fn halt_text(reason: &str, trap: Option<&TrapReport>) -> String {
     match trap {
+        // What the machine itself says has the program counter already.
+        Some(trap) if trap.reason.contains(" at pc ") => format!("{reason}: {}", trap.reason),
         Some(trap) => format!("{reason}: {} at pc {:#x}", trap.reason, trap.pc),
         None => reason.to_owned(),
     }
