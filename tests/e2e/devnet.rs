@@ -178,3 +178,30 @@ fn unknown_methods_and_bad_parameters_have_their_codes() -> Result<()> {
     ensure!(version.contains("tandem"), "{version}");
     Ok(())
 }
+
+/// Bodies that are cut, repeated or changed in one byte: each is answered, and the node goes on.
+#[test]
+fn hostile_bodies_are_answered() -> Result<()> {
+    let node = Node::start(&[])?;
+    let mut client = node.client()?;
+    let bodies = [
+        r#"{"jsonrpc":"2.0","id":1,"method":"eth_call","params":[{"to":"0x00"},"latest",{"0x01":{}}]}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"eth_getLogs","params":[{"fromBlock":"0x0","topics":[[]]}]}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"rv_deploy","params":[{"image":"0x7f454c46","args":"0x"}]}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"eth_sendRawTransaction","params":["0x02f86a8201"]}"#,
+    ];
+    for body in bodies {
+        for at in 1..body.len() {
+            let mut changed = body.as_bytes().to_vec();
+            match at % 3 {
+                0 => changed.truncate(at),
+                1 => changed[at] ^= 0x11,
+                _ => changed.extend_from_slice(&body.as_bytes()[at..]),
+            }
+            let answer: Value = serde_json::from_slice(&client.exchange(&changed)?)?;
+            ensure!(answer.is_object() || answer.is_array(), "{answer}");
+        }
+    }
+    ensure!(client.call("eth_chainId", json!([]))? == "0x7a69", "the node goes on");
+    Ok(())
+}
