@@ -7,13 +7,12 @@
 mod instructions;
 mod steps;
 
-use alloc::string::{String, ToString};
-
 use alloy_rpc_types_trace::geth::{GethDebugTracerType, GethDebugTracingOptions, GethTrace};
 use revm::{
     DatabaseRef,
     context::{TxEnv, transaction::AccessList},
     context_interface::result::ResultAndState,
+    database_interface::{DBErrorMarker, bal::EvmDatabaseError},
 };
 use revm_inspectors::{
     access_list::AccessListInspector,
@@ -32,7 +31,7 @@ pub const RV_TRACER: &str = "rvTracer";
 
 /// Why there is no trace.
 #[derive(Debug, thiserror::Error)]
-pub enum TraceError<E: core::error::Error> {
+pub enum TraceError<E: DBErrorMarker> {
     /// The transaction did not run.
     #[error(transparent)]
     Engine(#[from] EngineError<E>),
@@ -40,8 +39,8 @@ pub enum TraceError<E: core::error::Error> {
     #[error("tracer: {0}")]
     Tracer(DebugInspectorError),
     /// The state could not be read for the trace.
-    #[error("state: {0}")]
-    State(String),
+    #[error("trace: {0}")]
+    State(DebugInspectorError<EvmDatabaseError<E>>),
 }
 
 impl<DB: DatabaseRef> Execution<DB> {
@@ -71,7 +70,7 @@ impl<DB: DatabaseRef> Execution<DB> {
         let trace = tracer
             .inspector
             .get_result(Some(place), tx, &block, &ran, self.state())
-            .map_err(|error| TraceError::State(error.to_string()))?;
+            .map_err(TraceError::State)?;
         let trace = tracer.complete(trace, self.traps());
         let ResultAndState { result, state } = ran;
         Ok((Outcome { result, state, trap, prints }, trace))
