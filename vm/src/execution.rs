@@ -24,7 +24,7 @@ use crate::{
     machines::{Frames, Host, Stack},
     precompiles::Precompiles,
     source::Source,
-    transition::{RunError, Transition},
+    transition::{RunResult, Transition},
     watch::{Plain, Watch},
 };
 
@@ -231,8 +231,8 @@ impl<DB: DatabaseRef> Execution<DB> {
     fn run(
         &mut self,
         tx: &TxEnv,
-        run: impl FnOnce(&mut Frames<'_, DB, NoOpInspector>) -> Result<ExecutionResult, RunError<DB>>,
-    ) -> Result<ExecutionResult, RunError<DB>> {
+        run: impl FnOnce(&mut Frames<'_, DB, NoOpInspector>) -> RunResult<DB>,
+    ) -> RunResult<DB> {
         self.run_watched(tx, &mut NoOpInspector, run)
     }
 
@@ -240,8 +240,8 @@ impl<DB: DatabaseRef> Execution<DB> {
         &mut self,
         tx: &TxEnv,
         watch: &mut W,
-        run: impl FnOnce(&mut Frames<'_, DB, W>) -> Result<ExecutionResult, RunError<DB>>,
-    ) -> Result<ExecutionResult, RunError<DB>> {
+        run: impl FnOnce(&mut Frames<'_, DB, W>) -> RunResult<DB>,
+    ) -> RunResult<DB> {
         self.stack.reset();
         self.stack.evm.ctx.tx = tx.clone();
         let base_fee = self.stack.evm.ctx.block.basefee;
@@ -261,7 +261,7 @@ impl<DB: DatabaseRef> Execution<DB> {
 
     fn outcome(
         &mut self,
-        result: Result<ExecutionResult, RunError<DB>>,
+        result: RunResult<DB>,
         tx: &TxEnv,
     ) -> Result<Outcome, EngineError<DB::Error>> {
         let (result, state) = self.finish(result, tx)?;
@@ -288,7 +288,7 @@ impl<DB: DatabaseRef> Execution<DB> {
     /// Takes the touched state out of the journal, whatever the result.
     fn finish(
         &mut self,
-        result: Result<ExecutionResult, RunError<DB>>,
+        result: RunResult<DB>,
         tx: &TxEnv,
     ) -> Result<(ExecutionResult, EvmState), EngineError<DB::Error>> {
         let state = self.stack.evm.ctx.journal_mut().finalize();

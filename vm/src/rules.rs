@@ -22,7 +22,8 @@ pub struct Rules {
     pub check_chain_id: bool,
     /// Most gas a transaction may ask for: `None` is the fork's cap (EIP-7825).
     pub tx_gas_limit_cap: Option<u64>,
-    /// Largest EVM code in bytes: `None` is the fork's limit (EIP-170); init code may have twice it.
+    /// Largest EVM code in bytes, of which init code may have twice as many: `None` is the fork's
+    /// limit (EIP-170).
     pub code_size_max: Option<usize>,
 }
 

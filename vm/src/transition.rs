@@ -9,7 +9,7 @@ use revm::{
     context::{Cfg, ContextTr},
     context_interface::{
         Transaction,
-        result::{EVMError, HaltReason, InvalidTransaction},
+        result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction},
     },
     database_interface::bal::EvmDatabaseError,
     handler::{EvmTr, Handler, validation},
@@ -21,6 +21,9 @@ use crate::{machines::Frames, source::Context, watch::Watch};
 
 /// revm's error over the caller's database.
 pub(crate) type RunError<DB> = EVMError<EvmDatabaseError<<DB as DatabaseRef>::Error>>;
+
+/// What a run of revm's phases gives.
+pub(crate) type RunResult<DB> = Result<ExecutionResult, RunError<DB>>;
 
 /// revm's transaction phases with the checks that RISC-V code changes.
 pub(crate) struct Transition<'a, DB, W>(PhantomData<(&'a DB, W)>);

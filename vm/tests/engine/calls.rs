@@ -396,7 +396,7 @@ fn both_machines_nest_to_depth_1024_without_the_hosts_stack() {
         let plain = world.run(&tx);
         assert_eq!(plain.result, outcome.result);
     };
-    let thread = std::thread::Builder::new().stack_size(256 << 10).spawn(run).unwrap();
+    let thread = std::thread::Builder::new().stack_size(192 << 10).spawn(run).unwrap();
     thread.join().unwrap();
 }
 
