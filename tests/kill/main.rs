@@ -32,25 +32,34 @@ fn variable(name: &str, default: u64) -> Result<u64> {
     env::var(name).map_or(Ok(default), |text| text.parse().with_context(|| name.to_owned()))
 }
 
+/// Keeps the folder of a failed run, for whoever wants to know why.
 fn check(sealing: Sealing, durability: &str) -> Result<()> {
     let folder = tempfile::tempdir()?;
+    let result = run_rounds(sealing, durability, &folder);
+    if result.is_err() {
+        eprintln!("left as it was found: {}", folder.keep().display());
+    }
+    result
+}
+
+fn run_rounds(sealing: Sealing, durability: &str, folder: &TempDir) -> Result<()> {
     let genesis = GenesisFile::write(folder.path())?;
     let rounds = variable("TANDEM_KILL_ROUNDS", ROUNDS.into())?;
     let seed = variable("TANDEM_KILL_SEED", 1)?;
     let mut random = StdRng::seed_from_u64(seed + sealing as u64);
-    let tokens = Tokens::deploy(&start(&genesis, &folder, Sealing::Auto, durability)?)?;
+    let tokens = Tokens::deploy(&start(&genesis, folder, Sealing::Auto, durability)?)?;
     let mut ledger = Ledger::default();
     for round in 0..rounds {
         let kill_ms = random.random_range(KILL_MS);
         let label = format!("{sealing:?}, {durability}, round {round}, killed after {kill_ms} ms");
-        let node = start(&genesis, &folder, sealing, durability).context(label.clone())?;
+        let node = start(&genesis, folder, sealing, durability).context(label.clone())?;
         ledger.check(&mut node.client()?).context(label.clone())?;
         let news = run_until_killed(node, sealing, &tokens, kill_ms).context(label.clone())?;
         eprintln!("{label}: {} acknowledged, {} sealed", news.hashes.len(), news.receipts.len());
         ledger.add(news);
         genesis.check_root(&folder.path().join("data")).context(label)?;
     }
-    let node = start(&genesis, &folder, Sealing::Manual, durability)?;
+    let node = start(&genesis, folder, Sealing::Manual, durability)?;
     let mut client = node.client()?;
     ledger.check(&mut client)?;
     seal_the_rest(&mut client, &ledger)?;

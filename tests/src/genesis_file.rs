@@ -8,6 +8,7 @@ use std::{
 use alloy::primitives::{B256, U256};
 use anyhow::{Result, ensure};
 use genesis::{DevOptions, Genesis};
+use node::NodeConfig;
 use storage::{Durability, OpenOptions, Store};
 
 use crate::sign;
@@ -45,7 +46,8 @@ impl GenesisFile {
         let options = OpenOptions {
             path: datadir.to_owned(),
             durability: Durability::Process,
-            size_max: 1 << 30,
+            // The node's own: the library takes a file whose bound is lowered for a damaged one.
+            size_max: NodeConfig::default().database_size_max,
             temporary: false,
         };
         let (store, writer) = Store::open(&options, &self.genesis)?;
