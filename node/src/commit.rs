@@ -112,9 +112,22 @@ fn finish(shared: &Shared, job: Job) {
             if let Some(head) = job.head {
                 shared.set_head(head);
             }
+            settle(shared, &job.events);
             job.events.into_iter().for_each(|event| shared.publish(event));
         }
         Err(failure) => shared.fail(failure),
     }
     job.answers.into_iter().for_each(|answer| answer(result.clone()));
+}
+
+/// The pool need not show the transactions of these blocks any longer: the store does.
+fn settle(shared: &Shared, events: &[Event]) {
+    let blocks = events.iter().filter_map(|event| match event {
+        Event::Head(block) => Some(block),
+        Event::Removed(_) | Event::Pending(_) => None,
+    });
+    for block in blocks {
+        let hashes = block.transactions.iter().map(|transaction| *transaction.tx_hash());
+        shared.pool_mut().settle(hashes);
+    }
 }

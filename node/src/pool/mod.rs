@@ -105,13 +105,15 @@ pub struct Pool {
     hashes: HashMap<B256, Arc<PoolTransaction>>,
     arrivals: u64,
     bytes: usize,
+    /// What is in a block that is sealed but not yet committed: no reader may miss it meanwhile.
+    sealed: HashMap<B256, Arc<PoolTransaction>>,
 }
 
 impl Pool {
     /// An empty pool.
     pub fn new(limits: PoolLimits) -> Self {
-        let (senders, hashes) = (HashMap::new(), HashMap::new());
-        Self { limits, senders, hashes, arrivals: 0, bytes: 0 }
+        let (senders, hashes, sealed) = Default::default();
+        Self { limits, senders, hashes, sealed, arrivals: 0, bytes: 0 }
     }
 
     /// Adds a transaction that passed the rules; `nonce` is its sender's at the head.
@@ -217,6 +219,40 @@ impl Pool {
         let mut all: Vec<_> = self.hashes.drain().map(|(_, transaction)| transaction).collect();
         all.sort_by_key(|transaction| transaction.arrival);
         all
+    }
+
+    /// Moves the transactions of a sealed block out of what waits, and learns the nonces after it;
+    /// gives back what else that made worthless.
+    pub fn seal(
+        &mut self,
+        hashes: &[B256],
+        nonces: impl IntoIterator<Item = (Address, u64)>,
+    ) -> Vec<Arc<PoolTransaction>> {
+        for hash in hashes {
+            if let Some(sealed) = self.remove(hash) {
+                self.sealed.insert(*hash, sealed);
+            }
+        }
+        nonces.into_iter().flat_map(|(address, nonce)| self.set_nonce(address, nonce)).collect()
+    }
+
+    /// Forgets the transactions of a sealed block: its commit is done.
+    pub fn settle(&mut self, hashes: impl IntoIterator<Item = B256>) {
+        for hash in hashes {
+            self.sealed.remove(&hash);
+        }
+    }
+
+    /// The transaction with this hash, if it waits or its block is not committed yet.
+    pub fn find_unsettled(&self, hash: &B256) -> Option<&Arc<PoolTransaction>> {
+        self.find(hash).or_else(|| self.sealed.get(hash))
+    }
+
+    /// The nonce after all executable and all uncommitted transactions of `sender`, if any.
+    pub fn next_unsettled_nonce(&self, sender: Address) -> Option<u64> {
+        let sealed = self.sealed.values().filter(|transaction| transaction.sender == sender);
+        let after_sealed = sealed.map(|transaction| transaction.transaction.nonce() + 1).max();
+        self.next_nonce(sender).max(after_sealed)
     }
 
     /// Learns an account's nonce at the head, and gives back what that made worthless.

@@ -216,3 +216,17 @@ fn limits_evict_what_cannot_run_yet() {
     let error = pool.insert(waiting(SENDER, 3, 1), 0).unwrap_err();
     assert_eq!(error, PoolError::SenderFull { address: SENDER, count: 3 });
 }
+
+#[test]
+fn a_sealed_transaction_is_seen_until_its_block_is_committed() {
+    let mut pool = pool(10);
+    let first = pool.insert(waiting(SENDER, 0, 1), 0).unwrap().transaction.hash;
+    let second = pool.insert(waiting(SENDER, 1, 1), 0).unwrap().transaction.hash;
+    assert!(pool.seal(&[first, second], [(SENDER, 2)]).is_empty());
+    assert!(pool.find(&second).is_none(), "the next block must not take it again");
+    assert!(pool.find_unsettled(&second).is_some());
+    assert_eq!(pool.next_unsettled_nonce(SENDER), Some(2));
+    pool.settle([first, second]);
+    assert!(pool.find_unsettled(&second).is_none());
+    assert_eq!(pool.next_unsettled_nonce(SENDER), None);
+}

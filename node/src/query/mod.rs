@@ -226,9 +226,10 @@ impl Chain {
         }
     }
 
-    /// The waiting transaction with this hash.
+    /// The waiting transaction with this hash, or one whose block is not committed yet. Ask before
+    /// [`Chain::transaction`]: in the other order its commit may fall between the two.
     pub fn waiting(&self, hash: B256) -> Option<Arc<PoolTransaction>> {
-        self.shared.pool().find(&hash).cloned()
+        self.shared.pool().find_unsettled(&hash).cloned()
     }
 
     /// The waiting transaction of `sender` with this nonce.
@@ -248,7 +249,7 @@ impl Chain {
 
     /// The nonce that the next transaction of `address` needs, after those that wait.
     pub fn next_nonce(&self, address: Address) -> Result<u64, QueryError> {
-        if let Some(nonce) = self.shared.pool().next_nonce(address) {
+        if let Some(nonce) = self.shared.pool().next_unsettled_nonce(address) {
             return Ok(nonce);
         }
         let account = self.shared.store().snapshot()?.account(address)?;

@@ -125,16 +125,17 @@ impl Sequencer {
         self.job.events.push(Event::Head(Arc::clone(&block)));
         let taken: Vec<_> =
             block.transactions.iter().map(|transaction| *transaction.tx_hash()).collect();
-        for hash in taken {
-            // The journal loses it with the block's own commit.
-            self.shared.pool_mut().remove(&hash);
-            self.unjournal(hash);
-        }
         let nonces = changes.state.iter().filter_map(|(address, account)| {
             account.info.as_ref().map(|info| (*address, info.nonce))
         });
-        let nonces: Vec<_> = nonces.collect();
-        self.renew_nonces(nonces);
+        let stale = self.shared.pool_mut().seal(&taken, nonces);
+        for hash in taken {
+            // The journal loses it with the block's own commit.
+            self.unjournal(hash);
+        }
+        for transaction in stale {
+            self.forget(transaction.hash);
+        }
         if self.shared.settings().logging {
             log(&block, started);
         }

@@ -24,9 +24,10 @@ pub(crate) fn register(table: &mut Table<Api>) {
 
 fn by_hash(api: &Api, mut arguments: Arguments) -> Reply<Option<Transaction>> {
     let hash = arguments.hash("transaction hash")?;
+    let waiting = api.chain.waiting(hash);
     match api.chain.transaction(hash)? {
         Some(found) => Ok(Some(convert::included(found))),
-        None => Ok(api.chain.waiting(hash).map(|waiting| convert::waiting(&waiting))),
+        None => Ok(waiting.map(|waiting| convert::waiting(&waiting))),
     }
 }
 
@@ -51,10 +52,11 @@ fn at_index(
 /// The bytes of a transaction, wherever it is.
 pub(crate) fn raw_by_hash(api: &Api, mut arguments: Arguments) -> Reply<Option<Bytes>> {
     let hash = arguments.hash("transaction hash")?;
+    let waiting = api.chain.waiting(hash);
     if let Some(found) = api.chain.transaction(hash)? {
         return Ok(Some(convert::raw(&found.transaction)));
     }
-    Ok(api.chain.waiting(hash).map(|waiting| {
+    Ok(waiting.map(|waiting| {
         // A transaction that waits still has its blobs, and goes round with them.
         convert::raw(&waiting.transaction)
     }))
