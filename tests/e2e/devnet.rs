@@ -198,8 +198,12 @@ fn hostile_bodies_are_answered() -> Result<()> {
                 1 => changed[at] ^= 0x11,
                 _ => changed.extend_from_slice(&body.as_bytes()[at..]),
             }
-            let answer: Value = serde_json::from_slice(&client.exchange(&changed)?)?;
-            ensure!(answer.is_object() || answer.is_array(), "{answer}");
+            let answer = client.exchange(&changed)?;
+            // A request whose id is spoilt is a notification: its answer is empty.
+            if !answer.is_empty() {
+                let answer: Value = serde_json::from_slice(&answer)?;
+                ensure!(answer["jsonrpc"] == "2.0" || answer.is_array(), "{answer}");
+            }
         }
     }
     ensure!(client.call("eth_chainId", json!([]))? == "0x7a69", "the node goes on");
