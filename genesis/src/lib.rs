@@ -18,6 +18,7 @@ pub mod container;
 mod dev;
 mod error;
 mod file;
+mod receipt;
 mod riscv;
 mod schedule;
 mod spec;
@@ -31,6 +32,7 @@ pub use dev::{
 };
 pub use error::{GenesisError, Problem};
 pub use file::Genesis;
+pub use receipt::{TxReceipt, logs_bloom};
 pub use revm::primitives::hardfork::SpecId;
 pub use riscv::{RiscvGas, RiscvParams};
 pub use spec::ChainSpec;

@@ -8,8 +8,8 @@ use vm::{EngineError, TrapReport, TxError};
 use crate::accounts::AccountError;
 use crate::clock::ClockError;
 use crate::config::ConfigError;
-use crate::executor::{ExecutorError, PushError, Refusal};
 use crate::pool::PoolError;
+use executor::{ExecutorError, PushError, Refusal};
 
 /// The node itself failed, or is not there any more.
 #[derive(Clone, Debug, thiserror::Error)]

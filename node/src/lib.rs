@@ -16,7 +16,6 @@ pub mod console;
 mod dump;
 pub mod error;
 mod event;
-pub mod executor;
 pub mod fee;
 pub mod pool;
 pub mod query;
@@ -24,7 +23,6 @@ pub mod riscv;
 mod sequencer;
 mod settings;
 mod trace;
-pub mod transaction;
 
 pub use chain::Chain;
 pub use config::NodeConfig;

@@ -7,9 +7,9 @@ use vm::Rules;
 
 use crate::clock::Clock;
 use crate::config::{NodeConfig, Profile, Sealing};
-use crate::executor::{NextBlock, next_base_fee};
 use crate::fee::blob_base_fee;
 use crate::pool::PoolRules;
+use executor::{NextBlock, next_base_fee};
 
 /// Settings of the running node; they start as the configuration says.
 #[derive(Clone, Debug)]

@@ -17,10 +17,10 @@ use vm::trace::{TraceError, TransactionContext};
 use crate::call::{Call, Overrides};
 use crate::chain::{Chain, Shared, blocking};
 use crate::error::{CallError, Failure, QueryError};
-use crate::executor::BlockExecution;
 use crate::query::StateView;
 use crate::settings::block_rules;
-use crate::transaction::tx_env;
+use executor::BlockExecution;
+use executor::tx_env;
 
 impl Chain {
     /// Runs `work` for as long as a trace may take. What takes longer runs on to the end of its

@@ -21,9 +21,10 @@ mod tables;
 mod unwind;
 mod writer;
 
-pub use block::{ExecutedBlock, StoredReceipt, TxLocation, TxReceipt, logs_bloom};
+pub use block::{ExecutedBlock, StoredReceipt, TxLocation};
 pub use commit::Commit;
 pub use error::{BadFile, StoreError};
+pub use genesis::{TxReceipt, logs_bloom};
 pub use logs::{LogEntry, LogFilter};
 pub use mdbx::Error as DatabaseError;
 pub use snapshot::Snapshot;

@@ -28,7 +28,7 @@ pub(super) fn run(chain: &mut Chain, test: &Test, post: &Post) -> Result<Verdict
         Ok(decoded) => decoded,
         Err(why) => return refused(chain, post, &UNDECODABLE, &why),
     };
-    let (outcome, changes) = chain.execute(&node::transaction::tx_env(&tx, sender))?;
+    let (outcome, changes) = chain.execute(&executor::tx_env(&tx, sender))?;
     let outcome = match outcome {
         Ok(outcome) => outcome,
         Err(EngineError::Invalid(error)) => {

@@ -27,8 +27,8 @@ use crate::brief::brief;
 use crate::chain::Chain;
 use crate::config::NodeConfig;
 use crate::error::{CallError, Failure};
-use crate::executor::block_env;
 use crate::query::{Position, StateView};
+use executor::block_env;
 
 /// The least gas limit of a call if none is set: enough for most, not for a busy hour.
 const CALL_GAS_LIMIT: u64 = 50_000_000;

@@ -6,10 +6,10 @@ use storage::{ExecutedBlock, Snapshot};
 
 use crate::chain::{Chain, blocking};
 use crate::error::{Failure, QueryError};
-use crate::executor::{next_base_fee, next_excess_blob_gas};
 use crate::fee::{
     FEE_HISTORY_MAX, FeeHistory, PERCENTILES_MAX, SUGGESTED_TIP_WEI, blob_base_fee, tips_at,
 };
+use executor::{next_base_fee, next_excess_blob_gas};
 
 impl Chain {
     /// The base fee of the next block, from London on.

@@ -10,9 +10,9 @@ use storage::{ExecutedBlock, Snapshot};
 use super::StateView;
 use crate::chain::{Chain, Shared, blocking};
 use crate::error::{Failure, QueryError};
-use crate::executor::{BlockExecution, Executed, NextBlock, PushError};
 use crate::sequencer::wall_clock;
 use crate::settings::block_rules;
+use executor::{BlockExecution, Executed, NextBlock, PushError};
 
 /// The pending block and its state.
 #[derive(Clone, Debug)]

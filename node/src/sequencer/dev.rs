@@ -11,9 +11,9 @@ use vm::AccountEdit;
 use super::{Sequencer, edit, wall_clock};
 use crate::config::Sealing;
 use crate::error::DevError;
-use crate::executor::BALANCE_MAX;
 use crate::pool::PoolTransaction;
 use crate::settings::Settings;
+use executor::BALANCE_MAX;
 
 /// Blocks after which a long run of sealing hands over what it has.
 const HAND_OVER_BLOCKS: u64 = 64;

@@ -12,9 +12,9 @@ use crate::chain::Shared;
 use crate::console;
 use crate::error::{Failure, SubmitError};
 use crate::event::Event;
-use crate::executor::{BlockExecution, Executed, ExecutorError, NextBlock, PushError, Refusal};
 use crate::pool::{Best, PoolTransaction};
 use crate::settings::block_rules;
+use executor::{BlockExecution, Executed, ExecutorError, NextBlock, PushError, Refusal};
 
 /// Transactions that found no room after which a block counts as full.
 const MISSES_MAX: usize = 16;

@@ -1,34 +1,39 @@
 //! Block execution: a header and transactions in, receipts and state changes out.
 //!
 //! Start with [`BlockExecution`]. It serves the sequencer, pending blocks and replays alike, and
-//! does nothing but compute: no clock, no store, no lock.
+//! does nothing but compute: no clock, no store, no lock, and no standard library.
+
+#![cfg_attr(not(feature = "std"), no_std)]
+
+extern crate alloc;
 
 mod header;
 mod requests;
+mod transaction;
+
+use alloc::vec::Vec;
 
 use alloy_consensus::{Header, Receipt, Transaction, TxEnvelope};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_eips::eip4895::Withdrawals;
 use alloy_eips::{eip2935, eip4788, eip7928};
 use alloy_primitives::{Address, B256, Bytes, U256};
-use genesis::SpecId;
+use genesis::{SpecId, TxReceipt};
 use revm::DatabaseRef;
 use revm::context::BlockEnv;
 use revm::context_interface::block::BlobExcessGasAndPrice;
 use revm::database::BundleState;
 use revm::database_interface::bal::BalState;
 use revm::state::bal::BlockAccessIndex;
-use storage::TxReceipt;
 use vm::{Engine, EngineError, Execution, Outcome, Print, Rules, TrapReport, TxError};
 
 pub use header::{NextBlock, next_base_fee, next_excess_blob_gas};
-
-use crate::transaction::{tx_env, without_sidecar};
+pub use transaction::{tx_env, without_sidecar};
 
 /// Most bytes of a block's RLP encoding (EIP-7934).
 const BLOCK_SIZE_MAX: usize = 10_485_760 - 2_097_152;
 /// The largest balance that the state tree holds (EIP-8297).
-pub(crate) const BALANCE_MAX: U256 = U256::from_limbs([u64::MAX, u64::MAX, 0, 0]);
+pub const BALANCE_MAX: U256 = U256::from_limbs([u64::MAX, u64::MAX, 0, 0]);
 /// Room for the header and the list prefixes within them.
 const BLOCK_SIZE_RESERVE: usize = 2_048;
 
@@ -170,7 +175,7 @@ pub fn block_env(engine: &Engine, header: &Header) -> BlockEnv {
 
 impl<DB: DatabaseRef> BlockExecution<DB>
 where
-    DB::Error: std::error::Error + Send + Sync + 'static,
+    DB::Error: core::error::Error + Send + Sync + 'static,
 {
     /// Opens the block `header` on the state `db`, and makes the system calls that come first.
     pub fn begin(

@@ -1,13 +1,14 @@
 //! Headers: what the next one holds before its block runs, and what running adds.
 
+use alloc::vec::Vec;
+
 use alloy_consensus::constants::EMPTY_OMMER_ROOT_HASH;
 use alloy_consensus::proofs::{
     calculate_receipt_root, calculate_transaction_root, calculate_withdrawals_root,
 };
 use alloy_consensus::{Header, Sealed};
 use alloy_primitives::{Address, B256, U256, keccak256};
-use genesis::{ChainSpec, SpecId};
-use storage::logs_bloom;
+use genesis::{ChainSpec, SpecId, logs_bloom};
 
 use super::Body;
 

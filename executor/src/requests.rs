@@ -1,12 +1,14 @@
 //! Requests to the consensus layer (EIP-7685): deposits, withdrawals, consolidations.
 
+use alloc::vec::Vec;
+
 use alloy_eips::eip6110::DEPOSIT_REQUEST_TYPE;
 use alloy_eips::eip7002::{WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS, WITHDRAWAL_REQUEST_TYPE};
 use alloy_eips::eip7251::{CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS, CONSOLIDATION_REQUEST_TYPE};
 use alloy_eips::eip7685::Requests;
 use alloy_primitives::{Address, B256, Bytes, b256};
+use genesis::TxReceipt;
 use revm::DatabaseRef;
-use storage::TxReceipt;
 use vm::Execution;
 
 use super::ExecutorError;
@@ -26,7 +28,7 @@ pub(super) fn collect<DB: DatabaseRef>(
     receipts: &[TxReceipt],
 ) -> Result<Requests, ExecutorError<DB::Error>>
 where
-    DB::Error: std::error::Error + Send + Sync + 'static,
+    DB::Error: core::error::Error + Send + Sync + 'static,
 {
     let mut requests = Requests::default();
     if let Some(contract) = deposit_contract {
