@@ -72,12 +72,12 @@ fn median(mut times: Vec<Duration>) -> Duration {
 fn measure_tree() -> Outcome<()> {
     println!("tree");
     let leaf = |index: u64, value: u64| Update {
-        key: Stem::of::<Blake3>(account(index)).header(0),
+        key: Stem::of(Blake3, account(index)).header(0),
         value: Some(U256::from(value + 1).into()),
     };
     let mut leaves: Vec<_> = (0..LEAVES).map(|index| leaf(index, 0)).collect();
     leaves.sort_by_key(|leaf| leaf.key);
-    let mut tree = Tree::<Blake3>::new();
+    let mut tree = Tree::new(Blake3);
     timed("1,000,000 leaves from scratch", || tree.apply(&leaves))?;
     for count in [1, 10, 1000] {
         let rounds = 2_000 / count + 10;

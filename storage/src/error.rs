@@ -2,6 +2,7 @@
 
 use crate::mdbx;
 use alloy_primitives::{Address, B256, U256};
+use state::StateError;
 use std::path::PathBuf;
 
 /// A failure of the store. None of them leaves a half-written block behind.
@@ -162,6 +163,20 @@ pub enum BadFile {
     /// A database of something else: the tables are missing.
     #[error("it holds none of the tables of this node")]
     NoTables,
+}
+
+impl From<StateError> for StoreError {
+    fn from(error: StateError) -> Self {
+        match error {
+            StateError::BadLeaf { key } => {
+                Self::BadRow { table: "leaves", key: key.as_slice().to_vec() }
+            }
+            StateError::BalanceTooLarge { address, balance } => {
+                Self::BalanceTooLarge { address, balance }
+            }
+            StateError::MissingCode { code_hash } => Self::MissingCode { code_hash },
+        }
+    }
 }
 
 impl revm::database_interface::DBErrorMarker for StoreError {}

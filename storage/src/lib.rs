@@ -8,14 +8,13 @@
 
 mod block;
 mod chain;
-mod changes;
+mod code_cache;
 mod codec;
 mod commit;
 mod error;
 mod logs;
 mod mdbx;
 mod snapshot;
-mod state;
 mod store;
 mod tables;
 mod unwind;

@@ -4,11 +4,11 @@ use crate::{
     StoreError,
     codec::{self, BLOCK_PART, Head, HistoryKey},
     mdbx::Read,
-    state::{self, AccountFields},
     store::Shared,
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
 use revm::{DatabaseRef, bytecode::Bytecode, state::AccountInfo};
+use state::{AccountFields, Scratch};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
@@ -97,7 +97,7 @@ impl Snapshot {
 
     /// Returns an account; its code is loaded only for delegations.
     pub fn account(&self, address: Address) -> Result<Option<AccountInfo>, StoreError> {
-        self.account_at(state::stem(address))
+        self.account_at(Stem::of(self.shared.hash, address))
     }
 
     fn account_at(&self, stem: Stem) -> Result<Option<AccountInfo>, StoreError> {
@@ -131,7 +131,7 @@ impl Snapshot {
 
     /// Returns a storage slot.
     pub fn storage(&self, address: Address, slot: U256) -> Result<U256, StoreError> {
-        let value = self.leaf(&state::slot_key(address, slot))?;
+        let value = self.leaf(&state::slot_key(self.shared.hash, address, slot))?;
         Ok(value.unwrap_or_default().into())
     }
 
@@ -189,7 +189,7 @@ impl Snapshot {
 
     /// Returns all slots of an account that are not zero.
     pub fn storage_of(&self, address: Address) -> Result<BTreeMap<U256, U256>, StoreError> {
-        let stem = state::stem(address);
+        let stem = Stem::of(self.shared.hash, address);
         let mut keys = self.keys_from(&stem.header_prefix())?;
         keys.retain(|key| key.sub() >= tree::sub::FIRST_SLOT);
         keys.extend(self.keys_from(&stem.storage_prefix())?);
@@ -231,7 +231,7 @@ impl Snapshot {
 
     /// Rebuilds the state root out of accounts, slots and code, without looking at the tree.
     pub fn rebuild_root(&self) -> Result<B256, StoreError> {
-        let mut leaves = BTreeMap::new();
+        let mut leaves = Scratch::new(self.shared.hash);
         for (address, info) in self.accounts()? {
             let code = self.code_of(&info)?;
             let fields = AccountFields {
@@ -239,12 +239,12 @@ impl Snapshot {
                 balance: info.balance,
                 code: code.original_byte_slice(),
             };
-            state::add_account(&mut leaves, address, &fields)?;
+            leaves.add_account(address, &fields)?;
             for (slot, value) in self.storage_of(address)? {
-                state::add_slot(&mut leaves, address, slot, value);
+                leaves.add_slot(address, slot, value);
             }
         }
-        Ok(state::root_of(leaves))
+        Ok(leaves.root())
     }
 }
 

@@ -2,11 +2,10 @@
 
 use crate::{
     BadFile, ExecutedBlock, Snapshot, StoreError, Writer,
-    changes::Draft,
+    code_cache::CodeCache,
     codec::{self, BLOCK_PART, ChangeRow, Head},
     commit::Commit,
     mdbx::{Env, LazySync, Meaning, Read, Size, Sync, Table, TransactionKind, Txn},
-    state::{self, AccountFields, CodeCache},
     tables::{self, SCHEMA, Tables, meta},
     writer::Mark,
 };
@@ -15,14 +14,14 @@ use alloy_eips::eip4895::Withdrawals;
 use alloy_primitives::{B256, Bytes, keccak256};
 use genesis::Genesis;
 use revm::state::AccountInfo;
+use state::{AccountFields, Draft, Scratch};
 use std::{
-    collections::BTreeMap,
     fs::{self, File, TryLockError},
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
-use tree::{Key, Value};
+use tree::{HashFunction, Key, Value};
 
 /// What a commit survives.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -66,6 +65,8 @@ pub(crate) struct Shared {
     pub(crate) size_max: u64,
     /// Number of the genesis block.
     pub(crate) first: u64,
+    /// The hash of the state tree.
+    pub(crate) hash: HashFunction,
     pub(crate) code_cache: CodeCache,
     /// How many commits there have been since the store was opened.
     pub(crate) commits: AtomicU64,
@@ -144,6 +145,7 @@ fn open_directory(
         tables,
         size_max: options.size_max,
         first: genesis.number,
+        hash: tree_hash(genesis),
         code_cache: CodeCache::default(),
         commits: AtomicU64::new(0),
         committed: AtomicU64::new(0),
@@ -255,18 +257,23 @@ fn open_tables(env: &Env, path: &Path) -> Result<(Tables, Option<(u64, B256)>), 
     }
 }
 
+/// The hash that the genesis chooses for the state tree.
+const fn tree_hash(_genesis: &Genesis) -> HashFunction {
+    HashFunction::Blake3
+}
+
 /// Returns the genesis block.
 fn genesis_block(genesis: &Genesis) -> Result<ExecutedBlock, StoreError> {
-    let mut leaves = BTreeMap::new();
+    let mut leaves = Scratch::new(tree_hash(genesis));
     for (address, account) in &genesis.alloc {
         let fields =
             AccountFields { nonce: account.nonce, balance: account.balance, code: &account.code };
-        state::add_account(&mut leaves, *address, &fields)?;
+        leaves.add_account(*address, &fields)?;
         for (slot, value) in &account.storage {
-            state::add_slot(&mut leaves, *address, (*slot).into(), (*value).into());
+            leaves.add_slot(*address, (*slot).into(), (*value).into());
         }
     }
-    let header = genesis.header(state::root_of(leaves));
+    let header = genesis.header(leaves.root());
     let withdrawals = header.withdrawals_root.map(|_| Withdrawals::default());
     Ok(ExecutedBlock {
         header: header.seal_slow(),
@@ -285,7 +292,7 @@ impl Shared {
         let block = genesis_block(genesis)?;
         let shared = Arc::new(self);
         let mut writer = Writer::new(shared.clone(), Mark { number: genesis.number, edits: 0 });
-        let mut draft = Draft::default();
+        let mut draft = Draft::new(shared.hash);
         for (address, account) in &genesis.alloc {
             let info = AccountInfo {
                 nonce: account.nonce,
@@ -298,7 +305,7 @@ impl Shared {
                 draft.set_slot(*address, (*slot).into(), (*value).into());
             }
         }
-        let delta = writer.apply_draft(draft, genesis.number, BLOCK_PART)?;
+        let delta = writer.apply_changes(draft.finish(&writer)?, genesis.number, BLOCK_PART);
         let store = Store(shared);
         store.0.commit_genesis(&block, &delta)?;
         Ok((store, writer))

@@ -2,7 +2,6 @@
 
 use crate::{
     Mark, StoreError, Writer,
-    changes::{self, LeafChange},
     codec::{self, BLOCK_PART, ChangeRow, Head, HistoryKey},
     commit,
     mdbx::Write,
@@ -10,6 +9,7 @@ use crate::{
     tables::meta,
 };
 use alloy_primitives::B256;
+use state::LeafChange;
 use std::{collections::BTreeMap, sync::atomic::Ordering};
 use tree::{Key, Update, Value};
 
@@ -105,7 +105,7 @@ impl Shared {
         let mut undone = Vec::with_capacity(past.leaves.len());
         for (key, value) in &past.leaves {
             let now = self.leaf(tx, key)?;
-            undone.push(LeafChange { key: *key, old: now, new: *value, first: false });
+            undone.push(LeafChange { key: *key, old: now, new: *value });
             match value {
                 Some(value) => tx.put(self.tables.leaves, key.as_slice(), value.as_slice())?,
                 None => {
@@ -113,7 +113,7 @@ impl Shared {
                 }
             }
         }
-        for (code_hash, by) in changes::holder_changes(&undone) {
+        for (code_hash, by) in state::holder_changes(&undone) {
             let count = self.holder_count(tx, code_hash)?.saturating_add_signed(by);
             let key = code_hash.as_slice();
             if count == 0 {

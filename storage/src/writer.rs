@@ -2,26 +2,35 @@
 
 use crate::{
     StoreError,
-    changes::{self, Draft, LeafChange},
     codec::{self, BLOCK_PART},
     mdbx::Read,
-    state::{self, StateTree},
     store::Shared,
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
 use parking_lot::Mutex;
 use revm::{DatabaseRef, bytecode::Bytecode, database::BundleState, state::AccountInfo};
+use state::{Before, Changes, LeafChange, StateTree};
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     fmt,
     sync::{Arc, atomic::Ordering},
 };
-use tree::{Key, Stem, Update, Value};
+use tree::{HashFunction, Key, Stem, Update, Value};
 
 /// Committed leaves that are kept in the overlay as a cache before they are swept out.
 const OVERLAY_LEN_MAX: usize = 1 << 16;
 /// Leaves that are fed to the tree at a time when it is rebuilt.
 const REBUILD_BATCH: usize = 1 << 14;
+
+/// A leaf's change in one part of a block.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PartChange {
+    pub(crate) key: Key,
+    pub(crate) old: Option<Value>,
+    pub(crate) new: Option<Value>,
+    /// Whether the history row of this block is written with it.
+    pub(crate) first: bool,
+}
 
 /// A change of the state by one block or edit, with everything that its commit writes.
 #[derive(Debug, Clone)]
@@ -32,7 +41,7 @@ pub struct StateDelta {
     pub(crate) part: u32,
     pub(crate) root_before: B256,
     pub(crate) root: B256,
-    pub(crate) leaves: Vec<LeafChange>,
+    pub(crate) leaves: Vec<PartChange>,
     pub(crate) addresses: Vec<(Stem, Address)>,
     pub(crate) slot_groups: Vec<(B256, (Address, U256))>,
     pub(crate) code: Vec<(B256, Bytes)>,
@@ -92,8 +101,8 @@ impl fmt::Debug for Writer {
 impl Writer {
     pub(crate) fn new(shared: Arc<Shared>, head: Mark) -> Self {
         Self {
+            tree: StateTree::new(shared.hash),
             shared,
-            tree: StateTree::new(),
             head,
             sequence: 0,
             edited: HashSet::new(),
@@ -144,8 +153,8 @@ impl Writer {
             return Err(StoreError::OutOfOrder { expected, given: number });
         }
         self.sweep();
-        let draft = Draft::of_bundle(changes, self)?;
-        let delta = self.apply_draft(draft, number, BLOCK_PART)?;
+        let changes = Changes::of_bundle(changes, self)?;
+        let delta = self.apply_changes(changes, number, BLOCK_PART);
         self.head = Mark { number, edits: 0 };
         self.edited.clear();
         Ok(delta)
@@ -154,8 +163,8 @@ impl Writer {
     /// Applies a change between two blocks; it belongs to the history of the next one.
     pub fn edit(&mut self, changes: &BundleState) -> Result<StateDelta, StoreError> {
         self.sweep();
-        let draft = Draft::of_bundle(changes, self)?;
-        let delta = self.apply_draft(draft, self.head.number + 1, self.head.edits)?;
+        let changes = Changes::of_bundle(changes, self)?;
+        let delta = self.apply_changes(changes, self.head.number + 1, self.head.edits);
         self.head.edits += 1;
         self.edited.extend(delta.leaves.iter().map(|change| change.key));
         Ok(delta)
@@ -181,102 +190,36 @@ impl Writer {
         self.head
     }
 
-    /// Turns collected changes into new leaves, a new root and what a commit has to write.
-    pub(crate) fn apply_draft(
-        &mut self,
-        mut draft: Draft,
-        number: u64,
-        part: u32,
-    ) -> Result<StateDelta, StoreError> {
-        let mut leaves = draft.take_changes(self)?;
-        let holders = self.count_holders(&leaves, &mut draft)?;
-        let chunks = draft.take_changes(self)?;
-        if !chunks.is_empty() {
-            leaves.extend(chunks);
-            leaves.sort_unstable_by_key(|change| change.key);
-        }
-        for change in &mut leaves {
-            change.first = !self.edited.contains(&change.key);
-        }
-        let updates: Vec<_> =
-            leaves.iter().map(|change| Update { key: change.key, value: change.new }).collect();
+    /// Applies changed leaves to the tree and returns what a commit has to write.
+    pub(crate) fn apply_changes(&mut self, changes: Changes, number: u64, part: u32) -> StateDelta {
         let root_before = self.tree.root();
-        let root = self.tree.apply(&updates);
+        let root = self.tree.apply(&changes.updates());
+        let leaves = changes.leaves.iter().map(|&LeafChange { key, old, new }| {
+            let first = !self.edited.contains(&key);
+            PartChange { key, old, new, first }
+        });
         self.sequence += 1;
-        let sequence = self.sequence;
-        let new_code = holders.iter().filter_map(|(hash, _)| draft.code.remove_entry(hash));
         let delta = StateDelta {
-            sequence,
+            sequence: self.sequence,
             number,
             part,
             root_before,
             root,
-            code: new_code.collect(),
-            addresses: new_addresses(&leaves, &draft),
-            slot_groups: new_slot_groups(&leaves, &draft),
-            leaves,
-            holders,
+            leaves: leaves.collect(),
+            addresses: new_addresses(&changes),
+            slot_groups: new_slot_groups(&changes),
+            code: changes.code,
+            holders: changes.holders,
         };
         self.overlay.add(&delta);
-        Ok(delta)
+        delta
     }
 
-    /// Counts the holders of code anew and adds the chunks that come or go with that.
-    fn count_holders(
-        &self,
-        leaves: &[LeafChange],
-        draft: &mut Draft,
-    ) -> Result<Vec<(B256, u64)>, StoreError> {
-        let mut holders = Vec::new();
-        for (code_hash, by) in changes::holder_changes(leaves) {
-            let count = self.holder_count(code_hash)?;
-            let new_count = count.saturating_add_signed(by);
-            if (count == 0) != (new_count == 0) {
-                let code = match draft.code.get(&code_hash) {
-                    Some(code) => code.clone(),
-                    None => self.load_code(code_hash)?,
-                };
-                if count == 0 {
-                    draft.add_code(code_hash, &code);
-                } else {
-                    draft.remove_code(code_hash, &code);
-                }
-            }
-            holders.push((code_hash, new_count));
-        }
-        Ok(holders)
-    }
-
-    /// Returns a leaf.
-    pub(crate) fn leaf(&self, key: &Key) -> Result<Option<Value>, StoreError> {
-        if let Some((value, _)) = self.overlay.leaves.get(key) {
-            return Ok(*value);
-        }
-        self.base(|tx| self.shared.leaf(tx, key))
-    }
-
-    /// Returns the size of code that some account holds, or held.
-    pub(crate) fn code_size(&self, code_hash: B256) -> Result<Option<usize>, StoreError> {
-        match self.load_code(code_hash) {
-            Ok(code) => Ok(Some(code.len())),
-            Err(StoreError::MissingCode { .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn holder_count(&self, code_hash: B256) -> Result<u64, StoreError> {
-        if let Some((count, _)) = self.overlay.holders.get(&code_hash) {
-            return Ok(*count);
-        }
-        self.base(|tx| self.shared.holder_count(tx, code_hash))
-    }
-
-    fn load_code(&self, code_hash: B256) -> Result<Bytes, StoreError> {
+    fn find_code(&self, code_hash: B256) -> Result<Option<Bytes>, StoreError> {
         if let Some((code, _)) = self.overlay.code.get(&code_hash) {
-            return Ok(code.clone());
+            return Ok(Some(code.clone()));
         }
-        let code = self.base(|tx| self.shared.code(tx, code_hash))?;
-        code.ok_or(StoreError::MissingCode { code_hash })
+        self.base(|tx| self.shared.code(tx, code_hash))
     }
 
     /// Reads under the overlay. The transaction is renewed after every commit, so that it never
@@ -337,45 +280,76 @@ impl Overlay {
     }
 }
 
-fn new_addresses(leaves: &[LeafChange], draft: &Draft) -> Vec<(Stem, Address)> {
-    let new = leaves.iter().filter(|change| {
+fn new_addresses(changes: &Changes) -> Vec<(Stem, Address)> {
+    let new = changes.leaves.iter().filter(|change| {
         let sub = change.key.sub();
         let names_account = sub == tree::sub::CODE_HASH || sub == tree::sub::DELEGATION;
         change.old.is_none() && names_account && change.key.zone() == tree::HEADER_ZONE
     });
-    new.filter_map(|change| draft.addresses.get_key_value(&change.key.stem()?))
+    new.filter_map(|change| changes.addresses.get_key_value(&change.key.stem()?))
         .map(|(stem, address)| (*stem, *address))
         .collect()
 }
 
-fn new_slot_groups(leaves: &[LeafChange], draft: &Draft) -> Vec<(B256, (Address, U256))> {
-    let new = leaves.iter().filter(|change| change.old.is_none());
+fn new_slot_groups(changes: &Changes) -> Vec<(B256, (Address, U256))> {
+    let new = changes.leaves.iter().filter(|change| change.old.is_none());
     let mut groups: Vec<_> = new
-        .filter_map(|change| draft.slot_groups.get_key_value(&change.key.slot_group()?))
+        .filter_map(|change| changes.slot_groups.get_key_value(&change.key.slot_group()?))
         .map(|(hash, group)| (*hash, *group))
         .collect();
     groups.dedup();
     groups
 }
 
+impl Before for Writer {
+    type Error = StoreError;
+
+    fn hash(&self) -> HashFunction {
+        self.shared.hash
+    }
+
+    fn leaf(&self, key: &Key) -> Result<Option<Value>, StoreError> {
+        if let Some((value, _)) = self.overlay.leaves.get(key) {
+            return Ok(*value);
+        }
+        self.base(|tx| self.shared.leaf(tx, key))
+    }
+
+    fn keys_from(&self, prefix: &[u8]) -> Result<Vec<Key>, StoreError> {
+        Ok(self.tree.keys_from(prefix).collect())
+    }
+
+    fn code(&self, code_hash: B256) -> Result<Option<Bytes>, StoreError> {
+        self.find_code(code_hash)
+    }
+
+    fn holder_count(&self, code_hash: B256) -> Result<u64, StoreError> {
+        if let Some((count, _)) = self.overlay.holders.get(&code_hash) {
+            return Ok(*count);
+        }
+        self.base(|tx| self.shared.holder_count(tx, code_hash))
+    }
+}
+
 impl DatabaseRef for Writer {
     type Error = StoreError;
 
     fn basic_ref(&self, address: Address) -> Result<Option<AccountInfo>, StoreError> {
-        state::account(state::stem(address), |key| self.leaf(key))
+        state::account(Stem::of(self.shared.hash, address), |key| self.leaf(key))
     }
 
     fn code_by_hash_ref(&self, code_hash: B256) -> Result<Bytecode, StoreError> {
         if let Some(code) = self.shared.code_cache.find(code_hash) {
             return Ok(code);
         }
-        let code = state::bytecode(self.load_code(code_hash)?);
+        let code = self.find_code(code_hash)?.ok_or(StoreError::MissingCode { code_hash })?;
+        let code = state::bytecode(code);
         self.shared.code_cache.insert(code_hash, code.clone());
         Ok(code)
     }
 
     fn storage_ref(&self, address: Address, slot: U256) -> Result<U256, StoreError> {
-        let value = self.leaf(&state::slot_key(address, slot))?;
+        let value = self.leaf(&state::slot_key(self.shared.hash, address, slot))?;
         Ok(value.unwrap_or_default().into())
     }
 

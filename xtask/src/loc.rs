@@ -16,10 +16,11 @@ use crate::tidy;
 
 const BUDGETS: &str = "xtask/budgets.toml";
 /// What the execution layer is made of: folders.
-const EXECUTION_LAYER: [&str; 4] =
-    ["genesis/src/", "vm/src/", "storage/tree/src/", "executor/src/"];
+const EXECUTION_LAYER: [&str; 5] =
+    ["genesis/src/", "vm/src/", "storage/tree/src/", "storage/state/src/", "executor/src/"];
 /// The packages whose dependencies the execution layer stands on.
-const PACKAGES: [&str; 4] = ["tandem-genesis", "tandem-vm", "tandem-tree", "tandem-executor"];
+const PACKAGES: [&str; 5] =
+    ["tandem-genesis", "tandem-vm", "tandem-tree", "tandem-state", "tandem-executor"];
 
 /// Where they run one day: crates that only other platforms need don't count.
 const PLATFORM: &str = "riscv64imac-unknown-none-elf";

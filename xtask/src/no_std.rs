@@ -11,7 +11,8 @@ use crate::gate;
 
 /// The target of our own RISC-V engine.
 pub(crate) const TARGET: &str = "riscv64imac-unknown-none-elf";
-const PACKAGES: [&str; 4] = ["tandem-genesis", "tandem-tree", "tandem-vm", "tandem-executor"];
+const PACKAGES: [&str; 5] =
+    ["tandem-genesis", "tandem-tree", "tandem-vm", "tandem-state", "tandem-executor"];
 /// Debian's own toolchain, whose package of sources lets it build `core` for any target.
 const SYSTEM: &str = "/usr/bin";
 

@@ -1,11 +1,11 @@
-//! The tree's hash function.
+//! The tree's hash functions.
 
-use alloy_primitives::B256;
+use alloy_primitives::{B256, keccak256};
 
-/// A 256-bit hash function over bytes; the tree is generic over it.
-pub trait Hash {
+/// A 256-bit hash function over bytes; the tree is generic over it, and over nothing else.
+pub trait Hash: Copy {
     /// Returns the hash of `input`.
-    fn hash(input: &[u8]) -> B256;
+    fn hash(self, input: &[u8]) -> B256;
 }
 
 /// BLAKE3-256, the hash that EIP-8297 starts with.
@@ -13,7 +13,41 @@ pub trait Hash {
 pub struct Blake3;
 
 impl Hash for Blake3 {
-    fn hash(input: &[u8]) -> B256 {
+    fn hash(self, input: &[u8]) -> B256 {
         B256::new(*blake3::hash(input).as_bytes())
+    }
+}
+
+/// Keccak-256, as Ethereum uses it elsewhere.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Keccak256;
+
+impl Hash for Keccak256 {
+    fn hash(self, input: &[u8]) -> B256 {
+        keccak256(input)
+    }
+}
+
+/// The hash of a chain's tree, as its genesis chooses it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum HashFunction {
+    /// [`Blake3`].
+    #[default]
+    Blake3,
+    /// [`Keccak256`].
+    Keccak256,
+}
+
+impl HashFunction {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Blake3, Self::Keccak256];
+}
+
+impl Hash for HashFunction {
+    fn hash(self, input: &[u8]) -> B256 {
+        match self {
+            Self::Blake3 => Blake3.hash(input),
+            Self::Keccak256 => Keccak256.hash(input),
+        }
     }
 }

@@ -63,11 +63,11 @@ impl Key {
     }
 
     /// Returns the key of code chunk `index` of the code with this hash.
-    pub fn chunk<H: Hash>(code_hash: B256, index: u32) -> Self {
+    pub fn chunk<H: Hash>(hash: H, code_hash: B256, index: u32) -> Self {
         let mut input = [0; 64];
         input[..32].copy_from_slice(code_hash.as_slice());
         input[60..].copy_from_slice(&(index / 256).to_be_bytes());
-        short_key(CODE_ZONE, H::hash(&input), (index % 256) as u8)
+        short_key(CODE_ZONE, hash.hash(&input), (index % 256) as u8)
     }
 
     /// Returns the key's bytes.
@@ -116,6 +116,25 @@ impl Key {
         }
     }
 
+    /// Whether `count` bits from `from` on are those of `packed`.
+    pub(crate) fn has_bits(&self, from: u16, count: u16, packed: &[u8]) -> bool {
+        let mut own = [0; KEY_LEN_MAX];
+        self.pack_bits(from, from + count, &mut own);
+        own[..usize::from(count.div_ceil(8))] == *packed
+    }
+
+    /// The same key with other bits from `from` on: those of `packed`, and zeros up to the greatest
+    /// length.
+    pub(crate) fn with_bits(&self, from: u16, count: u16, packed: &[u8]) -> Self {
+        let mut key = Self { len: KEY_LEN_MAX as u8, bytes: [0; KEY_LEN_MAX] };
+        self.pack_bits(0, from, &mut key.bytes);
+        for index in (0..count).filter(|index| is_set(packed, *index)) {
+            let at = from + index;
+            key.bytes[usize::from(at / 8)] |= 0x80 >> (at % 8);
+        }
+        key
+    }
+
     /// Appends the bits `from..to`, packed from the most significant, to a zeroed buffer.
     pub(crate) fn pack_bits(&self, from: u16, to: u16, out: &mut [u8]) {
         let shift = from % 8;
@@ -133,6 +152,10 @@ impl Key {
             out[count / 8] &= 0xffu8 << (8 - count % 8);
         }
     }
+}
+
+fn is_set(packed: &[u8], index: u16) -> bool {
+    packed[usize::from(index / 8)] & (0x80 >> (index % 8)) != 0
 }
 
 impl PartialEq for Key {
@@ -173,8 +196,8 @@ pub struct Stem(pub B256);
 
 impl Stem {
     /// Returns the stem of `address`.
-    pub fn of<H: Hash>(address: Address) -> Self {
-        Self(H::hash(address.into_word().as_slice()))
+    pub fn of<H: Hash>(hash: H, address: Address) -> Self {
+        Self(hash.hash(address.into_word().as_slice()))
     }
 
     /// Returns the key of a header field, see [`sub`].
@@ -183,11 +206,11 @@ impl Stem {
     }
 
     /// Returns the key of a storage slot of `address`, whose stem this is.
-    pub fn slot<H: Hash>(self, address: Address, slot: U256) -> Key {
+    pub fn slot<H: Hash>(self, hash: H, address: Address, slot: U256) -> Key {
         if slot < U256::from(HEADER_SLOTS) {
             return self.header(sub::FIRST_SLOT + slot.to::<u8>());
         }
-        let group = slot_group::<H>(address, slot >> 8);
+        let group = slot_group(hash, address, slot >> 8);
         let mut bytes = [0; KEY_LEN_MAX];
         bytes[0] = STORAGE_ZONE;
         bytes[1..33].copy_from_slice(self.0.as_slice());
@@ -213,11 +236,11 @@ impl Stem {
     }
 }
 
-fn slot_group<H: Hash>(address: Address, group: U256) -> B256 {
+fn slot_group<H: Hash>(hash: H, address: Address, group: U256) -> B256 {
     let mut input = [0; 64];
     input[..32].copy_from_slice(address.into_word().as_slice());
     input[32..].copy_from_slice(&group.to_be_bytes::<32>());
-    H::hash(&input)
+    hash.hash(&input)
 }
 
 fn short_key(zone: u8, middle: B256, sub: u8) -> Key {

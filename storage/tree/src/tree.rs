@@ -8,7 +8,7 @@
 use crate::{Hash, Key};
 use alloc::{vec, vec::Vec};
 use alloy_primitives::B256;
-use core::{marker::PhantomData, mem};
+use core::mem;
 
 /// The 32 bytes that a leaf holds.
 pub type Value = B256;
@@ -25,44 +25,44 @@ pub struct Update {
 /// A tree in memory, with the hash of every node.
 #[derive(Debug, Clone)]
 pub struct Tree<H> {
-    root: Node,
-    branches: Vec<Branch>,
-    leaves: Vec<Leaf>,
+    pub(crate) root: Node,
+    pub(crate) branches: Vec<Branch>,
+    pub(crate) leaves: Vec<Leaf>,
     free_branches: Vec<u32>,
     free_leaves: Vec<u32>,
-    hash: PhantomData<fn() -> H>,
+    hash: H,
 }
 
 #[derive(Debug, Clone)]
-struct Branch {
+pub(crate) struct Branch {
     hash: B256,
-    left: Node,
-    right: Node,
+    pub(crate) left: Node,
+    pub(crate) right: Node,
     /// The bit at which the two sides part, counted from the start of the key.
-    split: u16,
+    pub(crate) split: u16,
 }
 
 #[derive(Debug, Clone)]
-struct Leaf {
+pub(crate) struct Leaf {
     hash: B256,
-    key: Key,
+    pub(crate) key: Key,
 }
 
 /// An index into the branches, or, with the highest bit set, into the leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Node(u32);
+pub(crate) struct Node(u32);
 
 const EMPTY: Node = Node(u32::MAX);
 const LEAF_BIT: u32 = 1 << 31;
 
-enum Kind {
+pub(crate) enum Kind {
     Empty,
     Leaf(u32),
     Branch(u32),
 }
 
 impl Node {
-    const fn kind(self) -> Kind {
+    pub(crate) const fn kind(self) -> Kind {
         if self.0 == EMPTY.0 {
             Kind::Empty
         } else if self.0 & LEAF_BIT != 0 {
@@ -73,22 +73,22 @@ impl Node {
     }
 }
 
-impl<H: Hash> Default for Tree<H> {
+impl<H: Hash + Default> Default for Tree<H> {
     fn default() -> Self {
-        Self::new()
+        Self::new(H::default())
     }
 }
 
 impl<H: Hash> Tree<H> {
     /// Returns an empty tree.
-    pub const fn new() -> Self {
+    pub const fn new(hash: H) -> Self {
         Self {
             root: EMPTY,
             branches: Vec::new(),
             leaves: Vec::new(),
             free_branches: Vec::new(),
             free_leaves: Vec::new(),
-            hash: PhantomData,
+            hash,
         }
     }
 
@@ -219,7 +219,7 @@ impl<H: Hash> Tree<H> {
         let own = updates.binary_search_by(|update| update.key.cmp(&key));
         let stays = match own.map(|at| updates[at].value) {
             Ok(Some(value)) => {
-                self.leaves[index as usize].hash = hash_leaf::<H>(&key, &value);
+                self.leaves[index as usize].hash = hash_leaf(self.hash, &key, &value);
                 true
             }
             Ok(None) => {
@@ -249,7 +249,7 @@ impl<H: Hash> Tree<H> {
         let mut indexes = Vec::new();
         for update in updates {
             let Some(value) = update.value else { continue };
-            let leaf = Leaf { hash: hash_leaf::<H>(&update.key, &value), key: update.key };
+            let leaf = Leaf { hash: hash_leaf(self.hash, &update.key, &value), key: update.key };
             indexes.push(place(&mut self.leaves, &mut self.free_leaves, leaf));
         }
         indexes
@@ -303,10 +303,10 @@ impl<H: Hash> Tree<H> {
         input[prefix_end..prefix_end + 32].copy_from_slice(self.hash_of(branch.left).as_slice());
         input[prefix_end + 32..prefix_end + 64]
             .copy_from_slice(self.hash_of(branch.right).as_slice());
-        self.branches[index as usize].hash = H::hash(&input[..prefix_end + 64]);
+        self.branches[index as usize].hash = self.hash.hash(&input[..prefix_end + 64]);
     }
 
-    fn hash_of(&self, node: Node) -> B256 {
+    pub(crate) fn hash_of(&self, node: Node) -> B256 {
         match node.kind() {
             Kind::Empty => B256::ZERO,
             Kind::Leaf(index) => self.leaves[index as usize].hash,
@@ -330,7 +330,7 @@ impl<H: Hash> Tree<H> {
         }
     }
 
-    fn any_key(&self, mut node: Node) -> Option<Key> {
+    pub(crate) fn any_key(&self, mut node: Node) -> Option<Key> {
         loop {
             match node.kind() {
                 Kind::Empty => return None,
@@ -380,10 +380,10 @@ fn partition(updates: &[Update], bit: u16) -> (&[Update], &[Update]) {
     updates.split_at(middle)
 }
 
-fn hash_leaf<H: Hash>(key: &Key, value: &Value) -> B256 {
+pub(crate) fn hash_leaf<H: Hash>(hash: H, key: &Key, value: &Value) -> B256 {
     let mut input = [0; 1 + crate::KEY_LEN_MAX + 32];
     let key_end = 1 + key.as_slice().len();
     input[1..key_end].copy_from_slice(key.as_slice());
     input[key_end..key_end + 32].copy_from_slice(value.as_slice());
-    H::hash(&input[..key_end + 32])
+    hash.hash(&input[..key_end + 32])
 }

@@ -16,7 +16,7 @@ fn bits(key: &[u8]) -> Bits {
 fn naive_root(entries: &[(Bits, Vec<u8>, B256)], from: usize) -> B256 {
     match entries {
         [] => B256::ZERO,
-        [(_, key, value)] => Blake3::hash(&[&[0][..], key, value.as_slice()].concat()),
+        [(_, key, value)] => Blake3.hash(&[&[0][..], key, value.as_slice()].concat()),
         _ => {
             let at = |bit: usize, entry: &(Bits, Vec<u8>, B256)| entry.0[bit];
             let mut split = from;
@@ -33,7 +33,7 @@ fn naive_root(entries: &[(Bits, Vec<u8>, B256)], from: usize) -> B256 {
             let count = (prefix.len() as u16).to_be_bytes();
             let sides = [naive_root(&left, split + 1), naive_root(&right, split + 1)];
             let parts = [&[1][..], &count, &packed, sides[0].as_slice(), sides[1].as_slice()];
-            Blake3::hash(&parts.concat())
+            Blake3.hash(&parts.concat())
         }
     }
 }
@@ -80,7 +80,7 @@ proptest! {
     fn any_order_and_batching_gives_the_root_of_the_set(
         batches in prop::collection::vec(batch(), 1..12),
     ) {
-        let mut tree = Tree::<Blake3>::new();
+        let mut tree = Tree::new(Blake3);
         let mut twin = BTreeMap::new();
         for batch in batches {
             let updates: Vec<_> =
@@ -108,7 +108,7 @@ fn removing_every_leaf_leaves_the_empty_tree() {
     let keys: Vec<_> = (0..=255u8).map(|i| Key::raw(&[i, i ^ 0x55]).unwrap()).collect();
     let set: Vec<_> =
         keys.iter().map(|key| Update { key: *key, value: Some(B256::ZERO) }).collect();
-    let mut tree = Tree::<Blake3>::new();
+    let mut tree = Tree::new(Blake3);
     let full = tree.apply(&set);
     let clear: Vec<_> = keys.iter().map(|key| Update { key: *key, value: None }).collect();
     assert_eq!(tree.apply(&clear[..128]), tree.root());

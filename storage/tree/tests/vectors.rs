@@ -31,7 +31,7 @@ fn word(json: &Json) -> B256 {
 fn root_of(leaves: BTreeMap<Key, B256>) -> B256 {
     let updates: Vec<_> =
         leaves.into_iter().map(|(key, value)| Update { key, value: Some(value) }).collect();
-    Tree::<Blake3>::new().apply(&updates)
+    Tree::new(Blake3).apply(&updates)
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn keys_of_accounts_slots_and_chunks() {
     let Some(all) = vectors() else { return };
     let embedding = &all["embedding"];
     let address = Address::from_slice(&bytes(&embedding["address20"]));
-    let stem = Stem::of::<Blake3>(address);
+    let stem = Stem::of(Blake3, address);
     for (name, field) in [
         ("basic_data_key", sub::BASIC_DATA),
         ("code_hash_key", sub::CODE_HASH),
@@ -88,12 +88,12 @@ fn keys_of_accounts_slots_and_chunks() {
     }
     for (slot, key) in embedding["storage_slot_keys"].as_object().unwrap() {
         let number: U256 = slot.parse().unwrap();
-        assert_eq!(stem.slot::<Blake3>(address, number).as_slice(), bytes(key), "slot {slot}");
+        assert_eq!(stem.slot(Blake3, address, number).as_slice(), bytes(key), "slot {slot}");
     }
     let code_hash = word(&embedding["code_hash"]);
     for (index, key) in embedding["code_chunk_keys"].as_object().unwrap() {
         let number: u32 = index.parse().unwrap();
-        assert_eq!(Key::chunk::<Blake3>(code_hash, number).as_slice(), bytes(key), "{index}");
+        assert_eq!(Key::chunk(Blake3, code_hash, number).as_slice(), bytes(key), "{index}");
     }
 }
 
@@ -130,7 +130,7 @@ fn roots_of_whole_states() {
 }
 
 fn leaves_of_account(address: Address, account: &Json, leaves: &mut BTreeMap<Key, B256>) {
-    let stem = Stem::of::<Blake3>(address);
+    let stem = Stem::of(Blake3, address);
     let code = Bytes::from(bytes(&account["code"]));
     let code_hash = keccak256(&code);
     let basic = BasicData {
@@ -144,11 +144,11 @@ fn leaves_of_account(address: Address, account: &Json, leaves: &mut BTreeMap<Key
     } else {
         leaves.insert(stem.header(sub::CODE_HASH), code_hash);
         for (index, chunk) in chunks(&code, Chunking::Evm).into_iter().enumerate() {
-            leaves.insert(Key::chunk::<Blake3>(code_hash, index as u32), chunk);
+            leaves.insert(Key::chunk(Blake3, code_hash, index as u32), chunk);
         }
     }
     for (slot, value) in account["storage"].as_object().unwrap() {
-        let key = stem.slot::<Blake3>(address, slot.parse().unwrap());
+        let key = stem.slot(Blake3, address, slot.parse().unwrap());
         leaves.insert(key, word(value));
     }
 }
