@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use ckb_vm::{
-    Error, ISA_A, ISA_IMC, Memory, Register, Syscalls,
+    Error, ISA_A, ISA_B, ISA_IMC, Memory, Register, Syscalls,
     machine::{DefaultMachineBuilder, DefaultMachineRunner, SupportMachine, VERSION2, asm},
     registers::{A1, A2, A7},
 };
@@ -35,7 +35,7 @@ impl<M: SupportMachine> Syscalls<M> for Output {
 
 fn output_of_ckb(file: &[u8]) -> Vec<u8> {
     let output = Arc::new(Mutex::new(Vec::new()));
-    let core = <Core as SupportMachine>::new(ISA_IMC | ISA_A, VERSION2, u64::MAX);
+    let core = <Core as SupportMachine>::new(ISA_IMC | ISA_A | ISA_B, VERSION2, u64::MAX);
     let machine = DefaultMachineBuilder::new(core)
         .instruction_cycle_func(Box::new(|_| 1))
         .syscall(Box::new(Output(output.clone())))

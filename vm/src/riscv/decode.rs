@@ -1,7 +1,7 @@
-//! Encodings of 32 bits: RV64I, M, A and the two fences.
+//! Encodings of 32 bits: RV64I, M, A and the two fences; `bitmanip` has those of Zba to Zbs.
 
 use super::{
-    compressed,
+    bitmanip, compressed,
     instruction::{Instruction, Operation, length},
 };
 
@@ -139,7 +139,10 @@ fn op_imm(bits: u32) -> Option<Instruction> {
         (1, 0) => Operation::Slli,
         (5, 0) => Operation::Srli,
         (5, 0x10) => Operation::Srai,
-        _ => return None,
+        _ => {
+            let (operation, imm) = bitmanip::op_imm(funct3(bits), bits >> 20)?;
+            return Some(register_immediate(bits, operation, imm));
+        }
     };
     let imm = match funct3(bits) {
         1 | 5 => (bits >> 20 & 63) as i32,
@@ -154,7 +157,10 @@ fn op_imm_32(bits: u32) -> Option<Instruction> {
         (1, 0) => Operation::Slliw,
         (5, 0) => Operation::Srliw,
         (5, 0x20) => Operation::Sraiw,
-        _ => return None,
+        _ => {
+            let (operation, imm) = bitmanip::op_imm_32(funct3(bits), bits >> 20)?;
+            return Some(register_immediate(bits, operation, imm));
+        }
     };
     Some(register_immediate(bits, operation, (bits >> 20 & 31) as i32))
 }
@@ -179,7 +185,7 @@ fn op(bits: u32) -> Option<Instruction> {
         (1, 5) => Operation::Divu,
         (1, 6) => Operation::Rem,
         (1, 7) => Operation::Remu,
-        _ => return None,
+        (funct7, funct3) => bitmanip::op(funct7, funct3)?,
     };
     Some(registers(bits, operation))
 }
@@ -196,7 +202,9 @@ fn op_32(bits: u32) -> Option<Instruction> {
         (1, 5) => Operation::Divuw,
         (1, 6) => Operation::Remw,
         (1, 7) => Operation::Remuw,
-        _ => return None,
+        // The encoding of `zext.h` has no second source.
+        (0x04, 4) if rs2(bits) == 0 => Operation::ZextH,
+        (funct7, funct3) => bitmanip::op_32(funct7, funct3)?,
     };
     Some(registers(bits, operation))
 }

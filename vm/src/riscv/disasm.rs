@@ -89,7 +89,11 @@ fn text(instruction: &Instruction, pc: u64, bits: u32) -> String {
         Beq | Bne | Blt | Bge | Bltu | Bgeu => format!("{name} {rs1},{rs2},{target:#x}"),
         Lb | Lh | Lw | Ld | Lbu | Lhu | Lwu | Jalr => format!("{name} {rd},{imm}({rs1})"),
         Sb | Sh | Sw | Sd => format!("{name} {rs2},{imm}({rs1})"),
-        Slli | Srli | Srai | Slliw | Srliw | Sraiw => format!("{name} {rd},{rs1},{imm:#x}"),
+        Slli | Srli | Srai | Slliw | Srliw | Sraiw | SlliUw | Rori | Roriw | Bclri | Bexti
+        | Binvi | Bseti => format!("{name} {rd},{rs1},{imm:#x}"),
+        Clz | Ctz | Cpop | Clzw | Ctzw | Cpopw | SextB | SextH | ZextH | OrcB | Rev8 => {
+            format!("{name} {rd},{rs1}")
+        }
         Addi | Slti | Sltiu | Xori | Ori | Andi | Addiw => format!("{name} {rd},{rs1},{imm}"),
         LrW | LrD => format!("{name}{} {rd},({rs1})", ordering(bits)),
         _ if bits & 0x7f == 0x2f => format!("{name}{} {rd},{rs2},({rs1})", ordering(bits)),
@@ -112,6 +116,7 @@ fn alias(instruction: &Instruction, pc: u64) -> Option<String> {
         (Xori, _, _, _, -1) => format!("not {to},{a}"),
         (Andi, _, _, _, 255) => format!("zext.b {to},{a}"),
         (Sltiu, _, _, _, 1) => format!("seqz {to},{a}"),
+        (AddUw, _, _, 0, _) => format!("zext.w {to},{a}"),
         (Sub, _, 0, _, _) => format!("neg {to},{b}"),
         (Subw, _, 0, _, _) => format!("negw {to},{b}"),
         (Sltu, _, 0, _, _) => format!("snez {to},{b}"),

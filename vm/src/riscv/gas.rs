@@ -68,15 +68,18 @@ impl Units {
 pub(super) fn price(gas: &RiscvGas, operation: Operation) -> u32 {
     use Operation::*;
     match operation {
-        Addi | Addiw | Add | Sub | Addw | Subw => gas.add,
+        Addi | Addiw | Add | Sub | Addw | Subw | AddUw => gas.add,
         Lui | Auipc | Fence | FenceI => gas.lui_jump,
         Jal | Jalr | Jump => gas.lui_jump.max(1),
-        Slti | Sltiu | Xori | Ori | Andi | Slt | Sltu | Xor | Or | And => gas.logic,
-        Slli | Srli | Srai | Slliw | Srliw | Sraiw | Sll | Srl | Sra | Sllw | Srlw | Sraw => {
+        Slti | Sltiu | Xori | Ori | Andi | Slt | Sltu | Xor | Or | And | Andn | Orn | Xnor
+        | Max | Maxu | Min | Minu | SextB | SextH | ZextH | OrcB | Rev8 => gas.logic,
+        Slli | Srli | Srai | Slliw | Srliw | Sraiw | Sll | Srl | Sra | Sllw | Srlw | Sraw
+        | Sh1add | Sh2add | Sh3add | Sh1addUw | Sh2addUw | Sh3addUw | SlliUw | Rol | Ror | Rori
+        | Rolw | Rorw | Roriw | Bclr | Bclri | Bext | Bexti | Binv | Binvi | Bset | Bseti => {
             gas.shift
         }
-        Mul | Mulh | Mulhsu | Mulhu | Mulw => gas.mul,
-        Div | Divu | Rem | Remu | Divw | Divuw | Remw | Remuw => gas.div,
+        Mul | Mulh | Mulhsu | Mulhu | Mulw | Clz | Ctz | Cpop | Clzw | Ctzw | Cpopw => gas.mul,
+        Div | Divu | Rem | Remu | Divw | Divuw | Remw | Remuw | Clmul | Clmulh | Clmulr => gas.div,
         Ld | Sd => gas.access64,
         Lb | Lh | Lw | Lbu | Lhu | Lwu | Sb | Sh | Sw => gas.access_narrow,
         Beq | Bne | Blt | Bge | Bltu | Bgeu => gas.branch.max(1),

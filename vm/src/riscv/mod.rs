@@ -1,4 +1,4 @@
-//! The RISC-V machine: RV64IMAC contracts as `docs/spec/riscv-abi.md` fixes them.
+//! The RISC-V machine: RV64IMAC, Zba, Zbb, Zbc, Zbs, as `docs/spec/riscv-abi.md` fixes it.
 //!
 //! It knows nothing of revm, accounts or blocks. Start at [`Image::load`], which turns an ELF file
 //! into pre-decoded instructions with the gas of every straight run, and at [`Machine::run`], which
@@ -7,7 +7,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `elf.rs` | the strict loader: bytes to segments |
-//! | `instruction.rs` `decode.rs` `compressed.rs` | instructions and their encodings |
+//! | `instruction.rs` `decode.rs` `compressed.rs` `bitmanip.rs` | instructions and their encodings |
 //! | `image.rs` `lower.rs` `op.rs` `fuse.rs` | segments to the ops of the interpreter, with block costs |
 //! | `cpu.rs` | the interpreter loop |
 //! | `machine.rs` `memory.rs` `pool.rs` | one running frame, its memory, and what frames reuse |
@@ -16,6 +16,7 @@
 //! | `disasm.rs` | text for people |
 //! | `syscall.rs` `strip.rs` | system calls, and how they run revm's instructions |
 
+mod bitmanip;
 mod compressed;
 mod cpu;
 mod decode;

@@ -125,6 +125,79 @@ fn immediate_instructions_compute() {
 }
 
 #[test]
+fn bit_manipulation_of_registers_computes() {
+    let op = |funct3, funct7| r(0x33, funct3, funct7, [A0, A1, A2]);
+    let op32 = |funct3, funct7| r(0x3b, funct3, funct7, [A0, A1, A2]);
+    let table = [
+        ("sh1add", op(2, 0x10), MIN | 3, 5, 11),
+        ("sh2add", op(4, 0x10), MIN | 3, 5, 17),
+        ("sh3add", op(6, 0x10), MIN | 3, 5, 29),
+        ("add.uw", op32(0, 0x04), ONES, 2, 0x1_0000_0001),
+        ("sh1add.uw", op32(2, 0x10), ONES, 1, 0x1_ffff_ffff),
+        ("sh2add.uw", op32(4, 0x10), ONES, 1, 0x3_ffff_fffd),
+        ("sh3add.uw", op32(6, 0x10), ONES, 1, 0x7_ffff_fff9),
+        ("andn", op(7, 0x20), 12, 10, 4),
+        ("orn", op(6, 0x20), 12, 10, ONES - 2),
+        ("xnor", op(4, 0x20), 12, 10, ONES - 6),
+        ("max", op(6, 0x05), ONES, 1, 1),
+        ("maxu", op(7, 0x05), ONES, 1, ONES),
+        ("min", op(4, 0x05), ONES, 1, ONES),
+        ("minu", op(5, 0x05), ONES, 1, 1),
+        ("rol", op(1, 0x30), MIN | 1, 65, 3),
+        ("ror", op(5, 0x30), 3, 65, MIN | 1),
+        ("rolw", op32(1, 0x30), 0xffff_ffff_4000_0001, 33, 0xffff_ffff_8000_0002),
+        ("rorw", op32(5, 0x30), 0xffff_ffff_0000_0003, 33, 0xffff_ffff_8000_0001),
+        ("clmul", op(1, 0x05), 7, 7, 0x15),
+        ("clmul", op(1, 0x05), ONES, ONES, 0x5555_5555_5555_5555),
+        ("clmulh", op(3, 0x05), ONES, ONES, 0x5555_5555_5555_5555),
+        ("clmulh", op(3, 0x05), MIN, 6, 3),
+        ("clmulr", op(2, 0x05), MIN, 6, 6),
+        ("clmulr", op(2, 0x05), ONES, ONES, 0xaaaa_aaaa_aaaa_aaaa),
+        ("bclr", op(1, 0x24), ONES, 127, ONES >> 1),
+        ("bext", op(5, 0x24), MIN, 127, 1),
+        ("bext", op(5, 0x24), MIN, 62, 0),
+        ("binv", op(1, 0x34), 1, 64, 0),
+        ("bset", op(1, 0x14), 1, 127, MIN | 1),
+    ];
+    for (name, bits, a, b, expected) in table {
+        check_registers(name, bits, a, b, expected);
+    }
+}
+
+#[test]
+fn bit_manipulation_of_one_register_computes() {
+    let op = |funct3, upper| i(0x13, funct3, A0, A1, upper);
+    let op32 = |funct3, upper| i(0x1b, funct3, A0, A1, upper);
+    let table = [
+        ("clz", op(1, 0x600), 0, 64),
+        ("clz", op(1, 0x600), 1 << 40, 23),
+        ("ctz", op(1, 0x601), 0, 64),
+        ("ctz", op(1, 0x601), 1 << 40, 40),
+        ("cpop", op(1, 0x602), BIG, 33),
+        ("clzw", op32(1, 0x600), 1 << 32, 32),
+        ("clzw", op32(1, 0x600), ONES >> 33, 1),
+        ("ctzw", op32(1, 0x601), 1 << 32, 32),
+        ("ctzw", op32(1, 0x601), MIN32, 31),
+        ("cpopw", op32(1, 0x602), ONES, 32),
+        ("sext.b", op(1, 0x604), 0x17f80, 0xffff_ffff_ffff_ff80),
+        ("sext.h", op(1, 0x605), 0x18000, 0xffff_ffff_ffff_8000),
+        ("zext.h", r(0x3b, 4, 0x04, [A0, A1, ZERO]), BIG, 0xba98),
+        ("orc.b", op(5, 0x287), 0x0100_8000_0000_0010, 0xff00_ff00_0000_00ff),
+        ("rev8", op(5, 0x6b8), BIG, 0x98ba_dcfe_2143_6587),
+        ("rori", op(5, 0x600 | 63), MIN | 1, 3),
+        ("roriw", op32(5, 0x600 | 31), 0x8000_0001, 3),
+        ("slli.uw", op32(1, 0x080 | 36), ONES, 0xffff_fff0_0000_0000),
+        ("bclri", op(1, 0x480 | 63), ONES, ONES >> 1),
+        ("bexti", op(5, 0x480 | 63), MIN, 1),
+        ("binvi", op(1, 0x680 | 63), 0, MIN),
+        ("bseti", op(1, 0x280 | 63), 0, MIN),
+    ];
+    for (name, bits, a, expected) in table {
+        check_registers(name, bits, a, 0, expected);
+    }
+}
+
+#[test]
 fn x0_stays_zero() {
     for bits in [addi(ZERO, A1, 1), lui(ZERO, 5), mul(ZERO, A1, A1), ld(ZERO, SP, -8)] {
         let run = execute(&[(A1, 7)], bits);
@@ -355,7 +428,7 @@ fn compressed_jumps() {
 
 #[test]
 fn undefined_encodings_trap_where_they_stand() {
-    let table: [(&str, u32); 26] = [
+    let table: [(&str, u32); 31] = [
         ("zeros", 0),
         ("c.addi4spn 0", 0x0008),
         ("c.fld", 0x2000),
@@ -381,6 +454,11 @@ fn undefined_encodings_trap_where_they_stand() {
         ("jalr 1", i(0x67, 1, A0, A0, 0)),
         ("lr with rs2", r(0x2f, 3, 0x02 << 2, [A0, A1, A2])),
         ("slliw 32", i(0x1b, 1, A0, A0, 32)),
+        ("roriw 32", i(0x1b, 5, A0, A0, 0x620)),
+        ("zext.h with rs2", r(0x3b, 4, 0x04, [A0, A1, A2])),
+        ("rev8 of RV32", i(0x13, 5, A0, A0, 0x698)),
+        ("clzw with 3", i(0x1b, 1, A0, A0, 0x603)),
+        ("sh4add", r(0x33, 1, 0x10, [A0, A1, A2])),
         ("48 bits", 0x0000_001f),
     ];
     for (name, bits) in table {

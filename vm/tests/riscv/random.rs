@@ -72,13 +72,40 @@ fn register_codes() -> Vec<(u32, u32, u32)> {
     codes.extend([(0x33, 0, 32), (0x33, 5, 32), (0x3b, 0, 32), (0x3b, 5, 32)]);
     codes.extend([0, 1, 5].map(|f| (0x3b, f, 0)));
     codes.extend([0, 4, 5, 6, 7].map(|f| (0x3b, f, 1)));
+    // Zba, Zbb, Zbc and Zbs.
+    codes.extend([2, 4, 6].map(|f| (0x33, f, 0x10)));
+    codes.extend([4, 6, 7].map(|f| (0x33, f, 0x20)));
+    codes.extend((1..8).map(|f| (0x33, f, 0x05)));
+    codes.extend([(0x33, 1, 0x30), (0x33, 5, 0x30), (0x33, 1, 0x14), (0x33, 1, 0x24)]);
+    codes.extend([(0x33, 5, 0x24), (0x33, 1, 0x34), (0x3b, 0, 0x04)]);
+    codes.extend([2, 4, 6].map(|f| (0x3b, f, 0x10)));
+    codes.extend([1, 5].map(|f| (0x3b, f, 0x30)));
     codes
+}
+
+/// A random instruction of Zbb or Zbs, or `slli.uw`, with one source register.
+fn bits_of_one(random: &mut Random, rd: u32, rs1: u32) -> u32 {
+    let shift = random.below(64) as i32;
+    match random.below(4) {
+        0 => i(0x13, 1, rd, rs1, random.pick(&[0x600, 0x601, 0x602, 0x604, 0x605])),
+        1 => i(0x13, 5, rd, rs1, random.pick(&[0x287, 0x6b8, 0x600 | shift, 0x480 | shift])),
+        2 => i(0x13, 1, rd, rs1, random.pick(&[0x280, 0x480, 0x680]) | shift),
+        _ => random.pick(&[
+            i(0x1b, 1, rd, rs1, 0x600),
+            i(0x1b, 1, rd, rs1, 0x601),
+            i(0x1b, 1, rd, rs1, 0x602),
+            i(0x1b, 1, rd, rs1, 0x080 | shift),
+            i(0x1b, 5, rd, rs1, 0x600 | shift & 31),
+            r(0x3b, 4, 0x04, [rd, rs1, ZERO]),
+        ]),
+    }
 }
 
 /// One random instruction of four bytes that goes on behind itself.
 fn plain(random: &mut Random) -> u32 {
     let (rd, rs1, rs2) = (random.destination(), random.source(), random.source());
-    match random.below(10) {
+    match random.below(11) {
+        10 => bits_of_one(random, rd, rs1),
         0..4 => {
             let (opcode, funct3, funct7) = random.pick(&register_codes());
             r(opcode, funct3, funct7, [rd, rs1, rs2])
