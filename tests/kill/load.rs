@@ -27,6 +27,8 @@ sol! {
 /// Gas of a token's deployment and of a call of it.
 const DEPLOY_GAS: u64 = 12_000_000;
 const CALL_GAS: u64 = 300_000;
+/// Characters of a hash.
+const HASH_LEN: usize = 66;
 /// What each sender has of each token.
 const SUPPLY: u64 = 1_000_000_000;
 
@@ -63,6 +65,17 @@ impl Ledger {
     pub(crate) fn add(&mut self, other: Self) {
         self.hashes.extend(other.hashes);
         self.receipts.extend(other.receipts);
+    }
+
+    /// Takes an answer of the node: the hash of a transaction, or a receipt.
+    pub(crate) fn hear(&mut self, answer: &Value) {
+        let result = &answer["result"];
+        // The load asks for no other 32 bytes.
+        if let Some(hash) = result.as_str().filter(|text| text.len() == HASH_LEN) {
+            self.hashes.insert(hash.to_owned());
+        } else if let Some(hash) = result["transactionHash"].as_str() {
+            self.receipts.insert(hash.to_owned(), result.clone());
+        }
     }
 
     /// Demands that a node still knows all of it.

@@ -3,12 +3,16 @@
 //!
 //! Three senders send transfers and calls of the Solidity and the RISC-V token without a pause.
 //! `TANDEM_KILL_ROUNDS` says how often each mode of sealing is killed, `TANDEM_KILL_SEED` when.
+//! [`power`] cuts the power instead.
 #![expect(clippy::print_stderr, reason = "how much each round acknowledged is worth seeing")]
 
+mod disk;
 mod load;
+mod power;
 
 use std::{
     env,
+    path::Path,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
@@ -76,7 +80,15 @@ fn start(
     sealing: Sealing,
     durability: &str,
 ) -> Result<Node> {
-    let data = folder.path().join("data");
+    start_in(genesis, &folder.path().join("data"), sealing, durability)
+}
+
+fn start_in(
+    genesis: &GenesisFile,
+    data: &Path,
+    sealing: Sealing,
+    durability: &str,
+) -> Result<Node> {
     let data = data.to_str().context("a folder that is no UTF-8")?;
     let mut arguments =
         vec!["--genesis", genesis.path()?, "--datadir", data, "--durability", durability];
@@ -164,4 +176,19 @@ fn nothing_acknowledged_is_lost_under_interval_sealing() -> Result<()> {
 #[test]
 fn nothing_acknowledged_is_lost_under_manual_sealing() -> Result<()> {
     check(Sealing::Manual, "disk")
+}
+
+#[test]
+fn a_power_cut_loses_nothing_acknowledged_under_automatic_sealing() -> Result<()> {
+    power::check(Sealing::Auto)
+}
+
+#[test]
+fn a_power_cut_loses_nothing_acknowledged_under_interval_sealing() -> Result<()> {
+    power::check(Sealing::Interval)
+}
+
+#[test]
+fn a_power_cut_loses_nothing_acknowledged_under_manual_sealing() -> Result<()> {
+    power::check(Sealing::Manual)
 }

@@ -1,6 +1,7 @@
 //! A genesis file that a test and the node share, so that the test can open the node's store.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -43,6 +44,11 @@ impl GenesisFile {
     /// Opens the data directory of a node that has ended, rebuilds the root of its newest state out
     /// of accounts, slots and code, and demands that the head's header and the tree have it.
     pub fn check_root(&self, datadir: &Path) -> Result<(u64, B256)> {
+        self.check_store(datadir, &BTreeSet::new())
+    }
+
+    /// Besides, demands that each of these transactions is in a block or waits.
+    pub fn check_store(&self, datadir: &Path, hashes: &BTreeSet<String>) -> Result<(u64, B256)> {
         let options = OpenOptions {
             path: datadir.to_owned(),
             durability: Durability::Process,
@@ -52,6 +58,12 @@ impl GenesisFile {
         };
         let (store, writer) = Store::open(&options, &self.genesis)?;
         let snapshot = store.snapshot()?;
+        let waiting: BTreeSet<_> = snapshot.waiting()?.into_iter().map(|(hash, _)| hash).collect();
+        for hash in hashes {
+            let parsed = hash.parse()?;
+            let kept = waiting.contains(&parsed) || snapshot.location(parsed)?.is_some();
+            ensure!(kept, "the acknowledged transaction {hash} is lost");
+        }
         let head = snapshot.head();
         let rebuilt = snapshot.rebuild_root()?;
         ensure!(rebuilt == writer.root(), "block {head}: the tree has another root");
