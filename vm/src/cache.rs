@@ -56,31 +56,33 @@ impl<V: Clone> Generations<V> {
     }
 }
 
+/// A value that clones of its owner share.
 #[cfg(feature = "std")]
-struct Shared<T>(std::sync::Mutex<T>);
+pub(crate) struct Shared<T>(std::sync::Mutex<T>);
 
 #[cfg(feature = "std")]
 impl<T> Shared<T> {
-    fn new(value: T) -> Self {
+    pub(crate) fn new(value: T) -> Self {
         Self(std::sync::Mutex::new(value))
     }
 
-    fn with<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
+    pub(crate) fn with<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
         // A panic elsewhere leaves a map that is still a valid cache.
         change(&mut self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 }
 
+/// A value that clones of its owner share.
 #[cfg(not(feature = "std"))]
-struct Shared<T>(core::cell::RefCell<T>);
+pub(crate) struct Shared<T>(core::cell::RefCell<T>);
 
 #[cfg(not(feature = "std"))]
 impl<T> Shared<T> {
-    fn new(value: T) -> Self {
+    pub(crate) fn new(value: T) -> Self {
         Self(core::cell::RefCell::new(value))
     }
 
-    fn with<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
+    pub(crate) fn with<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
         change(&mut self.0.borrow_mut())
     }
 }

@@ -1,13 +1,13 @@
 //! The engine: a chain's rules and what is cached across blocks.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use genesis::ChainSpec;
 use revm::bytecode::Bytecode;
 
 use crate::{
-    cache::Cache,
+    cache::{Cache, Shared},
     create::Deployable,
     riscv::{Image, ImageError},
 };
@@ -21,8 +21,19 @@ const IMAGE_CACHE_MAX: usize = 256 << 20;
 #[derive(Clone)]
 pub struct Engine(Arc<Parts>);
 
+/// Signatures, as r ‖ s ‖ v, and who is to be taken for their signer.
+pub(crate) type Signers = BTreeMap<[u8; 65], Address>;
+
+/// What a dev user has changed of the chain's rules.
+#[derive(Clone, Default)]
+struct Changes {
+    chain_id: Option<u64>,
+    signers: Option<Arc<Signers>>,
+}
+
 struct Parts {
     spec: Arc<ChainSpec>,
+    changes: Shared<Changes>,
     codes: Cache<Bytecode>,
     images: Cache<Arc<Image>>,
     /// The program that system calls run on: byte i is opcode i.
@@ -35,6 +46,7 @@ impl Engine {
         let opcodes: Vec<u8> = (0..=u8::MAX).collect();
         Self(Arc::new(Parts {
             spec,
+            changes: Shared::new(Changes::default()),
             codes: Cache::new(CODE_CACHE_MAX),
             images: Cache::new(IMAGE_CACHE_MAX),
             strip: Bytecode::new_legacy(opcodes.into()),
@@ -44,6 +56,29 @@ impl Engine {
     /// The chain's specification.
     pub fn spec(&self) -> &Arc<ChainSpec> {
         &self.0.spec
+    }
+
+    /// The chain's id: the specification's, unless a dev user has set another.
+    pub fn chain_id(&self) -> u64 {
+        self.0.changes.with(|changes| changes.chain_id).unwrap_or_else(|| self.0.spec.chain_id())
+    }
+
+    /// Gives the chain another id, for what runs from now on.
+    pub fn set_chain_id(&self, chain_id: u64) {
+        self.0.changes.with(|changes| changes.chain_id = Some(chain_id));
+    }
+
+    /// Makes the ecrecover precompile answer `signer` for a signature of r ‖ s ‖ v, whatever was
+    /// signed.
+    pub fn set_signer(&self, signature: [u8; 65], signer: Address) {
+        self.0.changes.with(|changes| {
+            Arc::make_mut(changes.signers.get_or_insert_default()).insert(signature, signer);
+        });
+    }
+
+    /// Signatures whose signer a dev user has set, if there are any.
+    pub(crate) fn signers(&self) -> Option<Arc<Signers>> {
+        self.0.changes.with(|changes| changes.signers.clone())
     }
 
     /// The code of `hash`, from the cache or through `load`.

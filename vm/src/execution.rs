@@ -74,7 +74,7 @@ impl<DB: DatabaseRef> Execution<DB> {
         let spec = engine.spec();
         let (number, time) = (block.number.saturating_to(), block.timestamp.saturating_to());
         let fork = spec.fork(number, time);
-        let mut cfg = rules.config(spec.chain_id(), fork);
+        let mut cfg = rules.config(engine.chain_id(), fork);
         create::raise_init_code_limit(&mut cfg, &spec.riscv);
         if let Some(blobs) = spec.blob_params(time) {
             cfg.max_blobs_per_tx = Some(blobs.max_blobs_per_tx);
@@ -84,7 +84,8 @@ impl<DB: DatabaseRef> Execution<DB> {
         let state =
             revm::database::State::builder().with_database(source).with_bundle_update().build();
         let context = Context::new(state, fork).with_block(block).with_cfg(cfg);
-        let evm = Evm::new(context, create::instructions(fork), Precompiles::new(fork));
+        let precompiles = Precompiles::new(fork, engine.signers());
+        let evm = Evm::new(context, create::instructions(fork), precompiles);
         Self { engine: engine.clone(), rules, fork, stack: Stack::new(evm, engine.clone(), fork) }
     }
 
