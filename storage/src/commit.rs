@@ -104,26 +104,21 @@ impl Shared {
         Ok(sequence)
     }
 
-    /// Writes the first block of a chain into empty tables.
+    /// Writes the first block of a chain into the empty tables of `tx`.
     pub(crate) fn commit_genesis(
         &self,
         block: &ExecutedBlock,
         delta: &StateDelta,
+        tx: &Write,
     ) -> Result<(), StoreError> {
-        check_root(block.header.state_root, delta.root)?;
-        let tx = self.env.write()?;
         let head = Head { number: block.number(), hash: block.hash(), root: delta.root, edits: 0 };
-        let mut writes = Batch::new(self, &tx, head);
+        let mut writes = Batch::new(self, tx, head);
         writes.add_state(delta)?;
         writes.add_chain_rows(block)?;
         let genesis = [&codec::number_key(head.number)[..], head.hash.as_slice()].concat();
         tx.put(self.tables.meta, meta::SCHEMA, &SCHEMA.to_be_bytes())?;
         tx.put(self.tables.meta, meta::GENESIS, &genesis)?;
-        let sequence = writes.sequence;
-        writes.finish()?;
-        tx.commit()?;
-        self.committed.fetch_max(sequence, Ordering::AcqRel);
-        Ok(())
+        writes.finish()
     }
 
     /// Puts the setting that was reached into the error.
@@ -292,6 +287,6 @@ pub(crate) fn log_rows(
     })
 }
 
-fn check_root(recorded: B256, rebuilt: B256) -> Result<(), StoreError> {
+pub(crate) fn check_root(recorded: B256, rebuilt: B256) -> Result<(), StoreError> {
     if recorded == rebuilt { Ok(()) } else { Err(StoreError::RootMismatch { recorded, rebuilt }) }
 }

@@ -102,6 +102,9 @@ pub enum StoreError {
         /// Newest block.
         head: u64,
     },
+    /// State that is not here could not be had from the chain that this one was forked from.
+    #[error("forked state: {0}")]
+    Forked(Box<dyn std::error::Error + Send + Sync>),
     /// Blocks are applied and committed one after the other.
     #[error("block {given} does not follow: {expected} is next")]
     OutOfOrder {

@@ -269,6 +269,11 @@ impl Write {
         Ok(self.0.del(table.handle, key, Some(value))?)
     }
 
+    /// Removes all rows of a table.
+    pub(crate) fn clear(&self, table: Table) -> Result<()> {
+        Ok(self.0.clear_db(table.handle)?)
+    }
+
     /// Makes the writes visible and, as the environment says, durable.
     pub(crate) fn commit(self) -> Result<()> {
         Ok(self.0.commit()?)
@@ -286,7 +291,13 @@ impl<'tx, K: TransactionKind> Cursor<'tx, K> {
         Ok(self.0.set_range(key)?)
     }
 
-    /// Goes to the next row, the first one at the start.
+    /// Goes to the first row. The library hands cursors out again where they were left: only the
+    /// first one of a transaction starts at the start.
+    pub(crate) fn first(&mut self) -> Result<Option<Row<'tx>>> {
+        Ok(self.0.first()?)
+    }
+
+    /// Goes to the next row.
     pub(crate) fn next(&mut self) -> Result<Option<Row<'tx>>> {
         Ok(self.0.next()?)
     }

@@ -3,12 +3,13 @@
 use crate::{
     StoreError,
     codec::{self, BLOCK_PART, Head, HistoryKey},
+    forked::Origin,
     mdbx::Read,
     store::Shared,
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
 use revm::{DatabaseRef, bytecode::Bytecode, state::AccountInfo};
-use state::{AccountFields, Scratch};
+use state::{AccountFields, LocalAccount, Scratch};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
@@ -21,6 +22,7 @@ pub struct Snapshot {
     pub(crate) tx: Read,
     pub(crate) shared: Arc<Shared>,
     pub(crate) head: Head,
+    pub(crate) origin: Arc<Origin>,
     /// The block after which the state is seen, or `None` at the head with the edits made since.
     at: Option<u64>,
     /// Values that go before everything else: those from before a block's own execution.
@@ -35,9 +37,9 @@ impl fmt::Debug for Snapshot {
 
 impl Snapshot {
     pub(crate) fn live(shared: Arc<Shared>) -> Result<Self, StoreError> {
-        let tx = shared.env.read()?;
+        let (tx, origin) = shared.read()?;
         let head = shared.head(&tx)?;
-        Ok(Self { tx, shared, head, at: None, undone: HashMap::new() })
+        Ok(Self { tx, shared, head, origin, at: None, undone: HashMap::new() })
     }
 
     pub(crate) fn at(shared: Arc<Shared>, number: u64) -> Result<Self, StoreError> {
@@ -77,7 +79,7 @@ impl Snapshot {
 
     /// Returns the number of the oldest block.
     pub fn first(&self) -> u64 {
-        self.shared.first
+        self.origin.first
     }
 
     /// Returns the block after which the state is seen; of a view from before a block, that block.
@@ -97,15 +99,16 @@ impl Snapshot {
 
     /// Returns an account; its code is loaded only for delegations.
     pub fn account(&self, address: Address) -> Result<Option<AccountInfo>, StoreError> {
-        self.account_at(Stem::of(self.shared.hash, address))
+        let stem = Stem::of(self.shared.hash, address);
+        self.origin.account(address, self.account_at(stem)?)
     }
 
-    fn account_at(&self, stem: Stem) -> Result<Option<AccountInfo>, StoreError> {
+    fn account_at(&self, stem: Stem) -> Result<LocalAccount, StoreError> {
         if self.at.is_some() {
-            return state::account(stem, |key| self.leaf(key));
+            return state::local_account(stem, |key| self.leaf(key));
         }
         let header = self.header_leaves(stem)?;
-        state::account(stem, |key| Ok(header[usize::from(key.sub())]))
+        state::local_account(stem, |key| Ok(header[usize::from(key.sub())]))
     }
 
     /// Reads the leaves that make an account at the head: they are neighbours.
@@ -131,8 +134,7 @@ impl Snapshot {
 
     /// Returns a storage slot.
     pub fn storage(&self, address: Address, slot: U256) -> Result<U256, StoreError> {
-        let value = self.leaf(&state::slot_key(self.shared.hash, address, slot))?;
-        Ok(value.unwrap_or_default().into())
+        self.origin.slot(self.shared.hash, (address, slot), |key| self.leaf(key))
     }
 
     /// Returns the code of an account, empty if there is none.
@@ -151,7 +153,7 @@ impl Snapshot {
     }
 
     /// Returns a leaf: the value before the first later block that changed it, or the newest one.
-    fn leaf(&self, key: &Key) -> Result<Option<Value>, StoreError> {
+    pub(crate) fn leaf(&self, key: &Key) -> Result<Option<Value>, StoreError> {
         let Some(at) = self.at else { return self.shared.leaf(&self.tx, key) };
         if let Some(value) = self.undone.get(key) {
             return Ok(*value);
@@ -167,12 +169,18 @@ impl Snapshot {
         self.shared.leaf(&self.tx, key)
     }
 
-    /// Returns all accounts; reads the whole state.
+    /// Returns all accounts; reads the whole state. Of a forked chain those that it has written.
     pub fn accounts(&self) -> Result<BTreeMap<Address, AccountInfo>, StoreError> {
         let table = self.shared.tables.addresses;
         let mut accounts = BTreeMap::new();
+        if self.origin.forked.is_some() {
+            for address in self.written_addresses()? {
+                accounts.extend(self.account(address)?.map(|info| (address, info)));
+            }
+            return Ok(accounts);
+        }
         for stem in self.stems()? {
-            let Some(info) = self.account_at(stem)? else { continue };
+            let LocalAccount::There(info) = self.account_at(stem)? else { continue };
             let address = self.tx.value(table, stem.0.as_slice())?;
             let address = address.filter(|row| row.len() == 20);
             let address = address.ok_or_else(|| self.shared.bad_row(table, stem.0.as_slice()))?;
@@ -181,13 +189,42 @@ impl Snapshot {
         Ok(accounts)
     }
 
+    /// Every address that was ever written, unless it was undone.
+    pub(crate) fn written_addresses(&self) -> Result<BTreeSet<Address>, StoreError> {
+        let table = self.shared.tables.addresses;
+        let mut rows = self.tx.cursor(table)?;
+        let mut addresses = BTreeSet::new();
+        let mut row = rows.first()?;
+        while let Some((stem, address)) = row {
+            let address = Address::try_from(&*address);
+            addresses.insert(address.map_err(|_| self.shared.bad_row(table, &stem))?);
+            row = rows.next()?;
+        }
+        Ok(addresses)
+    }
+
+    /// Every group of slots that was ever written.
+    pub(crate) fn written_slot_groups(&self) -> Result<Vec<(Address, U256)>, StoreError> {
+        let table = self.shared.tables.slot_groups;
+        let mut rows = self.tx.cursor(table)?;
+        let mut groups = Vec::new();
+        let mut row = rows.first()?;
+        while let Some((hash, value)) = row {
+            let group = codec::read_slot_group(&value);
+            groups.push(group.ok_or_else(|| self.shared.bad_row(table, &hash))?);
+            row = rows.next()?;
+        }
+        Ok(groups)
+    }
+
     /// Every account there is, or was.
     fn stems(&self) -> Result<BTreeSet<Stem>, StoreError> {
         let keys = self.keys_from(&[tree::HEADER_ZONE])?;
         Ok(keys.iter().filter_map(Key::stem).collect())
     }
 
-    /// Returns all slots of an account that are not zero.
+    /// Returns all slots of an account that are not zero. Of a forked chain those that it has
+    /// written.
     pub fn storage_of(&self, address: Address) -> Result<BTreeMap<U256, U256>, StoreError> {
         let stem = Stem::of(self.shared.hash, address);
         let mut keys = self.keys_from(&stem.header_prefix())?;
@@ -195,7 +232,7 @@ impl Snapshot {
         keys.extend(self.keys_from(&stem.storage_prefix())?);
         let mut slots = BTreeMap::new();
         for key in keys {
-            if let Some(value) = self.leaf(&key)? {
+            if let Some(value) = self.leaf(&key)?.filter(|value| !value.is_zero()) {
                 slots.insert(self.slot_of(&key)?, value.into());
             }
         }
@@ -231,6 +268,9 @@ impl Snapshot {
 
     /// Rebuilds the state root out of accounts, slots and code, without looking at the tree.
     pub fn rebuild_root(&self) -> Result<B256, StoreError> {
+        if self.origin.forked.is_some() {
+            return self.forked_root();
+        }
         let mut leaves = Scratch::new(self.shared.hash);
         for (address, info) in self.accounts()? {
             let code = self.code_of(&info)?;
@@ -259,8 +299,11 @@ impl DatabaseRef for Snapshot {
         if let Some(code) = self.shared.code_cache.find(code_hash) {
             return Ok(code);
         }
-        let code = self.shared.code(&self.tx, code_hash)?;
-        let code = state::bytecode(code.ok_or(StoreError::MissingCode { code_hash })?);
+        let code = match (self.shared.code(&self.tx, code_hash)?, &self.origin.forked) {
+            (Some(code), _) => state::bytecode(code),
+            (None, Some(forked)) => forked.code_by_hash_ref(code_hash)?,
+            (None, None) => return Err(StoreError::MissingCode { code_hash }),
+        };
         self.shared.code_cache.insert(code_hash, code.clone());
         Ok(code)
     }
@@ -270,6 +313,10 @@ impl DatabaseRef for Snapshot {
     }
 
     fn block_hash_ref(&self, number: u64) -> Result<B256, StoreError> {
-        Ok(self.shared.block_hash(&self.tx, number)?.unwrap_or_default())
+        match (self.shared.block_hash(&self.tx, number)?, &self.origin.forked) {
+            (Some(hash), _) => Ok(hash),
+            (None, Some(forked)) if number < self.first() => forked.block_hash_ref(number),
+            (None, _) => Ok(B256::ZERO),
+        }
     }
 }

@@ -3,22 +3,26 @@
 use crate::{
     BadFile, ExecutedBlock, Snapshot, StoreError, Writer,
     code_cache::CodeCache,
-    codec::{self, BLOCK_PART, ChangeRow, Head},
+    codec::{self, ChangeRow, Head},
     commit::Commit,
+    forked::{self, ForkPoint, Origin},
     mdbx::{Env, LazySync, Meaning, Read, Size, Sync, Table, TransactionKind, Txn},
     tables::{self, SCHEMA, Tables, meta},
     writer::Mark,
 };
 use alloy_consensus::Sealable;
 use alloy_eips::eip4895::Withdrawals;
-use alloy_primitives::{B256, Bytes, keccak256};
+use alloy_primitives::{B256, Bytes};
 use genesis::Genesis;
-use revm::state::AccountInfo;
-use state::{AccountFields, Draft, Scratch};
+use parking_lot::RwLock;
+use state::{AccountFields, Scratch};
 use std::{
     fs::{self, File, TryLockError},
     path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 use tree::{HashFunction, Key, Value};
@@ -48,7 +52,8 @@ pub struct OpenOptions {
 }
 
 /// With [`Durability::Process`]: how much may be lost in a power cut.
-const LAZY_SYNC: LazySync = LazySync { bytes: 64 << 20, period: Duration::from_secs(10) };
+pub(crate) const LAZY_SYNC: LazySync =
+    LazySync { bytes: 64 << 20, period: Duration::from_secs(10) };
 const GROWTH_STEP: u64 = 32 << 20;
 const DATABASE_FILE: &str = "mdbx.dat";
 const LOCK_FILE: &str = "lock";
@@ -63,8 +68,8 @@ pub(crate) struct Shared {
     pub(crate) env: Env,
     pub(crate) tables: Tables,
     pub(crate) size_max: u64,
-    /// Number of the genesis block.
-    pub(crate) first: u64,
+    /// What the chain begins with; changes together with what is in the tables.
+    pub(crate) origin: RwLock<Arc<Origin>>,
     /// The hash of the state tree.
     pub(crate) hash: HashFunction,
     pub(crate) code_cache: CodeCache,
@@ -81,17 +86,17 @@ pub(crate) struct Shared {
 impl Store {
     /// Opens or makes the store of a chain, and the writer of its state.
     pub fn open(options: &OpenOptions, genesis: &Genesis) -> Result<(Self, Writer), StoreError> {
-        if !options.temporary {
-            return open_directory(options, &options.path, genesis);
-        }
-        let io = |source| StoreError::Io { path: options.path.clone(), source };
-        fs::create_dir_all(&options.path).map_err(io)?;
-        let directory =
-            tempfile::Builder::new().prefix("tandem-").tempdir_in(&options.path).map_err(io)?;
-        let opened = open_directory(options, directory.path(), genesis)?;
-        // The files live on, without a name, until the process lets go of them.
-        directory.close().map_err(io)?;
-        Ok(opened)
+        open(options, genesis, None)
+    }
+
+    /// Opens or makes the store of a chain that goes on from another one, and the writer of its
+    /// state. `genesis` has the rules, and accounts to put over the forked state.
+    pub fn open_forked(
+        options: &OpenOptions,
+        genesis: &Genesis,
+        point: &ForkPoint,
+    ) -> Result<(Self, Writer), StoreError> {
+        open(options, genesis, Some(point))
     }
 
     /// Returns a view of the newest committed state, edits included.
@@ -125,26 +130,45 @@ impl Store {
 
     /// Returns the hash of the genesis block.
     pub fn genesis_hash(&self) -> Result<B256, StoreError> {
-        let tx = self.0.env.read()?;
-        let hash = self.0.block_hash(&tx, self.0.first)?;
-        hash.ok_or_else(|| self.0.bad_row(self.0.tables.headers, &codec::number_key(self.0.first)))
+        let (tx, origin) = self.0.read()?;
+        let hash = self.0.block_hash(&tx, origin.first)?;
+        hash.ok_or_else(|| self.0.bad_row(self.0.tables.headers, &codec::number_key(origin.first)))
     }
+}
+
+fn open(
+    options: &OpenOptions,
+    genesis: &Genesis,
+    point: Option<&ForkPoint>,
+) -> Result<(Store, Writer), StoreError> {
+    if !options.temporary {
+        return open_directory(options, &options.path, (genesis, point));
+    }
+    let io = |source| StoreError::Io { path: options.path.clone(), source };
+    fs::create_dir_all(&options.path).map_err(io)?;
+    let directory =
+        tempfile::Builder::new().prefix("tandem-").tempdir_in(&options.path).map_err(io)?;
+    let opened = open_directory(options, directory.path(), (genesis, point))?;
+    // The files live on, without a name, until the process lets go of them.
+    directory.close().map_err(io)?;
+    Ok(opened)
 }
 
 fn open_directory(
     options: &OpenOptions,
     path: &Path,
-    genesis: &Genesis,
+    (genesis, point): (&Genesis, Option<&ForkPoint>),
 ) -> Result<(Store, Writer), StoreError> {
     fs::create_dir_all(path).map_err(|source| StoreError::Io { path: path.into(), source })?;
     let lock = lock(path)?;
     let env = open_env(options, path)?;
     let (tables, stored) = open_tables(&env, path)?;
-    let mut shared = Shared {
+    let origin = Origin::new(genesis, point);
+    let shared = Shared {
         env,
         tables,
         size_max: options.size_max,
-        first: genesis.number,
+        origin: RwLock::new(Arc::new(origin)),
         hash: tree_hash(genesis),
         code_cache: CodeCache::default(),
         commits: AtomicU64::new(0),
@@ -152,28 +176,30 @@ fn open_directory(
         pool_order: AtomicU64::new(0),
         _lock: lock,
     };
-    match stored {
-        None => {
-            let chain = Shared::begin_chain(shared, genesis)?;
-            if !options.temporary {
-                // Whatever the durability: a power cut finds a chain, if only its first block.
-                chain.0.sync()?;
-                sync_names(path)?;
-            }
-            Ok(chain)
+    let Some((number, stored)) = stored else {
+        let shared = Arc::new(shared);
+        let origin = shared.origin.read().clone();
+        let mark = Mark { number: origin.first, edits: 0 };
+        let mut writer = Writer::new(shared.clone(), origin, mark);
+        writer.restart(genesis, point)?;
+        let store = Store(shared);
+        if !options.temporary {
+            // Whatever the durability: a power cut finds a chain, if only its first block.
+            store.sync()?;
+            sync_names(path)?;
         }
-        Some((number, stored)) => {
-            shared.first = number;
-            let given = genesis_block(genesis)?.hash();
-            if given != stored {
-                return Err(StoreError::GenesisMismatch { path: path.into(), stored, given });
-            }
-            shared.pool_order = AtomicU64::new(shared.next_pool_order()?);
-            let shared = Arc::new(shared);
-            let writer = Writer::load(shared.clone())?;
-            Ok((Store(shared), writer))
-        }
+        return Ok((store, writer));
+    };
+    let given = first_block(genesis, point)?.hash();
+    if given != stored {
+        return Err(StoreError::GenesisMismatch { path: path.into(), stored, given });
     }
+    let forked = point.map(|point| point.state.clone());
+    *shared.origin.write() = Arc::new(Origin { first: number, forked });
+    shared.pool_order.store(shared.next_pool_order()?, Ordering::Relaxed);
+    let shared = Arc::new(shared);
+    let writer = Writer::load(shared.clone())?;
+    Ok((Store(shared), writer))
 }
 
 /// Writes the names of new files through to the disk: without them the files could not be found.
@@ -262,8 +288,14 @@ const fn tree_hash(_genesis: &Genesis) -> HashFunction {
     HashFunction::Blake3
 }
 
-/// Returns the genesis block.
-fn genesis_block(genesis: &Genesis) -> Result<ExecutedBlock, StoreError> {
+/// Returns the first block of a chain.
+pub(crate) fn first_block(
+    genesis: &Genesis,
+    point: Option<&ForkPoint>,
+) -> Result<ExecutedBlock, StoreError> {
+    if let Some(point) = point {
+        return Ok(forked::first_block(point));
+    }
     let mut leaves = Scratch::new(tree_hash(genesis));
     for (address, account) in &genesis.alloc {
         let fields =
@@ -287,28 +319,10 @@ fn genesis_block(genesis: &Genesis) -> Result<ExecutedBlock, StoreError> {
 }
 
 impl Shared {
-    /// Writes the genesis block into an empty database.
-    fn begin_chain(self, genesis: &Genesis) -> Result<(Store, Writer), StoreError> {
-        let block = genesis_block(genesis)?;
-        let shared = Arc::new(self);
-        let mut writer = Writer::new(shared.clone(), Mark { number: genesis.number, edits: 0 });
-        let mut draft = Draft::new(shared.hash);
-        for (address, account) in &genesis.alloc {
-            let info = AccountInfo {
-                nonce: account.nonce,
-                balance: account.balance,
-                code_hash: keccak256(&account.code),
-                ..Default::default()
-            };
-            draft.set_account(*address, &info, Some(account.code.clone()), &writer)?;
-            for (slot, value) in &account.storage {
-                draft.set_slot(*address, (*slot).into(), (*value).into());
-            }
-        }
-        let delta = writer.apply_changes(draft.finish(&writer)?, genesis.number, BLOCK_PART);
-        let store = Store(shared);
-        store.0.commit_genesis(&block, &delta)?;
-        Ok((store, writer))
+    /// Begins a read transaction, with the origin of the chain that it sees.
+    pub(crate) fn read(&self) -> Result<(Read, Arc<Origin>), StoreError> {
+        let origin = self.origin.read();
+        Ok((self.env.read()?, origin.clone()))
     }
 
     pub(crate) fn head<K: TransactionKind>(&self, tx: &Txn<K>) -> Result<Head, StoreError> {

@@ -68,6 +68,17 @@ impl Tables {
             notes: unique("notes")?,
         })
     }
+
+    /// Empties all tables.
+    pub(crate) fn clear(&self, tx: &Write) -> Result<()> {
+        let Self { leaves, history, changes, addresses, slot_groups, code, code_holders, .. } =
+            *self;
+        let Self { headers, bodies, transactions, receipts, numbers, locations, logs, .. } = *self;
+        let state = [leaves, history, changes, addresses, slot_groups, code, code_holders];
+        let chain = [headers, bodies, transactions, receipts, numbers, locations, logs];
+        let own = [self.pool, self.meta, self.notes];
+        state.into_iter().chain(chain).chain(own).try_for_each(|table| tx.clear(table))
+    }
 }
 
 /// Name of the table that tells whether a database is one of this node's.

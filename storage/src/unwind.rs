@@ -4,6 +4,7 @@ use crate::{
     Mark, StoreError, Writer,
     codec::{self, BLOCK_PART, ChangeRow, Head, HistoryKey},
     commit,
+    forked::Origin,
     mdbx::Write,
     store::Shared,
     tables::meta,
@@ -38,7 +39,7 @@ impl Writer {
         let tx = shared.env.write()?;
         self.check_mark(&tx, to)?;
         let past = shared.undo_rows(&tx, to)?;
-        let head = shared.undo_leaves(&tx, to, &past)?;
+        let head = shared.undo_leaves(&tx, (to, &self.origin), &past)?;
         let updates: Vec<_> =
             past.leaves.iter().map(|(key, value)| Update { key: *key, value: *value }).collect();
         let rebuilt = self.tree.apply(&updates);
@@ -60,7 +61,7 @@ impl Writer {
             Some(key) => tx.value(self.shared.tables.changes, &key)?.is_some(),
             None => true,
         };
-        if above || to.number < self.shared.first || !edit_is_there {
+        if above || to.number < self.origin.first || !edit_is_there {
             return Err(StoreError::BadMark {
                 asked: to.number,
                 edits: to.edits,
@@ -101,7 +102,12 @@ impl Shared {
     }
 
     /// Puts the old leaves back and returns the head to be.
-    fn undo_leaves(&self, tx: &Write, to: Mark, past: &Past) -> Result<Head, StoreError> {
+    fn undo_leaves(
+        &self,
+        tx: &Write,
+        (to, origin): (Mark, &Origin),
+        past: &Past,
+    ) -> Result<Head, StoreError> {
         let mut undone = Vec::with_capacity(past.leaves.len());
         for (key, value) in &past.leaves {
             let now = self.leaf(tx, key)?;
@@ -125,7 +131,9 @@ impl Shared {
         let key = codec::number_key(to.number);
         let header = self.decode(tx, self.tables.headers, &key, codec::read_header)?;
         let (hash, header) = header.ok_or_else(|| self.bad_row(self.tables.headers, &key))?;
-        if to.edits == 0 && header.state_root != past.root {
+        // The first block of a forked chain has the other chain's root.
+        let has_root = origin.forked.is_none() || to.number > origin.first;
+        if has_root && to.edits == 0 && header.state_root != past.root {
             let (recorded, rebuilt) = (header.state_root, past.root);
             return Err(StoreError::RootMismatch { recorded, rebuilt });
         }

@@ -3,13 +3,16 @@
 use crate::{
     StoreError,
     codec::{self, BLOCK_PART},
+    commit,
+    forked::{ForkPoint, Origin},
     mdbx::Read,
-    store::Shared,
+    store::{self, Shared},
 };
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use genesis::Genesis;
 use parking_lot::Mutex;
 use revm::{DatabaseRef, bytecode::Bytecode, database::BundleState, state::AccountInfo};
-use state::{Before, Changes, LeafChange, StateTree};
+use state::{Before, Changes, Draft, LeafChange, StateTree};
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     fmt,
@@ -72,6 +75,7 @@ pub struct Mark {
 /// The head state; owned by the thread that executes blocks.
 pub struct Writer {
     pub(crate) shared: Arc<Shared>,
+    pub(crate) origin: Arc<Origin>,
     pub(crate) tree: StateTree,
     pub(crate) head: Mark,
     /// The newest change made.
@@ -79,6 +83,8 @@ pub struct Writer {
     /// Leaves that edits have changed since the head: their history rows are there already.
     pub(crate) edited: HashSet<Key>,
     overlay: Overlay,
+    /// Whether a chain begins: what the tables hold is another one's.
+    begins: bool,
     /// A read transaction under the overlay, and how many commits there were at its start.
     base: Mutex<Option<(u64, Read)>>,
 }
@@ -99,14 +105,16 @@ impl fmt::Debug for Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(shared: Arc<Shared>, head: Mark) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, origin: Arc<Origin>, head: Mark) -> Self {
         Self {
             tree: StateTree::new(shared.hash),
             shared,
+            origin,
             head,
             sequence: 0,
             edited: HashSet::new(),
             overlay: Overlay::default(),
+            begins: false,
             base: Mutex::new(None),
         }
     }
@@ -115,7 +123,9 @@ impl Writer {
     pub(crate) fn load(shared: Arc<Shared>) -> Result<Self, StoreError> {
         let tx = shared.env.read()?;
         let head = shared.head(&tx)?;
-        let mut writer = Self::new(shared.clone(), Mark { number: head.number, edits: head.edits });
+        let origin = shared.origin.read().clone();
+        let mark = Mark { number: head.number, edits: head.edits };
+        let mut writer = Self::new(shared.clone(), origin, mark);
         let mut rows = tx.cursor(shared.tables.leaves)?;
         let mut batch = Vec::with_capacity(REBUILD_BATCH);
         while let Some((key, value)) = rows.next()? {
@@ -144,6 +154,62 @@ impl Writer {
             self.edited.extend(row.leaves.iter().map(|leaf| leaf.key));
         }
         Ok(())
+    }
+
+    /// Forgets the whole chain and begins another one in its place, durably, in a database
+    /// transaction of its own; everything must be committed.
+    ///
+    /// When it fails the store is to be opened anew: the database is as it was, the writer is not.
+    pub fn restart(
+        &mut self,
+        genesis: &Genesis,
+        point: Option<&ForkPoint>,
+    ) -> Result<(), StoreError> {
+        let pending = self.pending();
+        if pending > 0 {
+            return Err(StoreError::Uncommitted { pending });
+        }
+        let shared = self.shared.clone();
+        let origin = Arc::new(Origin::new(genesis, point));
+        let sequence = self.sequence;
+        *self = Self::new(shared.clone(), origin.clone(), Mark { number: origin.first, edits: 0 });
+        self.sequence = sequence;
+        let block = store::first_block(genesis, point)?;
+        self.begins = true;
+        let delta = self.genesis_delta(genesis)?;
+        if point.is_none() {
+            commit::check_root(block.header.state_root, delta.root)?;
+        }
+        let tx = shared.env.write()?;
+        shared.tables.clear(&tx)?;
+        shared.commit_genesis(&block, &delta, &tx)?;
+        // Whoever reads sees the old chain with its origin or the new one with its own.
+        let mut now = shared.origin.write();
+        tx.commit().map_err(|error| shared.explain(error.into()))?;
+        *now = origin;
+        drop(now);
+        self.begins = false;
+        shared.committed.fetch_max(delta.sequence, Ordering::AcqRel);
+        shared.commits.fetch_add(1, Ordering::AcqRel);
+        Ok(())
+    }
+
+    fn genesis_delta(&mut self, genesis: &Genesis) -> Result<StateDelta, StoreError> {
+        let mut draft = Draft::new(self.shared.hash, self.is_forked());
+        for (address, account) in &genesis.alloc {
+            let info = AccountInfo {
+                nonce: account.nonce,
+                balance: account.balance,
+                code_hash: keccak256(&account.code),
+                ..Default::default()
+            };
+            draft.set_account(*address, &info, Some(account.code.clone()), self)?;
+            for (slot, value) in &account.storage {
+                draft.set_slot(*address, (*slot).into(), (*value).into());
+            }
+        }
+        let changes = draft.finish(self)?;
+        Ok(self.apply_changes(changes, genesis.number, BLOCK_PART))
     }
 
     /// Applies the changes of block `number`, the one after the head.
@@ -206,7 +272,7 @@ impl Writer {
             root_before,
             root,
             leaves: leaves.collect(),
-            addresses: new_addresses(&changes),
+            addresses: new_addresses(&changes, self.origin.forked.is_some()),
             slot_groups: new_slot_groups(&changes),
             code: changes.code,
             holders: changes.holders,
@@ -219,7 +285,11 @@ impl Writer {
         if let Some((code, _)) = self.overlay.code.get(&code_hash) {
             return Ok(Some(code.clone()));
         }
-        self.base(|tx| self.shared.code(tx, code_hash))
+        let code = self.base(|tx| self.shared.code(tx, code_hash))?;
+        match (code, &self.origin.forked) {
+            (None, Some(forked)) => Ok(Some(forked.code_by_hash_ref(code_hash)?.original_bytes())),
+            (code, _) => Ok(code),
+        }
     }
 
     /// Reads under the overlay. The transaction is renewed after every commit, so that it never
@@ -280,15 +350,20 @@ impl Overlay {
     }
 }
 
-fn new_addresses(changes: &Changes) -> Vec<(Stem, Address)> {
+fn new_addresses(changes: &Changes, is_forked: bool) -> Vec<(Stem, Address)> {
     let new = changes.leaves.iter().filter(|change| {
         let sub = change.key.sub();
         let names_account = sub == tree::sub::CODE_HASH || sub == tree::sub::DELEGATION;
-        change.old.is_none() && names_account && change.key.zone() == tree::HEADER_ZONE
+        // On a forked chain an account may have slots here and its header elsewhere.
+        let in_header = names_account && change.key.zone() == tree::HEADER_ZONE;
+        change.old.is_none() && (in_header || is_forked)
     });
-    new.filter_map(|change| changes.addresses.get_key_value(&change.key.stem()?))
+    let mut addresses: Vec<_> = new
+        .filter_map(|change| changes.addresses.get_key_value(&change.key.stem()?))
         .map(|(stem, address)| (*stem, *address))
-        .collect()
+        .collect();
+    addresses.dedup();
+    addresses
 }
 
 fn new_slot_groups(changes: &Changes) -> Vec<(B256, (Address, U256))> {
@@ -312,6 +387,9 @@ impl Before for Writer {
         if let Some((value, _)) = self.overlay.leaves.get(key) {
             return Ok(*value);
         }
+        if self.begins {
+            return Ok(None);
+        }
         self.base(|tx| self.shared.leaf(tx, key))
     }
 
@@ -327,7 +405,14 @@ impl Before for Writer {
         if let Some((count, _)) = self.overlay.holders.get(&code_hash) {
             return Ok(*count);
         }
+        if self.begins {
+            return Ok(0);
+        }
         self.base(|tx| self.shared.holder_count(tx, code_hash))
+    }
+
+    fn is_forked(&self) -> bool {
+        self.origin.forked.is_some()
     }
 }
 
@@ -335,7 +420,8 @@ impl DatabaseRef for Writer {
     type Error = StoreError;
 
     fn basic_ref(&self, address: Address) -> Result<Option<AccountInfo>, StoreError> {
-        state::account(Stem::of(self.shared.hash, address), |key| self.leaf(key))
+        let stem = Stem::of(self.shared.hash, address);
+        self.origin.account(address, state::local_account(stem, |key| self.leaf(key))?)
     }
 
     fn code_by_hash_ref(&self, code_hash: B256) -> Result<Bytecode, StoreError> {
@@ -349,14 +435,18 @@ impl DatabaseRef for Writer {
     }
 
     fn storage_ref(&self, address: Address, slot: U256) -> Result<U256, StoreError> {
-        let value = self.leaf(&state::slot_key(self.shared.hash, address, slot))?;
-        Ok(value.unwrap_or_default().into())
+        self.origin.slot(self.shared.hash, (address, slot), |key| self.leaf(key))
     }
 
     fn block_hash_ref(&self, number: u64) -> Result<B256, StoreError> {
         if let Some(hash) = self.overlay.hashes.get(&number) {
             return Ok(*hash);
         }
-        self.base(|tx| Ok(self.shared.block_hash(tx, number)?.unwrap_or_default()))
+        let hash = self.base(|tx| self.shared.block_hash(tx, number))?;
+        match (hash, &self.origin.forked) {
+            (Some(hash), _) => Ok(hash),
+            (None, Some(forked)) if number < self.origin.first => forked.block_hash_ref(number),
+            (None, _) => Ok(B256::ZERO),
+        }
     }
 }

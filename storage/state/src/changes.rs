@@ -1,6 +1,9 @@
 //! From changed accounts to changed leaves.
 
-use crate::{StateError, code_leaves, is_empty_code, narrow, slot_key};
+use crate::{
+    GONE, OWN_STORAGE, OWN_STORAGE_VALUE, StateError, code_leaves, forked, is_empty_code, narrow,
+    slot_key,
+};
 use alloc::vec::Vec;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256, map::HashMap};
 use revm::{
@@ -29,6 +32,11 @@ pub trait Before {
 
     /// Returns how many accounts hold the code.
     fn holder_count(&self, code_hash: B256) -> Result<u64, Self::Error>;
+
+    /// Returns whether what has no leaf is read in another chain's state.
+    fn is_forked(&self) -> bool {
+        false
+    }
 }
 
 /// A leaf's change.
@@ -61,6 +69,8 @@ pub struct Changes {
 #[derive(Debug, Default)]
 pub struct Draft {
     hash: HashFunction,
+    /// On a forked chain a leaf of zeros says that what the forked state has there is gone.
+    keeps_zeros: bool,
     /// In any order; of two updates of a leaf the later one counts.
     updates: Vec<Update>,
     addresses: HashMap<Stem, Address>,
@@ -78,7 +88,7 @@ struct CodeFields {
 impl Changes {
     /// Returns the leaf changes that a bundle makes.
     pub fn of_bundle<B: Before>(bundle: &BundleState, before: &B) -> Result<Self, B::Error> {
-        let mut draft = Draft::new(before.hash());
+        let mut draft = Draft::new(before.hash(), before.is_forked());
         for (address, account) in &bundle.state {
             let code = account.info.as_ref().and_then(|info| code_of(info, bundle));
             draft.change_account(*address, account, code, before)?;
@@ -93,9 +103,9 @@ impl Changes {
 }
 
 impl Draft {
-    /// Starts with no change.
-    pub fn new(hash: HashFunction) -> Self {
-        Self { hash, ..Self::default() }
+    /// Starts with no change of a chain's state, forked from another one or not.
+    pub fn new(hash: HashFunction, is_forked: bool) -> Self {
+        Self { hash, keeps_zeros: is_forked, ..Self::default() }
     }
 
     fn change_account<B: Before>(
@@ -106,14 +116,28 @@ impl Draft {
         before: &B,
     ) -> Result<(), B::Error> {
         let stem = Stem::of(self.hash, address);
-        if account.info.is_none() || account.status.was_destroyed() {
+        let wiped = account.info.is_none() || account.status.was_destroyed();
+        if wiped {
             self.wipe_storage(stem, before)?;
         }
         let Some(info) = &account.info else {
             self.remove(before.keys_from(&stem.header_prefix())?);
+            if self.keeps_zeros {
+                self.addresses.insert(stem, address);
+                self.set(stem.header(sub::CODE_HASH), Some(GONE));
+                self.set(stem.header(OWN_STORAGE), Some(OWN_STORAGE_VALUE));
+            }
             return Ok(());
         };
-        self.set_account(address, info, code, before)?;
+        if self.keeps_zeros && (wiped || forked::is_created(account)) {
+            self.set(stem.header(OWN_STORAGE), Some(OWN_STORAGE_VALUE));
+        }
+        if self.keeps_zeros && !wiped && forked::is_same(account) {
+            // Its header stays where it is, here or in the forked state.
+            self.addresses.insert(stem, address);
+        } else {
+            self.set_account(address, info, code, before)?;
+        }
         for (slot, value) in &account.storage {
             self.set_slot(address, *slot, value.present_value);
         }
@@ -195,9 +219,15 @@ impl Draft {
         {
             return Ok(CodeFields { size: 23, hash_leaf: None, delegation_leaf });
         }
-        match before.code(code_hash)? {
-            Some(code) => Ok(plain(code.len() as u32)),
-            None => Err(StateError::MissingCode { code_hash }.into()),
+        let code = before.code(code_hash)?.ok_or(StateError::MissingCode { code_hash })?;
+        // A delegation that the forked state has.
+        match tree::delegation_target(&code).filter(|_| code.len() == 23) {
+            Some(target) => Ok(CodeFields {
+                size: 23,
+                hash_leaf: None,
+                delegation_leaf: Some(tree::delegation(target)),
+            }),
+            None => Ok(plain(code.len() as u32)),
         }
     }
 
@@ -213,9 +243,9 @@ impl Draft {
         self.updates.extend(keys.into_iter().map(|key| Update { key, value: None }));
     }
 
-    /// Sets a leaf; 32 zero bytes remove it.
+    /// Sets a leaf; 32 zero bytes remove it, but on a forked chain.
     fn set(&mut self, key: Key, value: Option<Value>) {
-        let value = value.filter(|value| !value.is_zero());
+        let value = value.filter(|value| self.keeps_zeros || !value.is_zero());
         self.updates.push(Update { key, value });
     }
 
@@ -250,6 +280,10 @@ impl Draft {
                 let code = code.ok_or(StateError::MissingCode { code_hash })?;
                 for (key, chunk) in code_leaves(self.hash, code_hash, &code) {
                     self.set(key, (count == 0).then_some(chunk));
+                }
+                if count == 0 {
+                    // It may come from the forked state.
+                    self.code.insert(code_hash, code);
                 }
             }
             holders.push((code_hash, new_count));

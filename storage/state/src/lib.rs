@@ -9,6 +9,7 @@
 extern crate alloc;
 
 mod changes;
+mod forked;
 
 use alloc::{collections::BTreeMap, vec::Vec};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
@@ -17,6 +18,7 @@ use revm::{bytecode::Bytecode, primitives::KECCAK_EMPTY, state::AccountInfo};
 use tree::{BasicData, Chunking, HashFunction, Key, Stem, Update, Value, sub};
 
 pub use changes::{Before, Changes, Draft, LeafChange, holder_changes};
+pub use forked::{GONE, LocalAccount, OWN_STORAGE, OWN_STORAGE_VALUE, local_account};
 
 /// The tree of a chain's state.
 pub type StateTree = tree::Tree<HashFunction>;
