@@ -6,11 +6,10 @@
 
 use crate::convert;
 use crate::error::{Reply, RpcError};
-use crate::request;
+use crate::log_filter::LogFilter;
 use crate::subscription_id::new_id;
-use alloy_eips::BlockNumberOrTag;
 use alloy_primitives::B256;
-use alloy_rpc_types_eth::{Filter, FilterBlockOption, Log, Transaction};
+use alloy_rpc_types_eth::{Log, Transaction};
 use node::{Chain, Event};
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -32,7 +31,7 @@ const KEPT_MAX: usize = 10_000;
 #[derive(Clone, Debug)]
 pub(crate) enum Kind {
     /// Logs that match.
-    Logs(Box<Filter>),
+    Logs(Box<LogFilter>),
     /// Hashes of new blocks.
     Blocks,
     /// Waiting transactions: hashes, or all of each.
@@ -115,7 +114,7 @@ impl Filters {
     }
 
     /// The criteria of a log filter.
-    pub(crate) fn log_filter(&self, id: &str) -> Reply<Filter> {
+    pub(crate) fn log_filter(&self, id: &str) -> Reply<LogFilter> {
         match &live(&mut self.filters.lock(), id)?.kind {
             Kind::Logs(filter) => Ok(filter.as_ref().clone()),
             Kind::Blocks | Kind::Pending { .. } => Err(RpcError::server("filter not found")),
@@ -132,7 +131,7 @@ impl Filters {
             entry.block = block.number().saturating_sub(1);
             if let Kind::Logs(filter) = &entry.kind {
                 let logs = logs.get_or_insert_with(|| convert::logs_of(block, true));
-                let matching = logs.iter().filter(|log| matches_event(filter, log)).cloned();
+                let matching = logs.iter().filter(|log| filter.matches_event(log)).cloned();
                 keep(&mut entry.removed, matching);
             }
         }
@@ -160,24 +159,14 @@ fn keep<T>(kept: &mut VecDeque<T>, more: impl IntoIterator<Item = T>) {
     kept.drain(..excess);
 }
 
-/// Whether emitter and topics match; where the log is does not matter.
-pub(crate) fn matches_event(filter: &Filter, log: &Log) -> bool {
-    filter.matches_address(log.address()) && filter.matches_topics(log.topics())
-}
-
 impl Poll {
     /// What the client is told.
     pub(crate) async fn changes(self, chain: &Chain) -> Reply<Changes> {
         match self.kind {
             Kind::Logs(filter) => {
                 let mut logs = self.removed;
-                if let Some(blocks) = self.blocks.and_then(|new| clip(&filter, new)) {
-                    let (from, to) = (blocks.0.into(), blocks.1.into());
-                    let filter = filter.select(FilterBlockOption::Range {
-                        from_block: Some(from),
-                        to_block: Some(to),
-                    });
-                    let found = chain.logs(request::log_query(&filter)).await?;
+                if let Some(filter) = self.blocks.and_then(|new| filter.within(new)) {
+                    let found = chain.logs(filter.query()).await?;
                     logs.extend(found.into_iter().map(convert::log));
                 }
                 Ok(Changes::Logs(logs))
@@ -199,17 +188,6 @@ impl Poll {
             }
         }
     }
-}
-
-/// The part of the new blocks that a filter's own range leaves.
-fn clip(filter: &Filter, (from, to): (u64, u64)) -> Option<(u64, u64)> {
-    let FilterBlockOption::Range { from_block, to_block } = filter.block_option else {
-        return None;
-    };
-    let number = |tag: Option<BlockNumberOrTag>| tag.and_then(|tag| tag.as_number());
-    let from = number(from_block).map_or(from, |first| first.max(from));
-    let to = number(to_block).map_or(to, |last| last.min(to));
-    (from <= to).then_some((from, to))
 }
 
 /// Tells the filters what happens on the chain, until they or the chain are gone.
@@ -274,18 +252,5 @@ mod tests {
         let mut kept = VecDeque::new();
         keep(&mut kept, 0..KEPT_MAX + 3);
         assert_eq!((kept.len(), kept[0]), (KEPT_MAX, 3));
-    }
-
-    #[test]
-    fn a_range_clips_what_is_new() {
-        let filter = |from: Option<u64>, to: Option<u64>| {
-            Filter::new().select(FilterBlockOption::Range {
-                from_block: from.map(Into::into),
-                to_block: to.map(Into::into),
-            })
-        };
-        assert_eq!(clip(&filter(None, None), (3, 5)), Some((3, 5)));
-        assert_eq!(clip(&filter(Some(1), Some(4)), (3, 5)), Some((3, 4)));
-        assert_eq!(clip(&filter(Some(6), None), (3, 5)), None);
     }
 }

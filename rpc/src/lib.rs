@@ -16,6 +16,7 @@ mod filters;
 mod http;
 mod ipc;
 mod local;
+mod log_filter;
 mod methods;
 mod net;
 mod request;

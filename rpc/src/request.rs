@@ -3,13 +3,10 @@
 use crate::arguments::Arguments;
 use crate::error::{Reply, RpcError};
 use alloy_eips::{BlockId, BlockNumberOrTag};
-use alloy_primitives::{Address, B256, TxKind, U256};
+use alloy_primitives::{B256, TxKind, U256};
 use alloy_rpc_types_eth::state::{AccountOverride, StateOverride};
-use alloy_rpc_types_eth::{
-    BlockOverrides, Filter, FilterBlockOption, TransactionInput, TransactionRequest,
-};
+use alloy_rpc_types_eth::{BlockOverrides, TransactionInput, TransactionRequest};
 use node::call::{self, Call, Overrides};
-use node::query::{LogBlocks, LogQuery};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -180,22 +177,6 @@ fn block_overrides(block: BlockOverrides) -> call::BlockOverrides {
     }
 }
 
-/// A log filter as the node takes it.
-pub(crate) fn log_query(filter: &Filter) -> LogQuery {
-    let blocks = match filter.block_option {
-        FilterBlockOption::AtBlockHash(hash) => LogBlocks::Hash(hash),
-        FilterBlockOption::Range { from_block, to_block } => LogBlocks::Range(
-            from_block.unwrap_or(BlockNumberOrTag::Latest),
-            to_block.unwrap_or(BlockNumberOrTag::Latest),
-        ),
-    };
-    LogQuery {
-        blocks,
-        addresses: filter.address.iter().copied().collect::<Vec<Address>>(),
-        topics: filter.topics.each_ref().map(|topic| topic.iter().copied().collect()),
-    }
-}
-
 /// Whether a request creates a contract.
 pub(crate) fn is_creation(request: &TransactionRequest) -> bool {
     !matches!(request.to, Some(TxKind::Call(_)))
@@ -272,23 +253,5 @@ mod tests {
         let creation = request(json!({"to": null, "data": "0x1234", "value": 5}));
         assert!(is_creation(&creation));
         assert_eq!(call(creation).unwrap().value, U256::from(5));
-    }
-
-    #[test]
-    fn filters_keep_range_addresses_and_topics() {
-        let topic = b256!("0x2222222222222222222222222222222222222222222222222222222222222222");
-        let filter: Filter = serde_json::from_value(json!({
-            "fromBlock": "0x1", "toBlock": "latest",
-            "address": ["0x00000000000000000000000000000000000000aa"],
-            "topics": [null, [topic]],
-        }))
-        .unwrap();
-        let query = log_query(&filter);
-        let LogBlocks::Range(from, to) = query.blocks else { panic!("a range") };
-        assert_eq!((from, to), (1.into(), BlockNumberOrTag::Latest));
-        assert_eq!(query.addresses.len(), 1);
-        assert_eq!(query.topics, [vec![], vec![topic], vec![], vec![]]);
-        let filter: Filter = serde_json::from_value(json!({"blockHash": topic})).unwrap();
-        assert!(matches!(log_query(&filter).blocks, LogBlocks::Hash(hash) if hash == topic));
     }
 }

@@ -20,6 +20,8 @@ pub struct LogFilter {
     pub addresses: Vec<Address>,
     /// For each topic position the alternatives; an empty list means any, also none.
     pub topics: [Vec<B256>; 4],
+    /// The least number of topics that a log must have.
+    pub topics_min: usize,
     /// How many results are allowed.
     pub limit: Option<usize>,
 }
@@ -49,6 +51,7 @@ impl LogFilter {
         let address = self.addresses.is_empty() || self.addresses.contains(&log.address);
         let mut positions = self.topics.iter().enumerate();
         address
+            && log.topics().len() >= self.topics_min
             && positions.all(|(position, wanted)| {
                 let topic = log.topics().get(position);
                 wanted.is_empty() || topic.is_some_and(|topic| wanted.contains(topic))
@@ -182,6 +185,10 @@ impl<'a> Results<'a> {
         let position = u64::from(at.log_index).checked_sub(stored.first_log);
         let log = position
             .and_then(|position| stored.receipt.receipt.logs.get(position as usize).cloned());
+        // The index does not know how many topics a log has.
+        if log.as_ref().is_some_and(|log| log.topics().len() < self.filter.topics_min) {
+            return Ok(());
+        }
         // The index must lead to a log that the filter wants: anything else is damage.
         let log = log.filter(|log| self.filter.matches(log));
         let log = log.ok_or_else(|| {
@@ -199,6 +206,9 @@ impl<'a> Results<'a> {
                 let (tx_hash, stored) = self.load_transaction(TxLocation { number, index })?;
                 let logs = &stored.receipt.receipt.logs;
                 for (log_index, log) in (stored.first_log as u32..).zip(logs) {
+                    if !self.filter.matches(log) {
+                        continue;
+                    }
                     let at = LogPosition { number, tx_index: index, log_index };
                     self.push(at, tx_hash, log.clone())?;
                 }

@@ -92,7 +92,8 @@ fn filter() -> impl Strategy<Value = LogFilter> {
     let addresses = prop::collection::vec((0u64..4).prop_map(workload::address), 0..3);
     (0u64..4, 0u64..12, addresses, topics).prop_map(|(from, more, addresses, topics)| {
         let topics = topics.try_into().expect("four positions");
-        LogFilter { from, to: from + more, addresses, topics, limit: None }
+        let topics_min = more as usize % 3;
+        LogFilter { from, to: from + more, addresses, topics, topics_min, limit: None }
     })
 }
 

@@ -5,6 +5,7 @@ mod chain;
 mod devnet;
 mod live;
 mod machines;
+mod python;
 mod scripts;
 mod support;
 mod tokens;

@@ -8,6 +8,7 @@ pub mod contracts;
 pub mod genesis_file;
 pub mod node;
 pub mod npm;
+pub mod python;
 pub mod rpc;
 pub mod sign;
 pub mod suites;

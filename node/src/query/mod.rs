@@ -75,6 +75,8 @@ pub struct LogQuery {
     pub addresses: Vec<Address>,
     /// At each position any of these topics; any at all where empty.
     pub topics: [Vec<B256>; 4],
+    /// The least number of topics that a log must have.
+    pub topics_min: usize,
 }
 
 /// In which blocks to look for logs.
@@ -272,6 +274,7 @@ impl Chain {
             to: *blocks.end(),
             addresses: query.addresses,
             topics: query.topics,
+            topics_min: query.topics_min,
             limit: self.config().logs_max,
         };
         match crate::chain::blocking(move || snapshot.logs(&filter)).await? {

@@ -132,6 +132,7 @@ async fn logs_are_found_by_address_topic_and_range() {
             blocks: LogBlocks::Range(BlockNumberOrTag::Number(from), BlockNumberOrTag::Latest),
             addresses: vec![STRANGER],
             topics: [topic.into_iter().collect(), vec![], vec![], vec![]],
+            topics_min: usize::from(topic.is_some()),
         };
         net.chain.logs(query).await.unwrap().iter().map(|log| log.number).collect::<Vec<_>>()
     };

@@ -5,9 +5,9 @@ use crate::arguments::Arguments;
 use crate::convert;
 use crate::error::{Reply, RpcError};
 use crate::filters::{Changes, Kind};
+use crate::log_filter::LogFilter;
 use crate::methods::Table;
-use crate::request;
-use alloy_rpc_types_eth::{Filter, Log};
+use alloy_rpc_types_eth::Log;
 use std::sync::Arc;
 
 /// Adds the methods of this file.
@@ -22,17 +22,17 @@ pub(crate) fn register(table: &mut Table<Api>) {
 }
 
 async fn logs(api: Arc<Api>, mut arguments: Arguments) -> Reply<Vec<Log>> {
-    let filter: Filter = arguments.required("filter")?;
-    if filter.get_to_block().is_some_and(|last| last > api.chain.head().number()) {
+    let filter: LogFilter = arguments.required("filter")?;
+    if filter.last_number().is_some_and(|last| last > api.chain.head().number()) {
         let text = "block range extends beyond current head block";
         return Err(RpcError::invalid_params(text));
     }
-    let found = api.chain.logs(request::log_query(&filter)).await?;
+    let found = api.chain.logs(filter.query()).await?;
     Ok(found.into_iter().map(convert::log).collect())
 }
 
 fn new_filter(api: &Api, mut arguments: Arguments) -> Reply<String> {
-    let filter: Filter = arguments.required("filter")?;
+    let filter: LogFilter = arguments.required("filter")?;
     api.filters.add(Kind::Logs(Box::new(filter)), api.chain.head().number())
 }
 
@@ -55,7 +55,7 @@ async fn filter_changes(api: Arc<Api>, mut arguments: Arguments) -> Reply<Change
 async fn filter_logs(api: Arc<Api>, mut arguments: Arguments) -> Reply<Vec<Log>> {
     let id: String = arguments.required("filter id")?;
     let filter = api.filters.log_filter(&id)?;
-    let found = api.chain.logs(request::log_query(&filter)).await?;
+    let found = api.chain.logs(filter.query()).await?;
     Ok(found.into_iter().map(convert::log).collect())
 }
 

@@ -13,6 +13,7 @@ use alloy_primitives::{Address, B256, Bytes};
 use alloy_rpc_types_eth::{TransactionReceipt, TransactionRequest};
 use node::Event;
 use parking_lot::Mutex;
+use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -136,8 +137,14 @@ fn sender_of(api: &Api, wanted: &TransactionRequest) -> Reply<Address> {
     wanted.from.or_else(first).ok_or_else(|| RpcError::server("unknown account"))
 }
 
-/// geth answers bytes and transaction, anvil the bytes alone; clients of a dev node know anvil.
-async fn sign_transaction(api: Arc<Api>, mut arguments: Arguments) -> Reply<Bytes> {
+/// A signed transaction: its bytes, and what is in them, as geth answers.
+#[derive(Clone, Debug, Serialize)]
+struct Signed {
+    raw: Bytes,
+    tx: TxEnvelope,
+}
+
+async fn sign_transaction(api: Arc<Api>, mut arguments: Arguments) -> Reply<Signed> {
     let wanted: TransactionRequest = arguments.required("transaction")?;
     let from = sender_of(&api, &wanted)?;
     let mut filled = fill(&api, from, wanted).await?;
@@ -145,7 +152,8 @@ async fn sign_transaction(api: Arc<Api>, mut arguments: Arguments) -> Reply<Byte
         filled.0.nonce = Some(api.chain.next_nonce(from)?);
     }
     let signed = api.chain.sign_transaction(from, filled.into_transaction()?)?;
-    Ok(signed.into_inner().encoded_2718().into())
+    let tx = signed.into_inner();
+    Ok(Signed { raw: tx.encoded_2718().into(), tx })
 }
 
 /// Nonces of requests in flight: two at a time from one account must not get the same.

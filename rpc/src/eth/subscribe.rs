@@ -7,10 +7,9 @@ use crate::api::Api;
 use crate::arguments::Arguments;
 use crate::convert;
 use crate::error::{Reply, RpcError};
-use crate::filters::matches_event;
+use crate::log_filter::LogFilter;
 use crate::methods::Table;
 use alloy_primitives::B256;
-use alloy_rpc_types_eth::Filter;
 use jsonrpsee::server::{PendingSubscriptionSink, SubscriptionSink};
 use jsonrpsee::types::Params;
 use node::{Chain, Event};
@@ -40,7 +39,7 @@ pub(crate) fn register(table: &mut Table<Api>) {
 #[derive(Debug)]
 enum Wanted {
     Heads,
-    Logs(Box<Filter>),
+    Logs(Box<LogFilter>),
     Pending {
         full: bool,
     },
@@ -87,7 +86,7 @@ impl Wanted {
             (Self::Logs(filter), Event::Head(block) | Event::Removed(block)) => {
                 let removed = matches!(event, Event::Removed(_));
                 let logs = convert::logs_of(block, removed);
-                json(logs.into_iter().filter(|log| matches_event(filter, log)))
+                json(logs.into_iter().filter(|log| filter.matches_event(log)))
             }
             (Self::Pending { full: false }, Event::Pending(waiting)) => json([waiting.hash]),
             (Self::Pending { full: true }, Event::Pending(waiting)) => {
