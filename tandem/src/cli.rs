@@ -7,7 +7,7 @@ use clap::{
     error::ErrorKind, parser::ValueSource,
 };
 
-use crate::settings::Settings;
+use crate::{rv::RvCommand, settings::Settings};
 
 /// Ethereum devnet node in which EVM and RISC-V contracts run in tandem
 #[derive(Debug, Parser)]
@@ -38,6 +38,12 @@ pub(crate) enum Command {
     Completions {
         /// The shell
         shell: clap_complete::Shell,
+    },
+    /// Runs RISC-V programs outside of any chain
+    Rv {
+        /// What to do.
+        #[command(subcommand)]
+        command: RvCommand,
     },
     /// Prints the settings as they come out of defaults, file, environment and flags
     Config,

@@ -20,6 +20,7 @@ mod ipc;
 mod layers;
 mod log;
 mod run;
+mod rv;
 mod settings;
 mod state_file;
 
@@ -37,6 +38,8 @@ enum Failure {
     Health(#[from] healthcheck::HealthError),
     #[error(transparent)]
     Run(#[from] run::RunError),
+    #[error(transparent)]
+    Rv(#[from] rv::RvError),
     #[error("settings: {0}")]
     Toml(#[from] toml::ser::Error),
     #[error("standard output: {0}")]
@@ -54,7 +57,7 @@ fn main() -> ExitCode {
         }
     };
     match execute(given) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             let _ = writeln!(io::stderr(), "error: {failure}");
             ExitCode::FAILURE
@@ -62,22 +65,25 @@ fn main() -> ExitCode {
     }
 }
 
-fn execute(mut given: cli::Given) -> Result<(), Failure> {
+fn execute(mut given: cli::Given) -> Result<ExitCode, Failure> {
     let command = given.cli.command.take();
     if let Some(Command::Completions { shell }) = command {
         clap_complete::generate(shell, &mut cli::command(), "tandem", &mut io::stdout());
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(Command::Rv { command }) = &command {
+        return Ok(rv::execute(command)?);
     }
     let settings = layers::merge(&given, layers::environment())?;
     match command {
         Some(Command::Config) => {
             io::stdout().write_all(toml::to_string(&settings)?.as_bytes())?;
-            Ok(())
         }
         Some(Command::Healthcheck { timeout }) => {
             let address = settings.server()?.address;
-            Ok(healthcheck::ask(address, Duration::from_secs(timeout.max(1)))?)
+            healthcheck::ask(address, Duration::from_secs(timeout.max(1)))?;
         }
-        _ => Ok(run::run(&settings)?),
+        _ => run::run(&settings)?,
     }
+    Ok(ExitCode::SUCCESS)
 }

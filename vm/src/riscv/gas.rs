@@ -3,7 +3,7 @@
 use genesis::RiscvGas;
 use thiserror::Error;
 
-use super::instruction::Operation;
+use super::{decode::decode, instruction::Operation};
 
 /// The units at hand do not suffice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -64,32 +64,124 @@ impl Units {
     }
 }
 
+/// A class of instructions: those that cost the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// Additions, subtractions and moves.
+    Add,
+    /// `lui`, `auipc`, jumps, fences.
+    LuiJump,
+    /// Bitwise logic and comparisons.
+    Logic,
+    /// Shifts and rotates, single bits.
+    Shift,
+    /// Multiplications and counts of bits.
+    Mul,
+    /// Divisions, remainders, carry-less products.
+    Div,
+    /// A load or store of 64 bits.
+    Access64,
+    /// A load or store of 8, 16 or 32 bits.
+    AccessNarrow,
+    /// Conditional branches.
+    Branch,
+    /// `lr`, `sc` and the atomic read-modify-write instructions.
+    Atomic,
+    /// `ecall` and `ebreak`.
+    Syscall,
+}
+
+impl Class {
+    /// All classes.
+    pub const ALL: [Self; 11] = [
+        Self::Add,
+        Self::LuiJump,
+        Self::Logic,
+        Self::Shift,
+        Self::Mul,
+        Self::Div,
+        Self::Access64,
+        Self::AccessNarrow,
+        Self::Branch,
+        Self::Atomic,
+        Self::Syscall,
+    ];
+
+    /// The key of its price in the genesis file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Add => "add",
+            Self::LuiJump => "luiJump",
+            Self::Logic => "logic",
+            Self::Shift => "shift",
+            Self::Mul => "mul",
+            Self::Div => "div",
+            Self::Access64 => "access64",
+            Self::AccessNarrow => "accessNarrow",
+            Self::Branch => "branch",
+            Self::Atomic => "atomic",
+            Self::Syscall => "syscall",
+        }
+    }
+
+    /// What an instruction of this class costs, in units.
+    pub const fn price(self, gas: &RiscvGas) -> u32 {
+        match self {
+            Self::Add => gas.add,
+            Self::LuiJump => gas.lui_jump,
+            Self::Logic => gas.logic,
+            Self::Shift => gas.shift,
+            Self::Mul => gas.mul,
+            Self::Div => gas.div,
+            Self::Access64 => gas.access64,
+            Self::AccessNarrow => gas.access_narrow,
+            Self::Branch => gas.branch,
+            Self::Atomic => gas.atomic,
+            Self::Syscall => gas.syscall,
+        }
+    }
+
+    /// The class of an encoding; `None` if it is undefined. The upper half of `bits` is ignored by
+    /// compressed instructions.
+    pub fn of_encoding(bits: u32) -> Option<Self> {
+        decode(bits).and_then(|instruction| Self::of(instruction.operation))
+    }
+
+    /// The class of an operation; the interpreter's own ones have none.
+    fn of(operation: Operation) -> Option<Self> {
+        use Operation::*;
+        Some(match operation {
+            Addi | Addiw | Add | Sub | Addw | Subw | AddUw => Self::Add,
+            Lui | Auipc | Fence | FenceI | Jal | Jalr | Jump => Self::LuiJump,
+            Slti | Sltiu | Xori | Ori | Andi | Slt | Sltu | Xor | Or | And | Andn | Orn | Xnor
+            | Max | Maxu | Min | Minu | SextB | SextH | ZextH | OrcB | Rev8 => Self::Logic,
+            Slli | Srli | Srai | Slliw | Srliw | Sraiw | Sll | Srl | Sra | Sllw | Srlw | Sraw
+            | Sh1add | Sh2add | Sh3add | Sh1addUw | Sh2addUw | Sh3addUw | SlliUw | Rol | Ror
+            | Rori | Rolw | Rorw | Roriw | Bclr | Bclri | Bext | Bexti | Binv | Binvi | Bset
+            | Bseti => Self::Shift,
+            Mul | Mulh | Mulhsu | Mulhu | Mulw | Clz | Ctz | Cpop | Clzw | Ctzw | Cpopw => {
+                Self::Mul
+            }
+            Div | Divu | Rem | Remu | Divw | Divuw | Remw | Remuw | Clmul | Clmulh | Clmulr => {
+                Self::Div
+            }
+            Ld | Sd => Self::Access64,
+            Lb | Lh | Lw | Lbu | Lhu | Lwu | Sb | Sh | Sw => Self::AccessNarrow,
+            Beq | Bne | Blt | Bge | Bltu | Bgeu => Self::Branch,
+            Ecall | Ebreak => Self::Syscall,
+            LrW | ScW | AmoswapW | AmoaddW | AmoxorW | AmoandW | AmoorW | AmominW | AmomaxW
+            | AmominuW | AmomaxuW | LrD | ScD | AmoswapD | AmoaddD | AmoxorD | AmoandD | AmoorD
+            | AmominD | AmomaxD | AmominuD | AmomaxuD => Self::Atomic,
+            // Ops are fused after they were priced one by one.
+            _ => return None,
+        })
+    }
+}
+
 /// The price of one instruction. A control transfer is never free, so that no loop is.
 pub(super) fn price(gas: &RiscvGas, operation: Operation) -> u32 {
-    use Operation::*;
-    match operation {
-        Addi | Addiw | Add | Sub | Addw | Subw | AddUw => gas.add,
-        Lui | Auipc | Fence | FenceI => gas.lui_jump,
-        Jal | Jalr | Jump => gas.lui_jump.max(1),
-        Slti | Sltiu | Xori | Ori | Andi | Slt | Sltu | Xor | Or | And | Andn | Orn | Xnor
-        | Max | Maxu | Min | Minu | SextB | SextH | ZextH | OrcB | Rev8 => gas.logic,
-        Slli | Srli | Srai | Slliw | Srliw | Sraiw | Sll | Srl | Sra | Sllw | Srlw | Sraw
-        | Sh1add | Sh2add | Sh3add | Sh1addUw | Sh2addUw | Sh3addUw | SlliUw | Rol | Ror | Rori
-        | Rolw | Rorw | Roriw | Bclr | Bclri | Bext | Bexti | Binv | Binvi | Bset | Bseti => {
-            gas.shift
-        }
-        Mul | Mulh | Mulhsu | Mulhu | Mulw | Clz | Ctz | Cpop | Clzw | Ctzw | Cpopw => gas.mul,
-        Div | Divu | Rem | Remu | Divw | Divuw | Remw | Remuw | Clmul | Clmulh | Clmulr => gas.div,
-        Ld | Sd => gas.access64,
-        Lb | Lh | Lw | Lbu | Lhu | Lwu | Sb | Sh | Sw => gas.access_narrow,
-        Beq | Bne | Blt | Bge | Bltu | Bgeu => gas.branch.max(1),
-        Ecall | Ebreak => gas.syscall.max(1),
-        LrW | ScW | AmoswapW | AmoaddW | AmoxorW | AmoandW | AmoorW | AmominW | AmomaxW
-        | AmominuW | AmomaxuW | LrD | ScD | AmoswapD | AmoaddD | AmoxorD | AmoandD | AmoorD
-        | AmominD | AmomaxD | AmominuD | AmomaxuD => gas.atomic,
-        // The interpreter's own ops; ops are fused after they were priced one by one.
-        _ => 0,
-    }
+    let price = Class::of(operation).map_or(0, |class| class.price(gas));
+    if operation.ends_block() && operation != Operation::Undefined { price.max(1) } else { price }
 }
 
 /// The price of `len` bytes that cross between guest and host.

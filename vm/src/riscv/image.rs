@@ -116,7 +116,7 @@ impl Image {
     }
 
     /// The bytes of the instruction at `pc`, if all of them are in executable segments.
-    pub(super) fn fetch(&self, pc: u64) -> Option<u32> {
+    pub fn fetch(&self, pc: u64) -> Option<u32> {
         fetch(&self.segments, pc)
     }
 

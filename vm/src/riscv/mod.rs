@@ -37,7 +37,7 @@ mod trap;
 
 pub use disasm::{Line, disassemble, disassemble_at, register_name};
 pub use elf::{ImageError, Segment};
-pub use gas::{OutOfGas, Units};
+pub use gas::{Class, OutOfGas, Units};
 pub use image::Image;
 pub use machine::{Machine, Stop};
 pub use pool::Pool;
