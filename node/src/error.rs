@@ -136,6 +136,25 @@ pub enum QueryError {
         /// Number of the block.
         number: u64,
     },
+    /// The pending block was asked for something that only sealed ones have.
+    #[error("the pending block has no state root: ask for a sealed block")]
+    Unsealed,
+    /// The state root says nothing of what the chain has from another one.
+    #[error("a forked chain has no proofs: its state root covers what was written here, no more")]
+    Forked,
+    /// Too much was changed since a block for one request.
+    #[error(
+        "proof of block {number}: one request may go by {limit} changed leaves and got to block \
+         {reached}; ask again to go on from there"
+    )]
+    FarBlock {
+        /// The block asked for.
+        number: u64,
+        /// The block that was reached.
+        reached: u64,
+        /// Most changes to go by.
+        limit: usize,
+    },
     /// A range of blocks ends before it starts.
     #[error("invalid block range params: from {from} to {to}")]
     Range {

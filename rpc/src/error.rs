@@ -144,6 +144,9 @@ impl From<QueryError> for RpcError {
             | QueryError::Percentile { .. } => Self::invalid_params(error),
             QueryError::TransactionNotFound(_)
             | QueryError::StateNotAvailable { .. }
+            | QueryError::Unsealed
+            | QueryError::Forked
+            | QueryError::FarBlock { .. }
             | QueryError::TooManyLogs { .. }
             | QueryError::AfterHead { .. } => Self::server(error),
         }

@@ -133,6 +133,25 @@ pub enum StoreError {
         /// Edits made since.
         head_edits: u32,
     },
+    /// Too much was changed between the block and where the tree for proofs is.
+    #[error(
+        "the tree got to block {reached} on its way to block {asked}: one request may go by \
+         {limit} changed leaves, ask again to go on from there"
+    )]
+    FarBlock {
+        /// Number that was asked for.
+        asked: u64,
+        /// The block that was reached.
+        reached: u64,
+        /// Changes that one request may go by.
+        limit: usize,
+    },
+    /// The state root says nothing of what the chain has from another one.
+    #[error("a forked chain has no proofs: its state root covers what was written here, no more")]
+    Forked,
+    /// A proof that was just made is not one: the store is damaged.
+    #[error("proof: {0}")]
+    Proof(#[from] tree::ProofError),
     /// A log query has more results than allowed.
     #[error("query returned more than {limit} results by block {reached}")]
     TooManyLogs {

@@ -49,6 +49,12 @@ impl Snapshot {
         Ok(snapshot)
     }
 
+    /// A view of the state after a block, at the head without the edits made since.
+    pub(crate) fn sealed(shared: Arc<Shared>, number: u64) -> Result<Self, StoreError> {
+        let snapshot = Self::at(shared, number)?;
+        Ok(Self { at: Some(number), ..snapshot })
+    }
+
     pub(crate) fn before(shared: Arc<Shared>, number: u64) -> Result<Self, StoreError> {
         let mut snapshot = Self::live(shared)?;
         snapshot.check_kept(number)?;
@@ -155,9 +161,14 @@ impl Snapshot {
     /// Returns a leaf: the value before the first later block that changed it, or the newest one.
     pub(crate) fn leaf(&self, key: &Key) -> Result<Option<Value>, StoreError> {
         let Some(at) = self.at else { return self.shared.leaf(&self.tx, key) };
-        if let Some(value) = self.undone.get(key) {
-            return Ok(*value);
+        match self.undone.get(key) {
+            Some(value) => Ok(*value),
+            None => self.leaf_at(key, at),
         }
+    }
+
+    /// Returns a leaf as it is after block `at`.
+    pub(crate) fn leaf_at(&self, key: &Key, at: u64) -> Result<Option<Value>, StoreError> {
         let table = self.shared.tables.history;
         let from = HistoryKey::new(key, at + 1);
         if let Some((row_key, old)) = self.tx.cursor(table)?.seek(from.as_slice())?

@@ -7,6 +7,7 @@ use crate::{
     commit::Commit,
     forked::{self, ForkPoint, Origin},
     mdbx::{Env, LazySync, Meaning, Read, Size, Sync, Table, TransactionKind, Txn},
+    past::PastTree,
     tables::{self, SCHEMA, Tables, meta},
     writer::Mark,
 };
@@ -73,6 +74,8 @@ pub(crate) struct Shared {
     /// The hash of the state tree.
     pub(crate) hash: HashFunction,
     pub(crate) code_cache: CodeCache,
+    /// The tree that proofs are taken from.
+    pub(crate) past: PastTree,
     /// How many commits there have been since the store was opened.
     pub(crate) commits: AtomicU64,
     /// Sequence of the newest committed change of the writer.
@@ -171,6 +174,7 @@ fn open_directory(
         origin: RwLock::new(Arc::new(origin)),
         hash: tree_hash(genesis),
         code_cache: CodeCache::default(),
+        past: PastTree::default(),
         commits: AtomicU64::new(0),
         committed: AtomicU64::new(0),
         pool_order: AtomicU64::new(0),

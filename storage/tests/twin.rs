@@ -4,10 +4,11 @@
 
 mod workload;
 
-use alloy_primitives::{Address, B256, Bytes, Log, LogData, U256};
+use alloy_primitives::{Address, B256, Bytes, Log, LogData, U256, keccak256};
 use proptest::prelude::*;
 use std::{collections::BTreeMap, sync::Arc};
 use tandem_storage::{Commit, LogEntry, LogFilter, Mark, Snapshot, Store, StoreError, Writer};
+use tree::HashFunction;
 use workload::{Change, Fields};
 
 type Slots = BTreeMap<U256, U256>;
@@ -20,6 +21,7 @@ enum Step {
     Commit,
     Reopen,
     Unwind(prop::sample::Index),
+    Prove(prop::sample::Index),
     Logs(LogFilter),
 }
 
@@ -105,6 +107,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => Just(Step::Commit),
         1 => Just(Step::Reopen),
         1 => any::<prop::sample::Index>().prop_map(Step::Unwind),
+        2 => any::<prop::sample::Index>().prop_map(Step::Prove),
         2 => filter().prop_map(Step::Logs),
     ]
 }
@@ -145,6 +148,35 @@ fn read_state(view: &Snapshot) -> State {
             (address, (fields, slots))
         })
         .collect()
+}
+
+/// Proves every account and slot there could be, against the root in the block's header.
+fn check_proofs(store: &Store, number: u64, state: &State) {
+    let slots = |known: Option<&(Fields, Slots)>| {
+        let known = known.into_iter().flat_map(|(_, slots)| slots.keys().copied());
+        known.chain([U256::from(1), U256::from(64), U256::MAX]).collect::<Vec<_>>()
+    };
+    let addresses = (0..6).map(workload::address).chain(state.keys().copied());
+    let targets: Vec<_> = addresses.map(|address| (address, slots(state.get(&address)))).collect();
+    let root = store.snapshot().unwrap().header(number).unwrap().unwrap().state_root;
+    for proof in store.prove(number, &targets).unwrap() {
+        assert_eq!(proof.root, root);
+        let (hash, address) = (HashFunction::Blake3, proof.address);
+        let proven = tree::verify_account(hash, root, address, &proof.proof).unwrap();
+        let known = state.get(&address);
+        assert_eq!(proven.is_some(), known.is_some(), "{address} after block {number}");
+        if let Some((account, (fields, _))) = proven.zip(known) {
+            assert_eq!((account.nonce, account.balance), (fields.nonce, fields.balance));
+            assert_eq!(account.code_hash, keccak256(&fields.code));
+            assert_eq!(account.code_size as usize, fields.code.len());
+        }
+        for slot in &proof.slots {
+            let place = (address, slot.slot);
+            let proven = tree::verify_slot(hash, root, place, &slot.proof).unwrap();
+            let value = known.and_then(|(_, slots)| slots.get(&slot.slot));
+            assert_eq!((proven, slot.value), (value.copied().unwrap_or_default(), proven));
+        }
+    }
 }
 
 /// The store, its twin, and what is not committed.
@@ -195,6 +227,12 @@ impl Pair {
                 self.store = Some(workload::open(self.directory.path()));
             }
             Step::Unwind(index) => self.unwind(index),
+            Step::Prove(index) => {
+                self.commit();
+                let number = index.index(self.twin.after.len());
+                let store = &self.store.as_ref().unwrap().0;
+                check_proofs(store, number as u64, &self.twin.after[number]);
+            }
             Step::Logs(filter) => {
                 self.commit();
                 let found = self.store().0.snapshot().unwrap().logs(&filter).unwrap();
@@ -288,6 +326,11 @@ impl Pair {
                 let view = store.snapshot_before(number).unwrap();
                 assert_eq!(read_state(&view), twin.before[number as usize], "before {number}");
             }
+        }
+        // Forth and back, to every block.
+        let numbers = (0..twin.after.len()).chain((0..twin.after.len()).rev().step_by(3));
+        for number in numbers {
+            check_proofs(store, number as u64, &twin.after[number]);
         }
         let next = live.head() + 1;
         assert!(live.header(next).unwrap().is_none());

@@ -45,6 +45,12 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: RvCommand,
     },
+    /// Verifies proofs of accounts and slots
+    Proof {
+        /// What to do with them.
+        #[command(subcommand)]
+        action: crate::proof::Action,
+    },
     /// Prints the settings as they come out of defaults, file, environment and flags
     Config,
     /// Asks a running node whether it answers; for Docker and the like

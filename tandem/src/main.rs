@@ -19,6 +19,7 @@ mod healthcheck;
 mod ipc;
 mod layers;
 mod log;
+mod proof;
 mod run;
 mod rv;
 mod settings;
@@ -36,6 +37,8 @@ enum Failure {
     Settings(#[from] settings::SettingsError),
     #[error(transparent)]
     Health(#[from] healthcheck::HealthError),
+    #[error(transparent)]
+    Proof(#[from] proof::ProofFailure),
     #[error(transparent)]
     Run(#[from] run::RunError),
     #[error(transparent)]
@@ -73,6 +76,9 @@ fn execute(mut given: cli::Given) -> Result<ExitCode, Failure> {
     }
     if let Some(Command::Rv { command }) = &command {
         return Ok(rv::execute(command)?);
+    }
+    if let Some(Command::Proof { action }) = command {
+        return Ok(io::stdout().write_all(proof::run(&action)?.as_bytes())?);
     }
     let settings = layers::merge(&given, layers::environment())?;
     match command {

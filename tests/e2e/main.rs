@@ -5,6 +5,7 @@ mod chain;
 mod devnet;
 mod live;
 mod machines;
+mod proofs;
 mod python;
 mod scripts;
 mod support;

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::{root, strict};
 
-/// The folder with `node_modules` and the scripts of `tests/js`; `None`, with a line that says so,
+/// The folder with `node_modules` and the scripts of `tests/js` and `docs/examples`; `None`, with a line that says so,
 /// where npm is not there. With `CI=true` it has to be.
 pub fn folder(what: &str) -> Result<Option<&'static Path>> {
     static FOLDER: OnceLock<Result<Option<PathBuf>, String>> = OnceLock::new();
@@ -82,6 +82,12 @@ fn install() -> Result<Option<PathBuf>> {
     for entry in fs::read_dir(&source)? {
         let path = entry?.path();
         if let Some(name) = path.file_name().filter(|_| path.is_file()) {
+            fs::copy(&path, folder.join(name))?;
+        }
+    }
+    for example in fs::read_dir(root().join("docs/examples"))? {
+        let path = example?.path();
+        if let Some(name) = path.file_name() {
             fs::copy(&path, folder.join(name))?;
         }
     }

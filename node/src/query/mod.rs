@@ -5,6 +5,7 @@
 
 mod fees;
 mod pending;
+pub(crate) mod proof;
 mod state;
 
 use std::ops::RangeInclusive;

@@ -8,6 +8,7 @@ mod fees;
 mod fill;
 mod logs;
 mod node_info;
+mod proof;
 mod receipt;
 mod send;
 mod sign;
@@ -26,6 +27,7 @@ pub(crate) use transaction::raw_by_hash as raw_transaction;
 pub(crate) fn register(table: &mut Table<Api>) {
     node_info::register(table);
     state::register(table);
+    proof::register(table);
     block::register(table);
     transaction::register(table);
     receipt::register(table);

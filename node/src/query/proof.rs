@@ -1,0 +1,42 @@
+//! Proofs of accounts and slots against the state root of a sealed block.
+
+use std::sync::Arc;
+
+use alloy_eips::BlockId;
+use alloy_primitives::{Address, U256};
+use storage::{AccountProof, StoreError};
+
+use super::Position;
+use crate::chain::{Chain, blocking};
+use crate::error::QueryError;
+
+impl Chain {
+    /// Accounts and slots as they are after the block at `id`, with proofs against its state root.
+    ///
+    /// Dev edits made since the block are not in it: no header has them yet.
+    pub async fn prove(
+        &self,
+        targets: Vec<(Address, Vec<U256>)>,
+        id: BlockId,
+    ) -> Result<Vec<AccountProof>, QueryError> {
+        let number = match self.resolve(id)? {
+            Position::Number(number) => number,
+            Position::Head => self.head().header.number,
+            Position::Pending => return Err(QueryError::Unsealed),
+        };
+        let shared = Arc::clone(&self.shared);
+        blocking(move || Ok(shared.store().prove(number, &targets).map_err(part_error)?)).await?
+    }
+}
+
+/// What the store says of a part of an older state.
+pub(crate) fn part_error(error: StoreError) -> QueryError {
+    match error {
+        StoreError::BlockNotKept { asked, .. } => QueryError::StateNotAvailable { number: asked },
+        StoreError::FarBlock { asked, reached, limit } => {
+            QueryError::FarBlock { number: asked, reached, limit }
+        }
+        StoreError::Forked => QueryError::Forked,
+        other => other.into(),
+    }
+}
