@@ -141,7 +141,7 @@ pub enum QueryError {
     Unsealed,
     /// The state root says nothing of what the chain has from another one.
     #[error("a forked chain has no proofs: its state root covers what was written here, no more")]
-    Forked,
+    Unprovable,
     /// Too much was changed since a block for one request.
     #[error(
         "proof of block {number}: one request may go by {limit} changed leaves and got to block \

@@ -145,7 +145,7 @@ impl From<QueryError> for RpcError {
             QueryError::TransactionNotFound(_)
             | QueryError::StateNotAvailable { .. }
             | QueryError::Unsealed
-            | QueryError::Forked
+            | QueryError::Unprovable
             | QueryError::FarBlock { .. }
             | QueryError::TooManyLogs { .. }
             | QueryError::AfterHead { .. } => Self::server(error),

@@ -148,7 +148,7 @@ pub enum StoreError {
     },
     /// The state root says nothing of what the chain has from another one.
     #[error("a forked chain has no proofs: its state root covers what was written here, no more")]
-    Forked,
+    Unprovable,
     /// A proof that was just made is not one: the store is damaged.
     #[error("proof: {0}")]
     Proof(#[from] tree::ProofError),

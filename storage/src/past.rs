@@ -82,7 +82,7 @@ impl Store {
         // Taken under the lock: whoever moved the tree before has seen no newer block.
         let snapshot = Snapshot::sealed(self.0.clone(), number)?;
         if snapshot.origin.forked.is_some() {
-            return Err(StoreError::Forked);
+            return Err(StoreError::Unprovable);
         }
         let place = Place::reach(&mut past, &snapshot, number)?;
         let mut load = |key: &Key| {

@@ -25,7 +25,7 @@ impl Chain {
             Position::Pending => return Err(QueryError::Unsealed),
         };
         let shared = Arc::clone(&self.shared);
-        blocking(move || Ok(shared.store().prove(number, &targets).map_err(part_error)?)).await?
+        blocking(move || shared.store().prove(number, &targets).map_err(part_error)).await?
     }
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn part_error(error: StoreError) -> QueryError {
         StoreError::FarBlock { asked, reached, limit } => {
             QueryError::FarBlock { number: asked, reached, limit }
         }
-        StoreError::Forked => QueryError::Forked,
+        StoreError::Unprovable => QueryError::Unprovable,
         other => other.into(),
     }
 }
