@@ -4,7 +4,8 @@ use std::{
     fs,
     net::TcpListener,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -13,7 +14,7 @@ use serde_json::json;
 use tandem_tests::{Client, Node, node, npm};
 use tempfile::TempDir;
 
-use crate::measure::{Sample, cpu_us};
+use crate::client::{Cpu, Sample};
 
 /// Accounts with ether: one for each connection.
 pub(crate) const ACCOUNTS: u32 = 32;
@@ -22,25 +23,26 @@ const START_MAX: Duration = Duration::from_secs(30);
 /// A node to measure.
 pub(crate) struct Peer {
     pub(crate) name: &'static str,
+    /// Whether it is ours.
+    pub(crate) ours: bool,
     program: PathBuf,
     arguments: &'static [&'static str],
-    keeps_data: bool,
     folder: TempDir,
 }
 
-/// Ours first, anvil last.
+/// Anvil first, then ours.
 pub(crate) fn all(npm: &Path) -> Result<Vec<Peer>> {
     let tandem = node::release_binary()?;
     let anvil = npm::foundry_path(npm, "anvil")?;
-    let peer = |name, program: &Path, arguments, keeps_data| -> Result<Peer> {
+    let peer = |name, program: &Path, arguments| -> Result<Peer> {
         let folder = tempfile::tempdir_in(node::target()?)?;
-        Ok(Peer { name, program: program.to_owned(), arguments, keeps_data, folder })
+        Ok(Peer { name, ours: name != "anvil", program: program.to_owned(), arguments, folder })
     };
     Ok(vec![
-        peer("tandem, temporary", &tandem, &[], false)?,
-        peer("tandem, process", &tandem, &["--durability", "process"], true)?,
-        peer("tandem, disk", &tandem, &["--durability", "disk"], true)?,
-        peer("anvil", &anvil, &[], false)?,
+        peer("anvil", &anvil, &[])?,
+        peer("temporary", &tandem, &[])?,
+        peer("process", &tandem, &["--durability", "process"])?,
+        peer("disk", &tandem, &["--durability", "disk"])?,
     ])
 }
 
@@ -48,7 +50,7 @@ impl Peer {
     fn command(&self) -> Result<Command> {
         let mut command = node::clean(Command::new(&self.program));
         command.args(["--accounts", &ACCOUNTS.to_string()]).args(self.arguments);
-        if self.keeps_data {
+        if self.ours && !self.arguments.is_empty() {
             let data = self.folder.path().join("data");
             if data.exists() {
                 fs::remove_dir_all(&data)?;
@@ -71,7 +73,7 @@ impl Peer {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let mut command = self.command()?;
         command.args(["--port", &address.port().to_string(), "--quiet"]);
-        command.stdout(std::process::Stdio::null());
+        command.stdout(Stdio::null());
         let start = Instant::now();
         let mut child = command.spawn().context("cannot start a peer")?;
         let sample = loop {
@@ -79,18 +81,40 @@ impl Peer {
                 .and_then(|mut client| client.call("eth_chainId", json!([])));
             if answer.is_ok() {
                 let wall_us = start.elapsed().as_secs_f64() * 1e6;
-                break Ok(Sample { wall_us, cpu_us: cpu_us(child.id())? });
+                break Some(Sample { wall_us, cpu_us: Some(Cpu::of(child.id())?.total_us()) });
             }
             if start.elapsed() > START_MAX {
-                break Err(());
+                break None;
             }
-            std::thread::sleep(Duration::from_micros(500));
+            thread::sleep(Duration::from_micros(500));
         };
         child.kill()?;
         child.wait()?;
         match sample {
-            Ok(sample) => Ok(sample),
-            Err(()) => bail!("{} does not answer", self.name),
+            Some(sample) => Ok(sample),
+            None => bail!("{} does not answer", self.name),
         }
+    }
+}
+
+/// Memory of a process in bytes.
+#[derive(Clone, Copy)]
+pub(crate) struct Memory {
+    /// What it has allocated.
+    pub(crate) own: u64,
+    /// That and what it has mapped of files, which the kernel takes back when it needs it.
+    pub(crate) resident: u64,
+}
+
+impl Memory {
+    /// Of this process.
+    pub(crate) fn of(process: u32) -> Result<Self> {
+        let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+        let field = |name: &str| -> Result<u64> {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let kib = line.and_then(|line| line.split_whitespace().nth(1));
+            Ok(kib.with_context(|| format!("no {name} in the status"))?.parse::<u64>()? << 10)
+        };
+        Ok(Self { own: field("RssAnon")?, resident: field("VmRSS")? })
     }
 }

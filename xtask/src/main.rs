@@ -2,6 +2,7 @@
 //! measurements. Start in `gate.rs`.
 #![expect(clippy::print_stdout, reason = "what a command prints is its result")]
 
+mod bench;
 mod contracts;
 mod gate;
 mod loc;
@@ -46,7 +47,10 @@ enum Task {
         rounds: u32,
     },
     /// The node and anvil side by side.
-    Bench,
+    Bench {
+        #[command(subcommand)]
+        what: Option<bench::Bench>,
+    },
     /// Builds genesis, vm and the tree without the standard library, for RISC-V.
     NoStd,
 }
@@ -65,7 +69,7 @@ fn main() -> ExitCode {
             let rounds = rounds.to_string();
             gate::cargo_run(&["test", "--test", "kill"], &[("TANDEM_KILL_ROUNDS", &rounds)])
         }
-        Task::Bench => gate::cargo_run(&["test", "--bench", "peers", "--", "--bench"], &[]),
+        Task::Bench { what } => bench::run(what),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
