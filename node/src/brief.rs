@@ -1,9 +1,10 @@
 //! Work that is short as a rule, done where it is asked for.
 //!
 //! Handing a call to another thread costs more than most calls take: two context switches. So a
-//! call runs on the thread of its request, as long as enough threads of the runtime stay free to
+//! call runs on the thread of its request: if that serves nobody else, or as long as enough threads of the runtime stay free to
 //! serve everybody else; beyond that it goes to the blocking pool.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -16,6 +17,15 @@ use crate::error::Failure;
 const FREE_MIN: usize = 2;
 
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    static DEDICATED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Tells that this thread serves one caller and nobody else: what is asked of it may take long.
+pub fn dedicate_thread() {
+    DEDICATED.set(true);
+}
 
 /// A thread of the runtime that runs a call.
 struct Place;
@@ -39,11 +49,19 @@ impl Drop for Place {
 pub(crate) async fn brief<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Failure> {
-    let threads = Handle::current().metrics().num_workers();
-    match Place::take(threads.saturating_sub(FREE_MIN)) {
-        Some(_place) => catch_unwind(AssertUnwindSafe(work)).map_err(|_| Failure::Worker),
-        None => blocking(work).await,
-    }
+    let place = if DEDICATED.get() {
+        None
+    } else {
+        let threads = Handle::current().metrics().num_workers();
+        let place = Place::take(threads.saturating_sub(FREE_MIN));
+        if place.is_none() {
+            return blocking(work).await;
+        }
+        place
+    };
+    let done = catch_unwind(AssertUnwindSafe(work)).map_err(|_| Failure::Worker);
+    drop(place);
+    done
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ mod sequencer;
 mod settings;
 mod trace;
 
+pub use brief::dedicate_thread;
 pub use chain::Chain;
 pub use config::NodeConfig;
 pub use event::Event;

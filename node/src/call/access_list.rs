@@ -3,7 +3,8 @@
 use alloy_eips::BlockId;
 
 use super::{AccessListOutcome, Call, Overrides, Session, outcome};
-use crate::chain::{Chain, blocking};
+use crate::brief::brief;
+use crate::chain::Chain;
 use crate::error::CallError;
 
 /// Runs after which a list that still changes is taken as it is.
@@ -18,7 +19,7 @@ impl Chain {
         overrides: Overrides,
     ) -> Result<AccessListOutcome, CallError> {
         let session = self.session(id).await?;
-        blocking(move || find(session, &call, &overrides)).await?
+        brief(move || find(session, &call, &overrides)).await?
     }
 }
 

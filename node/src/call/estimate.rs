@@ -8,7 +8,8 @@ use revm::context_interface::result::{ExecutionResult, HaltReason};
 use vm::{EngineError, Execution, Outcome, TxError};
 
 use super::{Call, Overrides, Session, outcome, vm_error};
-use crate::chain::{Chain, blocking};
+use crate::brief::brief;
+use crate::chain::Chain;
 use crate::error::CallError;
 use crate::query::StateView;
 
@@ -28,7 +29,7 @@ impl Chain {
         overrides: Overrides,
     ) -> Result<u64, CallError> {
         let session = self.session(id).await?;
-        blocking(move || estimate(session, call, &overrides)).await?
+        brief(move || estimate(session, call, &overrides)).await?
     }
 }
 

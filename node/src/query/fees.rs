@@ -4,7 +4,8 @@ use alloy_consensus::Transaction;
 use alloy_eips::BlockNumberOrTag;
 use storage::{ExecutedBlock, Snapshot};
 
-use crate::chain::{Chain, blocking};
+use crate::brief::brief;
+use crate::chain::Chain;
 use crate::error::{Failure, QueryError};
 use crate::fee::{
     FEE_HISTORY_MAX, FeeHistory, PERCENTILES_MAX, SUGGESTED_TIP_WEI, blob_base_fee, tips_at,
@@ -68,7 +69,7 @@ impl Chain {
         }
         let (chain, snapshot) = (self.clone(), self.shared.store().snapshot()?);
         let oldest = newest + 1 - count;
-        blocking(move || chain.collect_fees(&snapshot, (oldest, newest), &percentiles)).await?
+        brief(move || chain.collect_fees(&snapshot, (oldest, newest), &percentiles)).await?
     }
 
     fn collect_fees(

@@ -278,7 +278,7 @@ impl Chain {
             topics_min: query.topics_min,
             limit: self.config().logs_max,
         };
-        match crate::chain::blocking(move || snapshot.logs(&filter)).await? {
+        match crate::brief::brief(move || snapshot.logs(&filter)).await? {
             Err(StoreError::TooManyLogs { limit, .. }) => {
                 Err(QueryError::TooManyLogs { max: limit })
             }

@@ -8,7 +8,8 @@ use revm::database::BundleState;
 use storage::{ExecutedBlock, Snapshot};
 
 use super::StateView;
-use crate::chain::{Chain, Shared, blocking};
+use crate::brief::brief;
+use crate::chain::{Chain, Shared};
 use crate::error::{Failure, QueryError};
 use crate::sequencer::wall_clock;
 use crate::settings::block_rules;
@@ -28,14 +29,14 @@ impl Chain {
     pub async fn pending(&self) -> Result<Pending, QueryError> {
         let shared = Arc::clone(&self.shared);
         let snapshot = shared.store().snapshot()?;
-        blocking(move || build(&shared, &snapshot)).await?
+        brief(move || build(&shared, &snapshot)).await?
     }
 
     pub(super) async fn pending_state(&self) -> Result<StateView, QueryError> {
         let shared = Arc::clone(&self.shared);
         let snapshot = shared.store().snapshot()?;
         let pending =
-            blocking(move || build(&shared, &snapshot).map(|pending| (pending.changes, snapshot)));
+            brief(move || build(&shared, &snapshot).map(|pending| (pending.changes, snapshot)));
         let (changes, snapshot) = pending.await??;
         Ok(StateView::with_changes(snapshot, changes))
     }
