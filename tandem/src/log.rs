@@ -1,13 +1,26 @@
 //! The node's log on standard output.
+//!
+//! Whoever logs a line leaves it in a buffer; a thread writes what has gathered there, so that a
+//! busy node neither waits for its terminal nor asks the kernel once for each request.
 
-use std::io::{self, IsTerminal};
+use std::{
+    io::{self, IsTerminal, Write},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
 use crate::settings::{Color, Settings};
 
+/// How long lines gather before they are written: less than a reader notices.
+const GATHER: Duration = Duration::from_millis(5);
+/// Bytes that may wait for a terminal that takes none; then whoever logs waits too.
+const WAITING_MAX: usize = 4 << 20;
+
 /// Starts the log as the settings say; `RUST_LOG` decides what is in it where that is set.
-pub(crate) fn start(settings: &Settings) {
+pub(crate) fn start(settings: &Settings) -> io::Result<Log> {
     let (libraries, ours) = match (settings.quiet, settings.verbosity) {
         (true, _) => ("off", "off"),
         (false, 0) => ("warn", "info"),
@@ -23,9 +36,149 @@ pub(crate) fn start(settings: &Settings) {
         Color::Never => false,
         Color::Auto => io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
     };
+    let log = Log::new()?;
     let format = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(settings.verbosity > 0)
-        .with_ansi(color);
-    if settings.json { format.json().init() } else { format.init() }
+        .with_ansi(color)
+        .with_writer(log.lines.clone());
+    if settings.json {
+        format.json().init()
+    } else {
+        format.init()
+    }
+    Ok(log)
+}
+
+/// The running log; what was logged is written to its end when this is dropped.
+pub(crate) struct Log {
+    lines: Lines,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Log {
+    fn new() -> io::Result<Self> {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let thread = thread::Builder::new().name("log".to_owned()).spawn(move || writer.run())?;
+        Ok(Self { lines, thread: Some(thread) })
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.lines.buffer().ended = true;
+        self.lines.0.changed.notify_all();
+        // It does not panic, and if it did there is nothing left to write.
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+/// Lines on their way.
+#[derive(Clone, Default)]
+struct Lines(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    buffer: Mutex<Buffer>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Buffer {
+    text: Vec<u8>,
+    ended: bool,
+}
+
+impl Lines {
+    fn buffer(&self) -> MutexGuard<'_, Buffer> {
+        // Nothing that holds it can leave it half done.
+        self.0.buffer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&'a self, buffer: MutexGuard<'a, Buffer>) -> MutexGuard<'a, Buffer> {
+        self.0.changed.wait(buffer).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run(&self) {
+        let mut text = Vec::new();
+        loop {
+            let mut buffer = self.buffer();
+            while buffer.text.is_empty() {
+                if buffer.ended {
+                    return;
+                }
+                buffer = self.wait(buffer);
+            }
+            std::mem::swap(&mut buffer.text, &mut text);
+            let (ended, full) = (buffer.ended, text.len() >= WAITING_MAX);
+            drop(buffer);
+            if full {
+                self.0.changed.notify_all();
+            }
+            // Standard output may be closed; the node goes on.
+            let _ = io::stdout().write_all(&text).and_then(|()| io::stdout().flush());
+            text.clear();
+            if !ended {
+                thread::sleep(GATHER);
+            }
+        }
+    }
+}
+
+impl Write for &Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let mut buffer = self.buffer();
+        while buffer.text.len() >= WAITING_MAX && !buffer.ended {
+            buffer = self.wait(buffer);
+        }
+        let idle = buffer.text.is_empty();
+        buffer.text.extend_from_slice(line);
+        drop(buffer);
+        if idle {
+            self.0.changed.notify_all();
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = &'a Self;
+
+    fn make_writer(&'a self) -> &'a Self {
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_many_threads_stay_whole() {
+        let lines = Lines::default();
+        let threads: Vec<_> = (0..4)
+            .map(|id| {
+                let lines = lines.clone();
+                thread::spawn(move || {
+                    for count in 0..100 {
+                        lines.make_writer().write_all(format!("{id} {count}\n").as_bytes())?;
+                    }
+                    io::Result::Ok(())
+                })
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap().unwrap());
+        let text = String::from_utf8(lines.buffer().text.clone()).unwrap();
+        let mut found: Vec<_> = text.lines().map(str::to_owned).collect();
+        let mut want: Vec<_> =
+            (0..4).flat_map(|id| (0..100).map(move |count| format!("{id} {count}"))).collect();
+        found.sort();
+        want.sort();
+        assert_eq!(found, want);
+    }
 }

@@ -61,7 +61,7 @@ pub(crate) enum RunError {
 pub(crate) fn run(settings: &Settings) -> Result<(), RunError> {
     // A wrong setting ends the program before anything is written.
     let server = settings.server()?;
-    log::start(settings);
+    let _log = log::start(settings)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
     let (genesis, node) = chain_genesis::resolve(settings, now)?;
     runtime(settings.threads)?.block_on(live(settings, server, node, genesis))
