@@ -1,10 +1,10 @@
 //! What all methods share, and the table of all of them.
 
 use crate::filters::Filters;
-use crate::methods::Table;
+use crate::methods::{MethodTable, Table};
 use crate::server::{Server, ServerConfig, listen};
 use crate::{debug, dev, eth, net, rv, txpool};
-use jsonrpsee::server::{Methods, RegisterMethodError};
+use jsonrpsee::server::RegisterMethodError;
 use node::Chain;
 use node::config::Profile;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ pub async fn serve(chain: Chain, config: ServerConfig) -> Result<Server, ServeEr
 }
 
 /// The methods of the chain's profile. Needs a tokio runtime, on which filters follow the chain.
-pub(crate) fn methods(chain: Chain) -> Result<Methods, RegisterMethodError> {
+pub(crate) fn methods(chain: Chain) -> Result<MethodTable, RegisterMethodError> {
     let profile = chain.profile();
     let filters = Arc::new(Filters::default());
     tokio::spawn(crate::filters::follow(Arc::downgrade(&filters), chain.subscribe()));

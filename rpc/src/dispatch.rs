@@ -1,5 +1,5 @@
-//! What happens to every request on its way to its method: a line in the log, and the answer to
-//! names that nobody registered.
+//! What happens to every request of a socket on its way to its method: a line in the log, and the
+//! answer to names that nobody registered.
 
 use crate::error::{INTERNAL, RpcError};
 use jsonrpsee::core::middleware::{Batch, BatchEntry, Notification};
@@ -8,6 +8,7 @@ use jsonrpsee::server::{BatchResponseBuilder, MethodCallback, MethodResponse, Me
 use jsonrpsee::types::Request;
 use std::future::Future;
 use std::time::Instant;
+use tracing::Level;
 
 /// Wraps a service in [`Dispatch`].
 #[derive(Clone, Debug)]
@@ -37,13 +38,6 @@ pub(crate) struct Dispatch<S> {
     methods: Methods,
 }
 
-impl<S> Dispatch<S> {
-    /// The service that it hands requests to.
-    pub(crate) fn below(&self) -> &S {
-        &self.service
-    }
-}
-
 impl<S> RpcServiceT for Dispatch<S>
 where
     S: RpcServiceT<
@@ -67,7 +61,7 @@ where
             );
             (name, notifies)
         });
-        let start = Instant::now();
+        let start = start();
         let service = self.service.clone();
         async move {
             let Some((method, notifies)) = known else {
@@ -85,7 +79,7 @@ where
             {
                 response = MethodResponse::error(id, RpcError::no_notifications());
             }
-            log(method, start, &response);
+            log(method, start, response.as_error_code());
             response
         }
     }
@@ -128,14 +122,16 @@ where
     }
 }
 
+/// When a request began, if somebody wants to know what it took.
+pub(crate) fn start() -> Option<Instant> {
+    tracing::enabled!(target: "rpc", Level::DEBUG).then(Instant::now)
+}
+
 /// One line a request: its name at info, as anvil prints it, and what it took at debug.
-fn log(method: &str, start: Instant, response: &MethodResponse) {
+pub(crate) fn log(method: &str, start: Option<Instant>, error: Option<i32>) {
     tracing::info!(target: "rpc", "{method}");
-    tracing::debug!(
-        target: "rpc",
-        method,
-        micros = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
-        error = response.as_error_code(),
-        "answered"
-    );
+    if let Some(start) = start {
+        let micros = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        tracing::debug!(target: "rpc", method, micros, error, "answered");
+    }
 }

@@ -5,6 +5,7 @@
 use alloy_eips::BlockId;
 use alloy_primitives::{B256, Bytes};
 use jsonrpsee::types::ErrorObjectOwned;
+use jsonrpsee::types::error::{OVERSIZED_RESPONSE_CODE, OVERSIZED_RESPONSE_MSG};
 use node::error::{CallError, DevError, Failure, QueryError, SubmitError};
 use node::riscv::RiscvError;
 use std::fmt::Display;
@@ -75,6 +76,14 @@ impl RpcError {
         )
     }
 
+    /// A result is longer than an answer may be.
+    pub(crate) fn too_long(bytes_max: usize) -> Self {
+        Self::new(
+            OVERSIZED_RESPONSE_CODE,
+            format!("{OVERSIZED_RESPONSE_MSG}: over {bytes_max} bytes"),
+        )
+    }
+
     /// A contract has reverted with `data`.
     pub(crate) fn reverted(data: Bytes) -> Self {
         let message = match crate::revert::reason(&data) {
@@ -103,7 +112,6 @@ impl RpcError {
     }
 
     /// The JSON-RPC code.
-    #[cfg(test)]
     pub(crate) fn code(&self) -> i32 {
         self.code
     }

@@ -1,14 +1,13 @@
 //! JSON-RPC by HTTP POST.
 
-use crate::dispatch::Dispatch;
-use crate::local::{Limits, Local};
+use crate::local::{Limits, Local, error_of};
+use crate::methods::MethodTable;
 use crate::server::{Origins, ServerConfig};
 use ::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_LENGTH, CONTENT_TYPE, ORIGIN, VARY};
 use ::http::{HeaderValue, StatusCode};
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
-use jsonrpsee::server::{MethodResponse, Methods};
 use jsonrpsee::types::Id;
 use jsonrpsee::types::error::reject_too_big_request;
 use tokio::sync::Semaphore;
@@ -18,22 +17,25 @@ use tokio::sync::Semaphore;
 /// all the same.
 #[derive(Debug)]
 pub(crate) struct Posts {
-    service: Dispatch<Local>,
+    /// Calls the methods.
+    pub(crate) local: Local,
     origins: Origins,
-    bytes_max: u32,
-    in_flight: Semaphore,
+    /// Bytes of one request.
+    pub(crate) bytes_max: u32,
+    /// Requests that may be in flight.
+    pub(crate) in_flight: Semaphore,
 }
 
 impl Posts {
-    /// Answers with `methods`.
-    pub(crate) fn new(methods: Methods, config: &ServerConfig) -> Self {
+    /// Answers with the methods of `table`.
+    pub(crate) fn new(table: MethodTable, config: &ServerConfig) -> Self {
         let limits = Limits {
             answer_bytes: config.response_bytes_max as usize,
             batch: config.batch_max as usize,
             subscriptions: 0,
         };
         Self {
-            service: Local::service(methods, None, limits),
+            local: Local::new(table, None, limits),
             origins: config.origins.clone(),
             bytes_max: config.request_bytes_max,
             in_flight: Semaphore::new(config.connections_max as usize),
@@ -56,18 +58,17 @@ impl Posts {
         let Ok(body) = to_bytes(body, self.bytes_max as usize).await else {
             return self.too_large();
         };
-        let answer = self.service.answer(&body).await;
-        let text = answer.map_or_else(String::new, |answer| Box::<str>::from(answer).into_string());
-        let mut response = Response::new(Body::from(text));
+        let answer = self.local.answer(&body, Vec::new()).await;
+        let mut response = Response::new(Body::from(answer));
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         self.allow_origin(head.headers.get(ORIGIN), &mut response);
         response
     }
 
     fn too_large(&self) -> Response {
-        let error = MethodResponse::error(Id::Null, reject_too_big_request(self.bytes_max));
+        let error = error_of(Vec::new(), &Id::Null, reject_too_big_request(self.bytes_max));
         let json = [(CONTENT_TYPE, "application/json")];
-        (StatusCode::PAYLOAD_TOO_LARGE, json, error.into_json().get().to_owned()).into_response()
+        (StatusCode::PAYLOAD_TOO_LARGE, json, error).into_response()
     }
 
     /// Lets the page that asks read the answer.

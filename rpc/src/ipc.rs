@@ -2,8 +2,9 @@
 //! another in both directions, with or without white space between them.
 
 use crate::error::RpcError;
-use crate::local::{Limits, Local};
-use jsonrpsee::server::{MethodResponse, MethodSink, Methods};
+use crate::local::{Limits, Local, error_of};
+use crate::methods::MethodTable;
+use jsonrpsee::server::MethodSink;
 use jsonrpsee::types::Id;
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -15,15 +16,15 @@ const WAITING_MAX: usize = 1_024;
 const REQUEST_BYTES_MAX: usize = 128 << 20;
 const LIMITS: Limits = Limits { answer_bytes: 256 << 20, batch: 10_000, subscriptions: 1_024 };
 
-/// Serves `methods` over one stream until the other side closes it.
-pub async fn serve_stream<S>(methods: Methods, stream: S) -> std::io::Result<()>
+/// Serves the methods of `table` over one stream until the other side closes it.
+pub async fn serve_stream<S>(table: MethodTable, stream: S) -> std::io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let (answers, mut waiting) = mpsc::channel::<Box<RawValue>>(WAITING_MAX);
     let sink = MethodSink::new(answers.clone());
-    let service = Arc::new(Local::service(methods, Some(sink), LIMITS));
+    let service = Arc::new(Local::new(table, Some(sink), LIMITS));
     tokio::spawn(async move {
         while let Some(answer) = waiting.recv().await {
             let written = async {
@@ -43,15 +44,19 @@ where
         while let Some(value) = values.take_next() {
             let (service, answers) = (service.clone(), answers.clone());
             tokio::spawn(async move {
-                if let Some(answer) = service.answer(&value).await {
-                    // An error says that the other side is gone.
+                // No answer is no JSON, and an error says that the other side is gone.
+                if let Ok(answer) =
+                    serde_json::from_slice(&service.answer(&value, Vec::new()).await)
+                {
                     let _ = answers.send(answer).await;
                 }
             });
         }
         if values.bytes.len() > REQUEST_BYTES_MAX {
             let error = RpcError::new(-32600, format!("request over {REQUEST_BYTES_MAX} bytes"));
-            let _ = answers.send(MethodResponse::error(Id::Null, error).into_json()).await;
+            if let Ok(answer) = serde_json::from_slice(&error_of(Vec::new(), &Id::Null, error)) {
+                let _ = answers.send(answer).await;
+            }
             return Ok(());
         }
     }

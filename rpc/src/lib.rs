@@ -13,8 +13,10 @@ mod dispatch;
 mod error;
 mod eth;
 mod filters;
+mod head;
 mod http;
 mod ipc;
+mod lane;
 mod local;
 mod log_filter;
 mod methods;
@@ -28,4 +30,5 @@ mod txpool;
 
 pub use api::{ServeError, serve};
 pub use ipc::serve_stream;
+pub use methods::MethodTable;
 pub use server::{Origins, Server, ServerConfig};

@@ -2,27 +2,23 @@
 //!
 //! jsonrpsee's own way from an HTTP request to a method costs half of what a small read takes, most
 //! of it in wrapping bodies and extensions; here a request goes from its bytes to the method's
-//! function and back. Sockets stay with jsonrpsee.
+//! function, which appends its result to the answer's. Sockets stay with jsonrpsee.
 
-use crate::dispatch::{Dispatch, DispatchLayer};
-use crate::error::RpcError;
+use crate::arguments::Arguments;
+use crate::dispatch;
+use crate::error::{Reply, RpcError};
+use crate::methods::{Answer, MethodTable, Step};
 use crate::subscription_id::SubscriptionIds;
-use jsonrpsee::core::middleware::{Batch, BatchEntry, BatchEntryErr, Notification};
-use jsonrpsee::server::middleware::rpc::RpcServiceT;
 use jsonrpsee::server::{
-    BoundedSubscriptions, ConnectionId, MethodCallback, MethodResponse, MethodSink, Methods,
-    SubscriptionState,
+    BoundedSubscriptions, ConnectionId, MethodCallback, MethodSink, SubscriptionState,
 };
 use jsonrpsee::types::error::reject_too_big_batch_request;
-use jsonrpsee::types::{ErrorCode, ErrorObject, Id, Params, Request};
+use jsonrpsee::types::{ErrorCode, ErrorObjectOwned, Id, Params};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tower::Layer;
 
 /// What one connection may do.
 #[derive(Clone, Copy, Debug)]
@@ -36,14 +32,9 @@ pub(crate) struct Limits {
 }
 
 /// Calls methods for one connection, or for many that can't be told things.
-#[derive(Clone, Debug)]
-pub(crate) struct Local {
-    shared: Arc<Shared>,
-}
-
 #[derive(Debug)]
-struct Shared {
-    methods: Methods,
+pub(crate) struct Local {
+    table: MethodTable,
     /// Where notifications go; nowhere over HTTP.
     sink: Option<MethodSink>,
     subscriptions: BoundedSubscriptions,
@@ -52,60 +43,176 @@ struct Shared {
 }
 
 impl Local {
-    /// A service of `methods` whose notifications go into `sink`.
-    pub(crate) fn service(
-        methods: Methods,
-        sink: Option<MethodSink>,
-        limits: Limits,
-    ) -> Dispatch<Self> {
+    /// Calls the methods of `table`; notifications go into `sink`.
+    pub(crate) fn new(table: MethodTable, sink: Option<MethodSink>, limits: Limits) -> Self {
         // Sockets have 32-bit ids of their own: these stay above.
         static NEXT: AtomicUsize = AtomicUsize::new(1 << 32);
-        let shared = Shared {
-            methods: methods.clone(),
+        Self {
+            table,
             sink,
             subscriptions: BoundedSubscriptions::new(limits.subscriptions),
             connection: ConnectionId(NEXT.fetch_add(1, Ordering::Relaxed)),
             limits,
+        }
+    }
+
+    /// Appends the answer to one request or batch to `out`. Notifications have no answer, and
+    /// subscriptions send theirs themselves.
+    pub(crate) async fn answer(&self, text: &[u8], out: Vec<u8>) -> Vec<u8> {
+        let text = text.trim_ascii_start();
+        if text.first() == Some(&b'[') {
+            self.answer_batch(text, out).await
+        } else {
+            self.answer_one(text, out).await
+        }
+    }
+
+    async fn answer_batch(&self, text: &[u8], mut out: Vec<u8>) -> Vec<u8> {
+        let Ok(entries) = serde_json::from_slice::<Vec<&RawValue>>(text) else {
+            return error_of(out, &Id::Null, ErrorCode::ParseError);
         };
-        DispatchLayer::new(methods).layer(Self { shared: Arc::new(shared) })
+        if entries.is_empty() {
+            return error_of(out, &Id::Null, ErrorCode::InvalidRequest);
+        }
+        let max = self.limits.batch;
+        if entries.len() > max {
+            return error_of(out, &Id::Null, reject_too_big_batch_request(max));
+        }
+        // Each answer is bounded; their sum is by the request's size.
+        let start = out.len();
+        for entry in entries {
+            let end = out.len();
+            out.push(if end == start { b'[' } else { b',' });
+            out = self.answer_one(entry.get().as_bytes(), out).await;
+            if out.len() == end + 1 {
+                out.truncate(end);
+            }
+        }
+        if out.len() > start {
+            out.push(b']');
+        }
+        out
+    }
+
+    async fn answer_one(&self, text: &[u8], out: Vec<u8>) -> Vec<u8> {
+        let incoming = match Incoming::parse(text) {
+            Ok(incoming) => incoming,
+            Err((id, code)) => return error_of(out, &id, code),
+        };
+        let Some(id) = incoming.id else { return out };
+        let params = Params::new(incoming.params.map(RawValue::get));
+        let Some((name, call)) = self.table.find(&incoming.method) else {
+            return self.subscribe((id, &incoming.method), params, out).await;
+        };
+        let start = dispatch::start();
+        let mut answer = begin(out, id);
+        let member = answer.len();
+        answer.extend_from_slice(b",\"result\":");
+        let answer = Answer::new(answer, self.limits.answer_bytes);
+        let (answer, result) = match Arguments::new(&params) {
+            Err(error) => (answer, Err(error)),
+            Ok(arguments) => match call(arguments, answer) {
+                Step::Done(answered) => answered,
+                Step::Waits(answered) => answered.await,
+            },
+        };
+        dispatch::log(name, start, result.as_ref().err().map(RpcError::code));
+        let mut out = answer.into_text();
+        match result {
+            Ok(()) => out.push(b'}'),
+            Err(error) => {
+                out.truncate(member);
+                end_with_error(&mut out, error);
+            }
+        }
+        out
+    }
+
+    /// Subscribes, or ends a subscription; or there is no such method.
+    async fn subscribe(
+        &self,
+        (id, method): (&RawValue, &str),
+        params: Params<'_>,
+        mut out: Vec<u8>,
+    ) -> Vec<u8> {
+        match self.notified((id, method), params).await {
+            Ok(Some(answer)) => out.extend_from_slice(answer.get().as_bytes()),
+            Ok(None) => {}
+            Err(error) => {
+                out = begin(out, id);
+                end_with_error(&mut out, error);
+            }
+        }
+        out
+    }
+
+    async fn notified(
+        &self,
+        (id, method): (&RawValue, &str),
+        params: Params<'_>,
+    ) -> Reply<Option<Box<RawValue>>> {
+        let Some((name, callback)) = self.table.methods.method_with_name(method) else {
+            tracing::info!(target: "rpc", %method, "unknown method");
+            return Err(RpcError::unknown_method(method));
+        };
+        let sink = self.sink.clone().ok_or_else(RpcError::no_notifications)?;
+        let (start, extensions) = (dispatch::start(), ::http::Extensions::new());
+        let id = parse_id(id).unwrap_or(Id::Null);
+        let response = match callback {
+            MethodCallback::Subscription(call) => {
+                let max = self.limits.subscriptions;
+                let permit = self.subscriptions.acquire();
+                let state = SubscriptionState {
+                    conn_id: self.connection,
+                    id_provider: &SubscriptionIds,
+                    subscription_permit: permit
+                        .ok_or_else(|| RpcError::too_many_subscriptions(max))?,
+                };
+                call(id, params, sink, state, extensions).await
+            }
+            MethodCallback::Unsubscription(call) => {
+                call(id, params, self.connection, self.limits.answer_bytes, extensions)
+            }
+            // All others are in the table of functions too.
+            MethodCallback::Sync(_) | MethodCallback::Async(_) => {
+                return Err(RpcError::unknown_method(method));
+            }
+        };
+        dispatch::log(name, start, response.as_error_code());
+        Ok(response.is_method_call().then(|| response.into_json()))
     }
 }
 
-impl Dispatch<Local> {
-    /// Answers one request or batch. Notifications have no answer, and subscriptions send theirs
-    /// themselves.
-    pub(crate) async fn answer(&self, text: &[u8]) -> Option<Box<RawValue>> {
-        let text = text.trim_ascii_start();
-        let response = if text.first() == Some(&b'[') {
-            self.answer_batch(text).await
-        } else {
-            match Incoming::parse(text) {
-                Ok(Incoming { id: None, .. }) => return None,
-                Ok(incoming) => self.call(incoming.into_request()).await,
-                Err((id, code)) => MethodResponse::error(id, ErrorObject::from(code)),
-            }
-        };
-        (response.is_method_call() || response.is_batch()).then(|| response.into_json())
-    }
+/// Begins an answer with the request's own id.
+fn begin(mut out: Vec<u8>, id: &RawValue) -> Vec<u8> {
+    out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
+    out.extend_from_slice(id.get().as_bytes());
+    out
+}
 
-    async fn answer_batch(&self, text: &[u8]) -> MethodResponse {
-        let Ok(entries) = serde_json::from_slice::<Vec<&RawValue>>(text) else {
-            return MethodResponse::error(Id::Null, ErrorObject::from(ErrorCode::ParseError));
-        };
-        let max = self.below().shared.limits.batch;
-        if entries.len() > max {
-            return MethodResponse::error(Id::Null, reject_too_big_batch_request(max));
-        }
-        let entries =
-            entries.into_iter().map(|entry| match Incoming::parse(entry.get().as_bytes()) {
-                Ok(Incoming { id: None, method, .. }) => {
-                    Ok(BatchEntry::Notification(Notification::new(method, None)))
-                }
-                Ok(incoming) => Ok(BatchEntry::Call(incoming.into_request())),
-                Err((id, code)) => Err(BatchEntryErr::new(id, code.into())),
-            });
-        self.batch(Batch::from(entries.collect::<Vec<_>>())).await
-    }
+fn end_with_error(out: &mut Vec<u8>, error: RpcError) {
+    out.extend_from_slice(b",\"error\":");
+    to_writer(out, &ErrorObjectOwned::from(error));
+    out.push(b'}');
+}
+
+/// An answer to what is no request.
+pub(crate) fn error_of(
+    mut out: Vec<u8>,
+    id: &Id<'_>,
+    error: impl Into<ErrorObjectOwned>,
+) -> Vec<u8> {
+    out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
+    to_writer(&mut out, id);
+    out.extend_from_slice(b",\"error\":");
+    to_writer(&mut out, &error.into());
+    out.push(b'}');
+    out
+}
+
+fn to_writer(out: &mut Vec<u8>, value: &impl serde::Serialize) {
+    serde_json::to_writer(out, value)
+        .expect("ids and error objects have no maps and write to memory");
 }
 
 /// A request as it comes in.
@@ -139,17 +246,6 @@ impl<'a> Incoming<'a> {
             }
         }
     }
-
-    fn into_request(self) -> Request<'a> {
-        let id = self.id.and_then(parse_id).unwrap_or(Id::Null);
-        Request {
-            jsonrpc: jsonrpsee::types::TwoPointZero,
-            id,
-            method: self.method,
-            params: self.params.map(Cow::Borrowed),
-            extensions: ::http::Extensions::new(),
-        }
-    }
 }
 
 /// A number, a string, or null.
@@ -165,63 +261,6 @@ fn parse_id(text: &RawValue) -> Option<Id<'_>> {
     }
 }
 
-impl RpcServiceT for Local {
-    type MethodResponse = MethodResponse;
-    type BatchResponse = MethodResponse;
-    type NotificationResponse = MethodResponse;
-
-    fn call<'a>(&self, request: Request<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
-        let shared = self.shared.clone();
-        async move {
-            let Request { id, method, params, extensions, .. } = request;
-            let params = Params::new(params.as_ref().map(|p| p.get()));
-            let bytes_max = shared.limits.answer_bytes;
-            match shared.methods.method(&method) {
-                None => MethodResponse::error(id, RpcError::unknown_method(&method)),
-                Some(MethodCallback::Sync(call)) => call(id, params, bytes_max, extensions),
-                Some(MethodCallback::Async(call)) => {
-                    let (id, params) = (id.into_owned(), params.into_owned());
-                    call(id, params, shared.connection, bytes_max, extensions).await
-                }
-                Some(MethodCallback::Subscription(call)) => {
-                    let Some(sink) = shared.sink.clone() else {
-                        return MethodResponse::error(id, RpcError::no_notifications());
-                    };
-                    let Some(subscription_permit) = shared.subscriptions.acquire() else {
-                        let error = RpcError::too_many_subscriptions(shared.limits.subscriptions);
-                        return MethodResponse::error(id, error);
-                    };
-                    let state = SubscriptionState {
-                        conn_id: shared.connection,
-                        id_provider: &SubscriptionIds,
-                        subscription_permit,
-                    };
-                    call(id, params, sink, state, extensions).await
-                }
-                Some(MethodCallback::Unsubscription(call)) => {
-                    if shared.sink.is_none() {
-                        return MethodResponse::error(id, RpcError::no_notifications());
-                    }
-                    call(id, params, shared.connection, bytes_max, extensions)
-                }
-            }
-        }
-    }
-
-    fn batch<'a>(&self, _: Batch<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
-        // `Dispatch` takes batches apart before they come here.
-        let error = ErrorObject::from(ErrorCode::InternalError);
-        std::future::ready(MethodResponse::error(Id::Null, error))
-    }
-
-    fn notification<'a>(
-        &self,
-        _: Notification<'a>,
-    ) -> impl Future<Output = MethodResponse> + Send + 'a {
-        std::future::ready(MethodResponse::notification())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,10 +269,10 @@ mod tests {
     fn requests_are_told_from_notifications_and_nonsense() {
         let parse = |text: &'static str| Incoming::parse(text.as_bytes());
         let call = parse(r#"{"jsonrpc":"2.0","id":"a\"b","method":"m","params":[1]}"#).unwrap();
-        let request = call.into_request();
-        assert_eq!(request.id, Id::Str("a\"b".into()));
-        assert_eq!(request.params.map(|p| p.get().to_owned()).as_deref(), Some("[1]"));
-        assert_eq!(parse(r#"{"id":7,"method":"m"}"#).unwrap().into_request().id, Id::Number(7));
+        assert_eq!(call.id.and_then(parse_id), Some(Id::Str("a\"b".into())));
+        assert_eq!(call.params.map(RawValue::get), Some("[1]"));
+        let call = parse(r#"{"id":7,"method":"m"}"#).unwrap();
+        assert_eq!(call.id.and_then(parse_id), Some(Id::Number(7)));
         assert!(parse(r#"{"method":"m"}"#).unwrap().id.is_none());
         let error = |text| parse(text).unwrap_err();
         assert_eq!(error(r#"{"id":7}"#), (Id::Number(7), ErrorCode::InvalidRequest));

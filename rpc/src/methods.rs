@@ -1,24 +1,119 @@
 //! The table of methods: a name, and the function that answers it.
+//!
+//! jsonrpsee has every method, for sockets; its way from a request to a function and back parses
+//! each answer once more and copies it twice. HTTP and IPC call the functions themselves: a
+//! [`Call`] appends its result to the bytes that go out.
 
 use crate::arguments::Arguments;
-use crate::error::Reply;
+use crate::error::{Reply, RpcError};
 use jsonrpsee::RpcModule;
 use jsonrpsee::server::{Methods, RegisterMethodError};
 use serde::Serialize;
+use std::collections::HashMap;
+use std::fmt;
 use std::future::Future;
+use std::io::{self, Write};
+use std::pin::Pin;
 use std::sync::Arc;
 
-/// Collects methods under their names; `C` is what all of them use.
+/// Every method of a profile. Clones are handles to the same one.
+#[derive(Clone)]
+pub struct MethodTable {
+    /// For sockets.
+    pub(crate) methods: Methods,
+    /// The functions, without subscriptions.
+    calls: Arc<HashMap<&'static str, Call>>,
+}
+
+/// A method's function: takes its arguments, and what its result is appended to.
+pub(crate) type Call = Arc<dyn Fn(Arguments, Answer) -> Step + Send + Sync>;
+
+/// How far a call has come.
+pub(crate) enum Step {
+    /// To its end.
+    Done(Answered),
+    /// It waits for others.
+    Waits(Pin<Box<dyn Future<Output = Answered> + Send>>),
+}
+
+/// The answer, and whether there is a result in it.
+pub(crate) type Answered = (Answer, Reply<()>);
+
+/// Bytes on their way out, up to a limit.
 #[derive(Debug)]
+pub(crate) struct Answer {
+    /// What there is so far.
+    text: Vec<u8>,
+    /// Where the result begins.
+    start: usize,
+    /// How long the result may become.
+    bytes_max: usize,
+}
+
+impl Answer {
+    /// An answer whose result comes behind `text`.
+    pub(crate) fn new(text: Vec<u8>, bytes_max: usize) -> Self {
+        Self { start: text.len(), text, bytes_max }
+    }
+
+    /// What there is by now.
+    pub(crate) fn into_text(self) -> Vec<u8> {
+        self.text
+    }
+
+    /// Appends a result, or keeps the error.
+    fn with(mut self, result: Reply<impl Serialize>) -> Answered {
+        let max = self.bytes_max;
+        let written = result.and_then(|value| {
+            serde_json::to_writer(&mut self, &value).map_err(|error| {
+                if error.is_io() { RpcError::too_long(max) } else { RpcError::internal(error) }
+            })
+        });
+        (self, written)
+    }
+}
+
+impl Write for Answer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.text.len() - self.start + bytes.len() > self.bytes_max {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.text.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MethodTable {
+    /// The function of a method, and its name.
+    pub(crate) fn find(&self, name: &str) -> Option<(&'static str, &Call)> {
+        self.calls.get_key_value(name).map(|(name, call)| (*name, call))
+    }
+}
+
+impl fmt::Debug for MethodTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MethodTable").field("methods", &self.calls.len()).finish_non_exhaustive()
+    }
+}
+
+/// Collects methods under their names; `C` is what all of them use.
 pub(crate) struct Table<C> {
     pub(crate) module: RpcModule<C>,
+    context: Arc<C>,
+    calls: HashMap<&'static str, Call>,
     clash: Option<RegisterMethodError>,
 }
 
 impl<C: Send + Sync + 'static> Table<C> {
     /// An empty table over `context`.
     pub(crate) fn new(context: C) -> Self {
-        Self { module: RpcModule::new(context), clash: None }
+        let context = Arc::new(context);
+        let module = RpcModule::from_arc(Arc::clone(&context));
+        Self { module, context, calls: HashMap::new(), clash: None }
     }
 
     /// Adds a method that answers at once, on the connection's own thread: it does nothing slower
@@ -31,6 +126,10 @@ impl<C: Send + Sync + 'static> Table<C> {
             method(context, Arguments::new(&params)?)
         });
         self.clash = self.clash.take().or(added.err());
+        let context = Arc::clone(&self.context);
+        let call =
+            move |arguments, answer: Answer| Step::Done(answer.with(method(&context, arguments)));
+        self.calls.insert(name, Arc::new(call));
     }
 
     /// Adds a method that waits for others.
@@ -43,6 +142,12 @@ impl<C: Send + Sync + 'static> Table<C> {
             method(context, Arguments::new(&params)?).await
         });
         self.clash = self.clash.take().or(added.err());
+        let context = Arc::clone(&self.context);
+        let call = move |arguments, answer: Answer| {
+            let result = method(Arc::clone(&context), arguments);
+            Step::Waits(Box::pin(async move { answer.with(result.await) }))
+        };
+        self.calls.insert(name, Arc::new(call));
     }
 
     /// Gives a method more names.
@@ -50,6 +155,9 @@ impl<C: Send + Sync + 'static> Table<C> {
         for (alias, name) in aliases {
             let added = self.module.register_alias(alias, name);
             self.clash = self.clash.take().or(added.err());
+            if let Some(call) = self.calls.get(name).cloned() {
+                self.calls.insert(alias, call);
+            }
         }
     }
 
@@ -59,10 +167,10 @@ impl<C: Send + Sync + 'static> Table<C> {
     }
 
     /// The methods, or the first name that was taken already.
-    pub(crate) fn finish(self) -> Result<Methods, RegisterMethodError> {
+    pub(crate) fn finish(self) -> Result<MethodTable, RegisterMethodError> {
         match self.clash {
             Some(clash) => Err(clash),
-            None => Ok(self.module.into()),
+            None => Ok(MethodTable { methods: self.module.into(), calls: Arc::new(self.calls) }),
         }
     }
 }

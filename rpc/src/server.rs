@@ -1,30 +1,37 @@
 //! One port for everything: JSON-RPC by HTTP POST and by WebSocket, and `GET /health`.
 //!
-//! axum owns the socket, `http` answers POST, jsonrpsee the WebSockets. Two traps, both found in a
+//! A connection begins in the [`lane`](crate::lane), which answers plain POST requests; all else
+//! goes to axum, where `http` answers POST, and jsonrpsee the WebSockets. Two traps, both found in a
 //! trial: the jsonrpsee service is built per socket, for a shared one would give all sockets one
 //! connection id; and shutdown waits for `StopHandle::shutdown`, never for
 //! `ServerHandle::stopped`, which would wait for the router that waits for it.
 
 use crate::dispatch::DispatchLayer;
 use crate::http::Posts;
+use crate::lane::{Handed, Lane};
+use crate::methods::MethodTable;
 use crate::subscription_id::SubscriptionIds;
 use ::http::header::{CONTENT_TYPE, ORIGIN};
 use ::http::{HeaderValue, Method, StatusCode};
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::serve::ListenerExt;
+use axum::serve::Listener;
 use axum::{Router, ServiceExt};
 use jsonrpsee::server::middleware::rpc::RpcServiceBuilder;
 use jsonrpsee::server::{
-    BatchRequestConfig, Methods, PingConfig, ServerBuilder, ServerHandle, StopHandle, stop_channel,
+    BatchRequestConfig, PingConfig, ServerBuilder, ServerHandle, StopHandle, stop_channel,
 };
 use std::convert::Infallible;
 use std::future::Future;
+use std::io::Cursor;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, Chain, Join};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinHandle;
 use tower::{Service, ServiceExt as _};
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -82,14 +89,14 @@ impl Default for ServerConfig {
 pub struct Server {
     /// The address it listens on, with the port that was picked.
     pub local_addr: SocketAddr,
-    methods: Methods,
+    methods: MethodTable,
     handle: ServerHandle,
     task: JoinHandle<()>,
 }
 
 impl Server {
     /// The methods it serves, to serve them elsewhere too.
-    pub fn methods(&self) -> Methods {
+    pub fn methods(&self) -> MethodTable {
         self.methods.clone()
     }
 
@@ -106,20 +113,19 @@ impl Server {
 }
 
 /// Serves `methods` at the configured address.
-pub(crate) async fn listen(methods: Methods, config: ServerConfig) -> std::io::Result<Server> {
+pub(crate) async fn listen(methods: MethodTable, config: ServerConfig) -> std::io::Result<Server> {
     let listener = TcpListener::bind(config.address).await?;
     let local_addr = listener.local_addr()?;
     let (stop, handle) = stop_channel();
-    let app = serve(methods.clone(), &config, stop.clone()).into_make_service();
-    let listener = listener.tap_io(|socket| {
-        if let Err(error) = socket.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY");
-        }
-    });
+    let posts = Arc::new(Posts::new(methods.clone(), &config));
+    let app = serve(posts.clone(), methods.clone(), &config, stop.clone()).into_make_service();
+    let (sender, connections) = unbounded_channel();
+    let lane = Lane::new(posts, sender);
     let task = tokio::spawn(async move {
-        let served = axum::serve(listener, app)
-            .with_graceful_shutdown(async move { stop.shutdown().await })
-            .await;
+        let ends = stop.clone();
+        let served = axum::serve(Leaving { connections, local_addr }, app)
+            .with_graceful_shutdown(async move { ends.shutdown().await });
+        let (served, ()) = tokio::join!(served, accept(listener, lane, stop));
         if let Err(error) = served {
             tracing::error!(%error, "the server has stopped");
         }
@@ -127,9 +133,68 @@ pub(crate) async fn listen(methods: Methods, config: ServerConfig) -> std::io::R
     Ok(Server { local_addr, methods, handle, task })
 }
 
+/// Takes connections until the end, and then lets their requests end.
+async fn accept(listener: TcpListener, lane: Lane, stop: StopHandle) {
+    let mut stopped = std::pin::pin!(stop.shutdown());
+    loop {
+        let accepted = tokio::select! {
+            () = &mut stopped => break,
+            accepted = listener.accept() => accepted,
+        };
+        let connection = accepted.and_then(|(connection, _)| {
+            connection.set_nodelay(true)?;
+            connection.into_std()
+        });
+        match connection {
+            Ok(connection) => lane.take(connection),
+            Err(error) => {
+                tracing::debug!(%error, "a connection that did not come about");
+                // Without free file descriptors accepting again at once would spin.
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    }
+    drop(listener);
+    lane.close().await;
+}
+
+/// Connections that leave the lane, as axum takes them.
+struct Leaving {
+    connections: UnboundedReceiver<Handed>,
+    local_addr: SocketAddr,
+}
+
+impl Listener for Leaving {
+    type Io = Join<Chain<Cursor<Vec<u8>>, OwnedReadHalf>, OwnedWriteHalf>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
+        loop {
+            let Some((connection, read)) = self.connections.recv().await else {
+                // The lane is closed: there will be no more.
+                return std::future::pending().await;
+            };
+            let joined = connection.set_nonblocking(true).and_then(|()| {
+                let address = connection.peer_addr()?;
+                let (reader, writer) = TcpStream::from_std(connection)?.into_split();
+                Ok((tokio::io::join(Cursor::new(read).chain(reader), writer), address))
+            });
+            match joined {
+                Ok(joined) => return joined,
+                Err(error) => tracing::debug!(%error, "a connection that did not last"),
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        Ok(self.local_addr)
+    }
+}
+
 /// POST goes straight to its methods; all else has the time to go through a router.
 fn serve(
-    methods: Methods,
+    posts: Arc<Posts>,
+    methods: MethodTable,
     config: &ServerConfig,
     stop: StopHandle,
 ) -> impl Service<
@@ -140,7 +205,6 @@ fn serve(
 > + Clone
 + Send
 + 'static {
-    let posts = Arc::new(Posts::new(methods.clone(), config));
     let origins = Arc::new(config.origins.clone());
     let router = router(methods, config, stop);
     tower::service_fn(move |request: Request| {
@@ -156,7 +220,11 @@ fn serve(
     })
 }
 
-fn router(methods: Methods, config: &ServerConfig, stop: StopHandle) -> Router {
+fn router(
+    MethodTable { methods, .. }: MethodTable,
+    config: &ServerConfig,
+    stop: StopHandle,
+) -> Router {
     let builder = ServerBuilder::with_config(json_rpc_config(config))
         .set_rpc_middleware(RpcServiceBuilder::new().layer(DispatchLayer::new(methods.clone())))
         .to_service_builder();

@@ -25,6 +25,10 @@ mod rv;
 mod settings;
 mod state_file;
 
+/// A request allocates a few times; this takes half of what the system's allocator does.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Exit code of a command line that can't be understood.
 const USAGE: u8 = 2;
 

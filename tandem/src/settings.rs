@@ -158,7 +158,7 @@ pub(crate) struct Settings {
     #[arg(default_missing_value = IPC_PATH)]
     pub(crate) ipc: Option<PathBuf>,
 
-    /// Threads that serve requests; 0 is one per logical core, and 8 at least
+    /// Threads for sockets and whatever waits; 0 is one per logical core, and 8 at least. A busy HTTP connection has a thread of its own
     #[arg(short = 'j', long, visible_alias = "jobs", default_value_t = 0)]
     pub(crate) threads: usize,
 

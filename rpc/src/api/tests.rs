@@ -2,6 +2,7 @@
 
 use super::*;
 use genesis::{DevOptions, Genesis};
+use jsonrpsee::server::Methods;
 use node::NodeConfig;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -14,7 +15,7 @@ async fn start(config: NodeConfig) -> (Chain, Methods) {
     let genesis =
         Genesis::dev(DevOptions { accounts, timestamp: 1_700_000_000, ..DevOptions::default() });
     let chain = Chain::start(config, genesis).unwrap();
-    let methods = methods(chain.clone()).unwrap();
+    let methods = methods(chain.clone()).unwrap().methods;
     (chain, methods)
 }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-fn methods() -> Methods {
+fn methods() -> MethodTable {
     let mut table = Table::new(7u64);
     table.quick("context", |context, _| Ok(*context));
     table.quick("echo", |_, mut arguments| arguments.required::<Value>("value"));
@@ -104,6 +104,63 @@ async fn takes_any_content_type_and_names_what_it_refuses() {
     let (_, body) = post(&server, JSON, subscribe).await;
     let text = "notifications not supported";
     assert_eq!(json_of(&body)["error"], json!({"code": -32601, "message": text}));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_goes_from_plain_requests_to_all_others() {
+    let server = start(ServerConfig::default()).await;
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"nap"}"#;
+    let length = body.len();
+    let plain = format!("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{body}");
+    let chunked = format!(
+        "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n\
+         {length:x}\r\n{body}\r\n0\r\n\r\n"
+    );
+    let last = "GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    // All at once: two plain ones, then what the lane does not know, and plain ones after it.
+    let all = [&plain, &plain, &chunked, &plain, last].map(str::to_owned).concat();
+    let answer = answer_to(&server, &[&all]).await;
+    assert_eq!(answer.matches("HTTP/1.1 200 OK").count(), 5, "{answer}");
+    assert_eq!(answer.matches("\"rested\"").count(), 4, "{answer}");
+    assert!(answer.ends_with("ok"), "{answer}");
+    // The same, cut in the middle of head and body.
+    let (cut_head, cut_body) = (20, plain.len() - 10);
+    let parts = [&plain[..cut_head], &plain[cut_head..cut_body], &plain[cut_body..], last];
+    let answer = answer_to(&server, &parts).await;
+    assert_eq!(answer.matches("\"rested\"").count(), 1, "{answer}");
+    assert!(answer.ends_with("ok"), "{answer}");
+    server.stop().await;
+}
+
+/// Sends the parts one after the other and reads until the server closes.
+async fn answer_to(server: &Server, parts: &[&str]) -> String {
+    let mut socket = TcpStream::connect(server.local_addr).await.unwrap();
+    for part in parts {
+        socket.write_all(part.as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn long_answers_and_requests_go_through() {
+    let server = start(ServerConfig { response_bytes_max: 300_000, ..Default::default() }).await;
+    let ask = async |length: usize| {
+        let text = "x".repeat(length);
+        let call = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"echo","params":["{text}"]}}"#);
+        (json_of(&post(&server, JSON, &call).await.1), text)
+    };
+    let (answer, text) = ask(250_000).await;
+    assert_eq!(answer["result"], text);
+    let (answer, _) = ask(300_000).await;
+    let text = "Response is too big: over 300000 bytes";
+    assert_eq!(
+        answer,
+        json!({"jsonrpc": "2.0", "id": 1, "error": {"code": -32008, "message": text}})
+    );
     server.stop().await;
 }
 
