@@ -8,12 +8,15 @@
 extern crate alloc;
 
 mod header;
+mod proof_of_work;
 mod requests;
 mod transaction;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::fmt;
 
-use alloy_consensus::{Header, Receipt, Transaction, TxEnvelope};
+use alloy_consensus::{Eip658Value, Header, Receipt, Transaction, TxEnvelope};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_eips::eip4895::Withdrawals;
 use alloy_eips::{eip2935, eip4788, eip7928};
@@ -23,11 +26,13 @@ use revm::DatabaseRef;
 use revm::context::BlockEnv;
 use revm::context_interface::block::BlobExcessGasAndPrice;
 use revm::database::BundleState;
+use revm::database::states::{TransitionState, bundle_state::BundleRetention};
 use revm::database_interface::bal::BalState;
 use revm::state::bal::BlockAccessIndex;
 use vm::{Engine, EngineError, Execution, Outcome, Print, Rules, TrapReport, TxError};
 
-pub use header::{NextBlock, next_base_fee, next_excess_blob_gas};
+pub use header::{NextBlock, gas_limits, next_base_fee, next_excess_blob_gas};
+pub use proof_of_work::OMMER_DEPTH_MAX;
 pub use transaction::{tx_env, without_sidecar};
 
 /// Most bytes of a block's RLP encoding (EIP-7934).
@@ -48,7 +53,20 @@ pub struct BlockExecution<DB: DatabaseRef> {
     size: usize,
     regular_gas: u64,
     state_gas: u64,
+    ommers: Vec<Header>,
+    /// The state's root so far, where receipts hold it.
+    roots: Option<Roots>,
     body: Body,
+}
+
+/// What keeps up the state root of a block: it is given the changes of one transaction after the
+/// other, and says the root after them.
+pub struct Roots(pub Box<dyn FnMut(&TransitionState) -> B256>);
+
+impl fmt::Debug for Roots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Roots").finish()
+    }
 }
 
 /// What a block's transactions are and gave.
@@ -200,10 +218,24 @@ where
             size: BLOCK_SIZE_RESERVE,
             regular_gas: 0,
             state_gas: 0,
+            ommers: Vec::new(),
+            roots: None,
             body: Body { withdrawals, ..Body::default() },
         };
         block.open()?;
         Ok(block)
+    }
+
+    /// Gives the block what it has besides transactions.
+    pub fn set_rest(&mut self, ommers: Vec<Header>, withdrawals: Option<Withdrawals>) {
+        self.ommers = ommers;
+        self.body.withdrawals = withdrawals;
+    }
+
+    /// Has receipts hold the state root after their transaction, if they do so in this block:
+    /// before Byzantium, where headers are as other clients make them.
+    pub fn keep_roots(&mut self, roots: Option<Roots>) {
+        self.roots = roots.filter(|_| !self.fork.is_enabled_in(SpecId::BYZANTIUM));
     }
 
     fn open(&mut self) -> Result<(), ExecutorError<DB::Error>> {
@@ -254,13 +286,24 @@ where
         }
         let success = outcome.result.is_success();
         let logs = if success { outcome.result.into_logs() } else { Vec::new() };
-        let receipt =
-            Receipt { status: success.into(), cumulative_gas_used: used + gas.tx_gas_used(), logs };
+        let cumulative_gas_used = used + gas.tx_gas_used();
+        let status = self.receipt_status(success);
+        let receipt = Receipt { status, cumulative_gas_used, logs };
         self.body.receipts.push(TxReceipt { tx_type: transaction.tx_type(), receipt });
         self.body.transactions.push(transaction);
         self.body.senders.push(sender);
         let gas_used = gas.tx_gas_used();
         Ok(Pushed { prints: outcome.prints, trap: outcome.trap, gas_used, success })
+    }
+
+    /// The state root after the transaction just committed, or whether it succeeded (EIP-658).
+    fn receipt_status(&mut self, success: bool) -> Eip658Value {
+        let Some(Roots(root_after)) = &mut self.roots else { return success.into() };
+        let state = self.execution.state();
+        let root =
+            root_after(state.transition_state.as_ref().unwrap_or(&TransitionState::default()));
+        state.merge_transitions(BundleRetention::PlainState);
+        Eip658Value::PostState(root)
     }
 
     fn check_room(
@@ -299,9 +342,23 @@ where
         &mut self.execution
     }
 
-    /// Makes the system calls that come last, and completes the header but for the state root.
+    /// Pays withdrawals (EIP-4895) and the rewards of proof of work.
+    fn pay(&mut self) -> Result<(), ExecutorError<DB::Error>> {
+        let withdrawals = self.body.withdrawals.iter().flat_map(|withdrawals| withdrawals.iter());
+        let mut amounts: Vec<_> = withdrawals
+            .filter(|withdrawal| withdrawal.amount > 0)
+            .map(|withdrawal| (withdrawal.address, withdrawal.amount_wei()))
+            .collect();
+        if self.engine.spec().is_ethereum() && !self.fork.is_enabled_in(SpecId::MERGE) {
+            amounts.extend(proof_of_work::rewards(self.fork, &self.header, &self.ommers));
+        }
+        Ok(self.execution.add_balances(amounts)?)
+    }
+
+    /// Pays what is to be paid, makes the system calls that come last, and completes the header but for the state root.
     pub fn finish(mut self) -> Result<Executed, ExecutorError<DB::Error>> {
         self.execution.state().bal_state.bal_index = self.access_index();
+        self.pay()?;
         if self.fork.is_enabled_in(SpecId::PRAGUE) {
             let deposits = self.engine.spec().deposit_contract();
             let requests = requests::collect(&mut self.execution, deposits, &self.body.receipts)?;
@@ -313,7 +370,7 @@ where
             self.header.block_access_list_hash = Some(hash);
         }
         self.header.gas_used = self.gas_used();
-        header::complete(&mut self.header, &self.body);
+        header::complete(&mut self.header, &self.body, self.engine.spec().headers);
         let Self { header, body, execution, .. } = self;
         Ok(Executed { header, body, changes: execution.into_changes() })
     }

@@ -13,7 +13,7 @@ use revm::primitives::hardfork::SpecId;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    ChainSpec, GenesisAccount, RiscvParams,
+    ChainSpec, GenesisAccount, Headers, RiscvParams,
     account::Entries,
     error::{GenesisError, Problem},
 };
@@ -96,6 +96,8 @@ const WHOLE_FILE: &str = "genesis file";
 
 /// Key of the RISC-V rules in `config`.
 const RISCV: &str = "riscv";
+/// Key of the kind of headers in `config`.
+const HEADERS: &str = "headers";
 
 impl Genesis {
     /// Reads a genesis file.
@@ -110,7 +112,11 @@ impl Genesis {
             None => RiscvParams::default(),
         };
         riscv.check()?;
-        let spec = ChainSpec { config: file.config, riscv };
+        let headers = match file.config.extra_fields.remove(HEADERS) {
+            Some(value) => parse("config.headers", value)?,
+            None => Headers::default(),
+        };
+        let spec = ChainSpec { config: file.config, riscv, headers };
         let number = file.number.unwrap_or_default();
         spec.check(number)?;
         if file.gas_limit == 0 {
@@ -142,6 +148,10 @@ impl Genesis {
         let mut config = self.spec.config.clone();
         let riscv = serde_json::to_value(&self.spec.riscv).expect("a struct of integers");
         config.extra_fields.insert(RISCV.to_owned(), riscv);
+        if self.spec.headers != Headers::default() {
+            let headers = serde_json::to_value(self.spec.headers).expect("an enum of two words");
+            config.extra_fields.insert(HEADERS.to_owned(), headers);
+        }
         let file = GenesisFile {
             config,
             nonce: self.nonce,

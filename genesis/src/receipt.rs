@@ -3,6 +3,8 @@
 use alloy_consensus::{Eip658Value, Receipt, ReceiptEnvelope, ReceiptWithBloom, TxType};
 use alloy_primitives::Bloom;
 
+use crate::Headers;
+
 /// A receipt and the type of its transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TxReceipt {
@@ -13,9 +15,18 @@ pub struct TxReceipt {
 }
 
 impl TxReceipt {
-    /// Returns the receipt as it is hashed and sent, with the constant bloom of [`logs_bloom`].
-    pub fn envelope(&self) -> ReceiptEnvelope {
-        let logs_bloom = logs_bloom(!self.receipt.logs.is_empty());
+    /// Returns the receipt's bloom: that of its logs where headers are as other clients make them,
+    /// and the constant of [`logs_bloom`] where not.
+    pub fn bloom(&self, headers: Headers) -> Bloom {
+        match headers {
+            Headers::Ethereum => alloy_primitives::logs_bloom(&self.receipt.logs),
+            Headers::Tandem => logs_bloom(!self.receipt.logs.is_empty()),
+        }
+    }
+
+    /// Returns the receipt as it is hashed and sent.
+    pub fn envelope(&self, headers: Headers) -> ReceiptEnvelope {
+        let logs_bloom = self.bloom(headers);
         let receipt = ReceiptWithBloom { receipt: self.receipt.clone(), logs_bloom };
         match self.tx_type {
             TxType::Legacy => ReceiptEnvelope::Legacy(receipt),
@@ -32,7 +43,8 @@ impl TxReceipt {
     }
 }
 
-/// The bloom of headers and receipts: all ones where there are logs, zeros where there are none.
+/// The bloom of Tandem's own headers and receipts: all ones where there are logs, zeros where
+/// there are none.
 ///
 /// No bloom is computed. A filter of ones never makes a client skip a block that it wants, and
 /// what is served hashes to what was committed; queries use the exact index.

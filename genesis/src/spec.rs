@@ -8,6 +8,7 @@ use alloy_eips::{
 use alloy_genesis::ChainConfig;
 use alloy_primitives::Address;
 use revm::primitives::hardfork::SpecId;
+use serde::{Deserialize, Serialize};
 
 use crate::RiscvParams;
 
@@ -18,12 +19,31 @@ pub struct ChainSpec {
     pub config: ChainConfig,
     /// Limits and prices of RISC-V code.
     pub riscv: RiscvParams,
+    /// What the roots and blooms of headers are.
+    pub headers: Headers,
+}
+
+/// Whose headers a chain has (`config.headers`, see `docs/spec/block.md`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Headers {
+    /// `stateRoot` is the binary tree's, blooms are a constant, nobody mines.
+    #[default]
+    Tandem,
+    /// As other clients make and check them: `stateRoot` is the Merkle Patricia trie's, blooms are
+    /// real, and blocks before the merge follow the rules of proof of work but for the seal.
+    Ethereum,
 }
 
 impl ChainSpec {
     /// The chain's id, of EIP-155 and `eth_chainId`.
     pub const fn chain_id(&self) -> u64 {
         self.config.chain_id
+    }
+
+    /// Whether headers are as other clients make them.
+    pub fn is_ethereum(&self) -> bool {
+        self.headers == Headers::Ethereum
     }
 
     /// The fork that a block with this number and timestamp follows.

@@ -14,7 +14,7 @@ use node::pool::PoolTransaction;
 use node::query::{IncludedReceipt, IncludedTransaction};
 use serde::Serialize;
 use serde_json::Value;
-use storage::{ExecutedBlock, LogEntry, logs_bloom};
+use storage::{ExecutedBlock, LogEntry};
 
 /// A block or header, sealed or pending.
 #[derive(Clone, Debug, Serialize)]
@@ -156,7 +156,6 @@ pub(crate) fn receipt(found: IncludedReceipt) -> TransactionReceipt {
     let IncludedTransaction { transaction, sender, header, index } = found.included;
     let hash = *transaction.tx_hash();
     let Receipt { status, cumulative_gas_used, logs } = found.receipt.receipt;
-    let logs_bloom = logs_bloom(!logs.is_empty());
     let logs = logs.into_iter().zip(found.first_log..).map(|(log, log_index)| Log {
         inner: log,
         block_hash: Some(header.seal()),
@@ -168,7 +167,8 @@ pub(crate) fn receipt(found: IncludedReceipt) -> TransactionReceipt {
         removed: false,
     });
     let receipt = Receipt { status, cumulative_gas_used, logs: logs.collect() };
-    let inner = envelope(found.receipt.tx_type, ReceiptWithBloom { receipt, logs_bloom });
+    let inner =
+        envelope(found.receipt.tx_type, ReceiptWithBloom { receipt, logs_bloom: found.logs_bloom });
     TransactionReceipt {
         inner,
         transaction_hash: hash,

@@ -6,6 +6,7 @@ use crate::{
         self, BLOCK_PART, BodyRow, ChangeRow, ChangedLeaf, Head, HistoryKey, LogKey, LogPosition,
     },
     mdbx::{Meaning, Write},
+    merkle::Merkle,
     store::Shared,
     tables::{SCHEMA, meta},
 };
@@ -75,6 +76,7 @@ impl Shared {
     fn write_batch(&self, batch: Vec<Commit>) -> Result<u64, StoreError> {
         let tx = self.env.write()?;
         let head = self.head(&tx)?;
+        let newest = newest_merkle(&batch);
         let mut writes = Batch::new(self, &tx, head);
         for commit in batch {
             match commit {
@@ -101,6 +103,9 @@ impl Shared {
         let sequence = writes.sequence;
         writes.finish()?;
         tx.commit()?;
+        if let Some((root, merkle)) = newest {
+            self.merkles.put_newest(root, merkle);
+        }
         Ok(sequence)
     }
 
@@ -114,6 +119,12 @@ impl Shared {
         let head = Head { number: block.number(), hash: block.hash(), root: delta.root, edits: 0 };
         let mut writes = Batch::new(self, tx, head);
         writes.add_state(delta)?;
+        if delta.merkle.is_some() {
+            // The header has another root: the row tells that of the tree.
+            let row = ChangeRow { root_before: B256::ZERO, root: delta.root, leaves: Vec::new() };
+            let key = codec::pair_key(head.number, BLOCK_PART);
+            tx.put(self.tables.changes, &key, &row.encode())?;
+        }
         writes.add_chain_rows(block)?;
         let genesis = [&codec::number_key(head.number)[..], head.hash.as_slice()].concat();
         tx.put(self.tables.meta, meta::SCHEMA, &SCHEMA.to_be_bytes())?;
@@ -195,7 +206,7 @@ impl<'a> Batch<'a> {
             let (expected, given) = (delta.number, block.number());
             return Err(StoreError::OutOfOrder { expected, given });
         }
-        check_root(block.header.state_root, delta.root)?;
+        check_root(block.header.state_root, delta.state_root())?;
         self.add_chain_rows(block)?;
         self.head = Head { number: block.number(), hash: block.hash(), root: delta.root, edits: 0 };
         Ok(())
@@ -284,6 +295,16 @@ pub(crate) fn log_rows(
         std::iter::once(LogKey::address(log.address))
             .chain(topic_keys)
             .map(move |key| (key, position))
+    })
+}
+
+/// Returns the Merkle trie of the newest state in `batch`, under the root of its tree.
+fn newest_merkle(batch: &[Commit]) -> Option<(B256, Merkle)> {
+    batch.iter().rev().find_map(|commit| match commit {
+        Commit::Block { delta, .. } | Commit::Edit { delta } => {
+            Some((delta.root, delta.merkle.clone()?))
+        }
+        _ => None,
     })
 }
 

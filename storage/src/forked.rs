@@ -44,6 +44,9 @@ pub(crate) struct Origin {
     pub(crate) first: u64,
     /// What is read where there is no leaf; nothing, if the chain is not forked.
     pub(crate) forked: Option<Arc<ForkedState>>,
+    /// Whether headers hold the root of a Merkle trie, see [`genesis::Headers`]. A forked chain
+    /// can't have them: nobody knows the whole state.
+    pub(crate) merkle: bool,
 }
 
 impl fmt::Debug for Origin {
@@ -56,8 +59,12 @@ impl fmt::Debug for Origin {
 impl Origin {
     pub(crate) fn new(genesis: &Genesis, point: Option<&ForkPoint>) -> Self {
         match point {
-            Some(point) => Self { first: point.block.number, forked: Some(point.state.clone()) },
-            None => Self { first: genesis.number, forked: None },
+            Some(point) => {
+                Self { first: point.block.number, forked: Some(point.state.clone()), merkle: false }
+            }
+            None => {
+                Self { first: genesis.number, forked: None, merkle: genesis.spec.is_ethereum() }
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use crate::{
     codec::{self, BLOCK_PART, Head, HistoryKey},
     forked::Origin,
     mdbx::Read,
+    merkle::Merkle,
     store::Shared,
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
@@ -96,6 +97,31 @@ impl Snapshot {
     /// Returns the root of the newest state, edits included.
     pub const fn live_root(&self) -> B256 {
         self.head.root
+    }
+
+    /// Returns the root of the binary tree of this state, which the header has too unless the
+    /// chain's headers are as other clients make them; not of a view from before a block.
+    pub fn tree_root(&self) -> Result<B256, StoreError> {
+        match self.at {
+            None => Ok(self.head.root),
+            Some(at) if self.origin.merkle => {
+                Ok(self.shared.change_row(&self.tx, at, BLOCK_PART)?.root)
+            }
+            Some(at) => {
+                let header = self.header(at)?.ok_or_else(|| self.not_kept(at))?;
+                Ok(header.state_root)
+            }
+        }
+    }
+
+    /// Returns this state as a Merkle trie, on a chain whose headers need one; not of a view from
+    /// before a block. For the newest state it is at hand, for an older one the state is read.
+    pub fn merkle(&self) -> Result<Option<Merkle>, StoreError> {
+        if !self.origin.merkle || !self.undone.is_empty() {
+            return Ok(None);
+        }
+        let root = self.tree_root()?;
+        self.shared.merkles.find_or_make(root, || Merkle::of_snapshot(self)).map(Some)
     }
 
     /// Returns how many edits have been made since the newest block.

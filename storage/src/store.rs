@@ -7,6 +7,7 @@ use crate::{
     commit::Commit,
     forked::{self, ForkPoint, Origin},
     mdbx::{Env, LazySync, Meaning, Read, Size, Sync, Table, TransactionKind, Txn},
+    merkle::{Kept, Merkle},
     past::PastTree,
     tables::{self, SCHEMA, Tables, meta},
     writer::Mark,
@@ -73,6 +74,8 @@ pub(crate) struct Shared {
     pub(crate) origin: RwLock<Arc<Origin>>,
     /// The hash of the state tree.
     pub(crate) hash: HashFunction,
+    /// Merkle tries that readers asked for.
+    pub(crate) merkles: Kept,
     pub(crate) code_cache: CodeCache,
     /// The tree that proofs are taken from.
     pub(crate) past: PastTree,
@@ -173,6 +176,7 @@ fn open_directory(
         size_max: options.size_max,
         origin: RwLock::new(Arc::new(origin)),
         hash: tree_hash(genesis),
+        merkles: Kept::default(),
         code_cache: CodeCache::default(),
         past: PastTree::default(),
         commits: AtomicU64::new(0),
@@ -199,7 +203,8 @@ fn open_directory(
         return Err(StoreError::GenesisMismatch { path: path.into(), stored, given });
     }
     let forked = point.map(|point| point.state.clone());
-    *shared.origin.write() = Arc::new(Origin { first: number, forked });
+    let merkle = shared.origin.read().merkle;
+    *shared.origin.write() = Arc::new(Origin { first: number, forked, merkle });
     shared.pool_order.store(shared.next_pool_order()?, Ordering::Relaxed);
     let shared = Arc::new(shared);
     let writer = Writer::load(shared.clone())?;
@@ -292,13 +297,15 @@ const fn tree_hash(_genesis: &Genesis) -> HashFunction {
     HashFunction::Blake3
 }
 
-/// Returns the first block of a chain.
-pub(crate) fn first_block(
-    genesis: &Genesis,
-    point: Option<&ForkPoint>,
-) -> Result<ExecutedBlock, StoreError> {
-    if let Some(point) = point {
-        return Ok(forked::first_block(point));
+/// Returns the hash of the block that a chain of this genesis begins with.
+pub fn genesis_hash(genesis: &Genesis) -> Result<B256, StoreError> {
+    Ok(first_block(genesis, None)?.hash())
+}
+
+/// Returns the root of the genesis state, as its header has it.
+fn genesis_root(genesis: &Genesis) -> Result<B256, StoreError> {
+    if genesis.spec.is_ethereum() {
+        return Ok(Merkle::of_genesis(genesis).root());
     }
     let mut leaves = Scratch::new(tree_hash(genesis));
     for (address, account) in &genesis.alloc {
@@ -309,7 +316,18 @@ pub(crate) fn first_block(
             leaves.add_slot(*address, (*slot).into(), (*value).into());
         }
     }
-    let header = genesis.header(leaves.root());
+    Ok(leaves.root())
+}
+
+/// Returns the first block of a chain.
+pub(crate) fn first_block(
+    genesis: &Genesis,
+    point: Option<&ForkPoint>,
+) -> Result<ExecutedBlock, StoreError> {
+    if let Some(point) = point {
+        return Ok(forked::first_block(point));
+    }
+    let header = genesis.header(genesis_root(genesis)?);
     let withdrawals = header.withdrawals_root.map(|_| Withdrawals::default());
     Ok(ExecutedBlock {
         header: header.seal_slow(),

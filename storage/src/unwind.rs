@@ -50,7 +50,8 @@ impl Writer {
         tx.commit()?;
         shared.commits.fetch_add(1, Ordering::AcqRel);
         self.head = to;
-        self.load_edited(&shared.env.read()?)
+        self.load_edited(&shared.env.read()?)?;
+        self.load_merkle()
     }
 
     fn check_mark(&self, tx: &Write, to: Mark) -> Result<(), StoreError> {
@@ -131,8 +132,9 @@ impl Shared {
         let key = codec::number_key(to.number);
         let header = self.decode(tx, self.tables.headers, &key, codec::read_header)?;
         let (hash, header) = header.ok_or_else(|| self.bad_row(self.tables.headers, &key))?;
-        // The first block of a forked chain has the other chain's root.
-        let has_root = origin.forked.is_none() || to.number > origin.first;
+        // The first block of a forked chain has the other chain's root. That of a Merkle trie is
+        // checked once it is made anew.
+        let has_root = (origin.forked.is_none() || to.number > origin.first) && !origin.merkle;
         if has_root && to.edits == 0 && header.state_root != past.root {
             let (recorded, rebuilt) = (header.state_root, past.root);
             return Err(StoreError::RootMismatch { recorded, rebuilt });

@@ -1,11 +1,12 @@
 //! The state at the head as the sequencer changes it: the tree, and what is not committed yet.
 
 use crate::{
-    StoreError,
+    Snapshot, StoreError,
     codec::{self, BLOCK_PART},
     commit,
     forked::{ForkPoint, Origin},
     mdbx::Read,
+    merkle::Merkle,
     store::{self, Shared},
 };
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
@@ -49,12 +50,20 @@ pub struct StateDelta {
     pub(crate) slot_groups: Vec<(B256, (Address, U256))>,
     pub(crate) code: Vec<(B256, Bytes)>,
     pub(crate) holders: Vec<(B256, u64)>,
+    /// The Merkle trie after the change, where one is kept.
+    pub(crate) merkle: Option<Merkle>,
 }
 
 impl StateDelta {
-    /// Returns the state root after the change.
+    /// Returns the root of the binary tree after the change.
     pub const fn root(&self) -> B256 {
         self.root
+    }
+
+    /// Returns the state root that a header has after the change: the Merkle trie's, where one is
+    /// kept, and that of the binary tree where none is.
+    pub fn state_root(&self) -> B256 {
+        self.merkle.as_ref().map_or(self.root, Merkle::root)
     }
 
     /// Returns how many leaves change.
@@ -82,6 +91,8 @@ pub struct Writer {
     pub(crate) sequence: u64,
     /// Leaves that edits have changed since the head: their history rows are there already.
     pub(crate) edited: HashSet<Key>,
+    /// The state as a Merkle trie, on a chain whose headers need one.
+    pub(crate) merkle: Option<Merkle>,
     overlay: Overlay,
     /// Whether a chain begins: what the tables hold is another one's.
     begins: bool,
@@ -113,6 +124,7 @@ impl Writer {
             head,
             sequence: 0,
             edited: HashSet::new(),
+            merkle: None,
             overlay: Overlay::default(),
             begins: false,
             base: Mutex::new(None),
@@ -143,7 +155,27 @@ impl Writer {
             return Err(StoreError::RootMismatch { recorded: head.root, rebuilt });
         }
         writer.load_edited(&tx)?;
+        writer.load_merkle()?;
         Ok(writer)
+    }
+
+    /// Makes the Merkle trie anew, if the chain's headers need one, and checks its root.
+    pub(crate) fn load_merkle(&mut self) -> Result<(), StoreError> {
+        if !self.origin.merkle {
+            return Ok(());
+        }
+        let snapshot = Snapshot::live(self.shared.clone())?;
+        let merkle = Merkle::of_snapshot(&snapshot)?;
+        let header = snapshot.header(self.head.number)?;
+        if let Some(header) = header.filter(|_| self.head.edits == 0)
+            && header.state_root != merkle.root()
+        {
+            let (recorded, rebuilt) = (header.state_root, merkle.root());
+            return Err(StoreError::RootMismatch { recorded, rebuilt });
+        }
+        self.shared.merkles.put_newest(self.root(), merkle.clone());
+        self.merkle = Some(merkle);
+        Ok(())
     }
 
     /// Reads which leaves the pending edits have changed.
@@ -178,7 +210,7 @@ impl Writer {
         self.begins = true;
         let delta = self.genesis_delta(genesis)?;
         if point.is_none() {
-            commit::check_root(block.header.state_root, delta.root)?;
+            commit::check_root(block.header.state_root, delta.state_root())?;
         }
         let tx = shared.env.write()?;
         shared.tables.clear(&tx)?;
@@ -188,6 +220,9 @@ impl Writer {
         tx.commit().map_err(|error| shared.explain(error.into()))?;
         *now = origin;
         drop(now);
+        if let Some(merkle) = &self.merkle {
+            shared.merkles.put_newest(delta.root, merkle.clone());
+        }
         self.begins = false;
         shared.committed.fetch_max(delta.sequence, Ordering::AcqRel);
         shared.commits.fetch_add(1, Ordering::AcqRel);
@@ -209,7 +244,12 @@ impl Writer {
             }
         }
         let changes = draft.finish(self)?;
-        Ok(self.apply_changes(changes, genesis.number, BLOCK_PART))
+        let mut delta = self.apply_changes(changes, genesis.number, BLOCK_PART);
+        if self.origin.merkle {
+            self.merkle = Some(Merkle::of_genesis(genesis));
+            delta.merkle = self.merkle.clone();
+        }
+        Ok(delta)
     }
 
     /// Applies the changes of block `number`, the one after the head.
@@ -219,18 +259,43 @@ impl Writer {
             return Err(StoreError::OutOfOrder { expected, given: number });
         }
         self.sweep();
-        let changes = Changes::of_bundle(changes, self)?;
-        let delta = self.apply_changes(changes, number, BLOCK_PART);
+        let leaves = Changes::of_bundle(changes, self)?;
+        let mut delta = self.apply_changes(leaves, number, BLOCK_PART);
+        delta.merkle = self.change_merkle(changes);
         self.head = Mark { number, edits: 0 };
         self.edited.clear();
         Ok(delta)
     }
 
+    /// Takes back the newest change, which was a block's, on a state without edits: the block
+    /// turned out to be wrong. `merkle` is what [`Writer::merkle`] gave before it.
+    pub fn take_back(&mut self, delta: &StateDelta, merkle: Option<Merkle>) {
+        let back = |change: &PartChange| Update { key: change.key, value: change.old };
+        let updates: Vec<_> = delta.leaves.iter().map(back).collect();
+        self.tree.apply(&updates);
+        self.sequence -= 1;
+        self.overlay.take_back(delta, self.sequence);
+        self.head = Mark { number: delta.number - 1, edits: 0 };
+        self.merkle = merkle;
+    }
+
+    /// Returns the state as a Merkle trie, on a chain whose headers need one.
+    pub const fn merkle(&self) -> Option<&Merkle> {
+        self.merkle.as_ref()
+    }
+
+    fn change_merkle(&mut self, changes: &BundleState) -> Option<Merkle> {
+        let merkle = self.merkle.as_mut()?;
+        merkle.apply(changes);
+        Some(merkle.clone())
+    }
+
     /// Applies a change between two blocks; it belongs to the history of the next one.
     pub fn edit(&mut self, changes: &BundleState) -> Result<StateDelta, StoreError> {
         self.sweep();
-        let changes = Changes::of_bundle(changes, self)?;
-        let delta = self.apply_changes(changes, self.head.number + 1, self.head.edits);
+        let leaves = Changes::of_bundle(changes, self)?;
+        let mut delta = self.apply_changes(leaves, self.head.number + 1, self.head.edits);
+        delta.merkle = self.change_merkle(changes);
         self.head.edits += 1;
         self.edited.extend(delta.leaves.iter().map(|change| change.key));
         Ok(delta)
@@ -276,6 +341,7 @@ impl Writer {
             slot_groups: new_slot_groups(&changes),
             code: changes.code,
             holders: changes.holders,
+            merkle: None,
         };
         self.overlay.add(&delta);
         delta
@@ -332,6 +398,22 @@ impl Overlay {
         self.leaves.extend(delta.leaves.iter().map(|change| (change.key, (change.new, sequence))));
         self.code.extend(delta.code.iter().map(|(hash, code)| (*hash, (code.clone(), sequence))));
         self.holders.extend(delta.holders.iter().map(|(hash, count)| (*hash, (*count, sequence))));
+    }
+
+    /// Makes the values those from before `delta`, as of the change with this sequence.
+    fn take_back(&mut self, delta: &StateDelta, sequence: u64) {
+        let old = delta.leaves.iter().map(|change| (change.key, (change.old, sequence)));
+        self.leaves.extend(old);
+        let changes: Vec<_> = delta
+            .leaves
+            .iter()
+            .map(|change| LeafChange { key: change.key, old: change.old, new: change.new })
+            .collect();
+        let by = state::holder_changes(&changes);
+        self.holders.extend(delta.holders.iter().map(|(hash, count)| {
+            let by = by.get(hash).copied().unwrap_or_default();
+            (*hash, (count.saturating_add_signed(-by), sequence))
+        }));
     }
 
     fn sweep(&mut self, committed: u64) {

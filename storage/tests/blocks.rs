@@ -14,6 +14,7 @@ use alloy_eips::{
     eip7702::Authorization,
 };
 use alloy_primitives::{B256, Bytes, Log, Signature, TxKind, U256};
+use genesis::Headers;
 use std::sync::Arc;
 use tandem_storage::{Commit, ExecutedBlock, LogFilter, TxLocation, TxReceipt};
 use workload::{address, word};
@@ -143,7 +144,7 @@ fn a_block_of_every_kind_comes_back() {
 fn receipts_carry_the_constant_bloom() {
     for receipt in receipts() {
         let byte = if receipt.receipt.logs.is_empty() { 0 } else { 0xff };
-        let envelope = receipt.envelope();
+        let envelope = receipt.envelope(Headers::Tandem);
         assert_eq!(envelope.logs_bloom().as_slice(), [byte; 256]);
         assert_eq!(envelope.tx_type(), receipt.tx_type);
     }

@@ -5,7 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use genesis::{DEV_CHAIN_ID, DevOptions, Genesis, GenesisError, SpecId};
+use alloy_primitives::B256;
+use genesis::{DEV_CHAIN_ID, DevOptions, Genesis, GenesisError, Headers, SpecId};
 use node::{
     NodeConfig,
     accounts::{AccountError, dev_accounts},
@@ -61,6 +62,24 @@ pub(crate) enum SourceError {
         /// The genesis file.
         path: PathBuf,
     },
+    /// A file of blocks that are not on this genesis.
+    #[error(
+        "{}: the genesis block is {tandem} with Tandem's headers and {ethereum} with those of \
+         other clients, but the file's first block is on {hash}", path.display()
+    )]
+    OtherGenesis {
+        /// The genesis file.
+        path: PathBuf,
+        /// Hash of the block that the file is on.
+        hash: B256,
+        /// Hash of the genesis block with the root of the binary tree.
+        tandem: B256,
+        /// Hash of the genesis block with the root of the Merkle Patricia trie.
+        ethereum: B256,
+    },
+    /// The genesis state can't be a tree.
+    #[error(transparent)]
+    Store(#[from] storage::StoreError),
     /// The dev accounts can't be made.
     #[error(transparent)]
     Accounts(#[from] AccountError),
@@ -83,6 +102,8 @@ pub(crate) fn resolve(settings: &Settings, now: u64) -> Result<(Genesis, NodeCon
     if let (Some((held, _)), Some((given, path)), Some(datadir)) =
         (&held, &given, &settings.datadir)
         && held != given
+        // A file for other clients does not say that headers are to be theirs.
+        && !(held.spec.is_ethereum() && *held == with_headers(given, Headers::Ethereum))
     {
         let (datadir, given) = (datadir.clone(), (*path).clone());
         return Err(SourceError::OtherChain { datadir, given });
@@ -100,6 +121,47 @@ pub(crate) fn resolve(settings: &Settings, now: u64) -> Result<(Genesis, NodeCon
         keep(datadir, path, &genesis)?;
     }
     Ok((genesis, node))
+}
+
+/// Whether the data directory has a chain.
+pub(crate) fn has_chain(settings: &Settings) -> bool {
+    settings.datadir.as_ref().is_some_and(|dir| dir.join(KEPT_FILE).exists())
+}
+
+/// The genesis that a chain file is on: that of the data directory, or the one given. A new one's
+/// headers are those that make its hash the one of block `number` of the file's chain, `hash`.
+pub(crate) fn resolve_for_file(
+    settings: &Settings,
+    (number, hash): (u64, B256),
+) -> Result<(Genesis, NodeConfig), SourceError> {
+    let kept = settings.datadir.as_ref().map(|dir| dir.join(KEPT_FILE));
+    let (Some(path), true) = (&settings.genesis, !kept.is_some_and(|path| path.exists())) else {
+        return resolve(settings, 0);
+    };
+    let given = read(path)?;
+    let kinds = [Headers::Tandem, Headers::Ethereum].map(|kind| with_headers(&given, kind));
+    let [tandem, ethereum] = [storage::genesis_hash(&kinds[0])?, storage::genesis_hash(&kinds[1])?];
+    let [as_tandem, as_ethereum] = kinds;
+    let genesis = match hash {
+        // A file that begins later belongs to a chain that is there already.
+        _ if number != given.number => given,
+        hash if hash == tandem => as_tandem,
+        hash if hash == ethereum => as_ethereum,
+        _ => return Err(SourceError::OtherGenesis { path: path.clone(), hash, tandem, ethereum }),
+    };
+    let mut node = settings.node();
+    agree(settings, &genesis, path)?;
+    node.chain_id = genesis.spec.chain_id();
+    if let Some(datadir) = &settings.datadir {
+        keep(datadir, &datadir.join(KEPT_FILE), &genesis)?;
+    }
+    Ok((genesis, node))
+}
+
+fn with_headers(genesis: &Genesis, headers: Headers) -> Genesis {
+    let mut genesis = genesis.clone();
+    genesis.spec.headers = headers;
+    genesis
 }
 
 fn read(path: &Path) -> Result<Genesis, SourceError> {

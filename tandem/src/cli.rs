@@ -30,6 +30,11 @@ const AFTER_HELP: &str = "\
 Every option is also a key of the file that --config names (--block-time is block_time) and an
 environment variable (TANDEM_BLOCK_TIME). Flags go before variables, variables before the file.";
 
+const IMPORT_HELP: &str = "\
+A new data directory needs --genesis. The first block says whose headers the chain has: Tandem's
+own, or those of other clients, with the root of a Merkle Patricia trie. Blocks that the chain has
+are left out. A wrong block ends the import; those before it stay.";
+
 /// What to do instead of running the node.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -53,6 +58,24 @@ pub(crate) enum Command {
     },
     /// Prints the settings as they come out of defaults, file, environment and flags
     Config,
+    /// Adds the blocks of a file to the chain of --datadir, each executed and checked
+    #[command(after_help = IMPORT_HELP)]
+    Import {
+        /// RLP blocks one after the other, packed with gzip if the name ends in .gz
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Writes the chain of --datadir to a file of RLP blocks
+    Export {
+        /// The file, packed with gzip if its name ends in .gz
+        file: PathBuf,
+        /// The first block; the one after the genesis block if not given
+        #[arg(long, value_name = "NUM")]
+        first: Option<u64>,
+        /// The last block; the newest if not given
+        #[arg(long, value_name = "NUM")]
+        last: Option<u64>,
+    },
     /// Asks a running node whether it answers; for Docker and the like
     Healthcheck {
         /// Seconds to wait for the answer
@@ -138,7 +161,11 @@ pub(crate) struct Given {
 
 /// clap's command, with the refused flags as hidden ones.
 pub(crate) fn command() -> clap::Command {
-    let mut command = Cli::command();
+    // `tandem import FILE --datadir DIR` reads as well as the other way round.
+    let mut command = Cli::command().mut_args(|arg| {
+        let is_setting = !["help", "version"].contains(&arg.get_id().as_str());
+        arg.global(is_setting)
+    });
     for refused in REFUSED {
         let arg = Arg::new(refused.flag)
             .long(refused.flag)

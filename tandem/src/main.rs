@@ -1,7 +1,8 @@
 //! The `tandem` binary: settings, the node's start and end, and the little commands beside it.
 //!
 //! `cli.rs` and `settings.rs` say what can be set, `layers.rs` puts the sources together,
-//! `chain_genesis.rs` finds the genesis, `run.rs` runs the node.
+//! `chain_genesis.rs` finds the genesis, `run.rs` runs the node, `chain_file.rs` imports and exports
+//! blocks.
 
 use std::{
     io::{self, Write},
@@ -11,8 +12,10 @@ use std::{
 
 use clap::error::ErrorKind;
 use cli::Command;
+use node::import::ExportRange;
 
 mod banner;
+mod chain_file;
 mod chain_genesis;
 mod cli;
 mod healthcheck;
@@ -43,6 +46,8 @@ enum Failure {
     Health(#[from] healthcheck::HealthError),
     #[error(transparent)]
     Proof(#[from] proof::ProofFailure),
+    #[error(transparent)]
+    File(#[from] chain_file::FileError),
     #[error(transparent)]
     Run(#[from] run::RunError),
     #[error(transparent)]
@@ -93,6 +98,10 @@ fn execute(mut given: cli::Given) -> Result<ExitCode, Failure> {
         Some(Command::Healthcheck { timeout }) => {
             let address = settings.server()?.address;
             healthcheck::ask(address, Duration::from_secs(timeout.max(1)))?;
+        }
+        Some(Command::Import { files }) => chain_file::import(&settings, &files)?,
+        Some(Command::Export { file, first, last }) => {
+            chain_file::export(&settings, &file, ExportRange { first, last })?;
         }
         _ => run::run(&settings)?,
     }

@@ -71,7 +71,8 @@ pub(crate) fn run(settings: &Settings) -> Result<(), RunError> {
 /// would keep all other requests waiting.
 const THREADS_MIN: usize = 8;
 
-fn runtime(threads: usize) -> io::Result<Runtime> {
+/// The threads that the node runs on.
+pub(crate) fn runtime(threads: usize) -> io::Result<Runtime> {
     let threads = match threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from).max(THREADS_MIN),
         threads => threads,

@@ -5,7 +5,7 @@
 
 mod dev;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
@@ -18,15 +18,16 @@ use arc_swap::ArcSwap;
 use genesis::{ChainSpec, Container, Genesis};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use revm::DatabaseRef;
-use storage::{ExecutedBlock, OpenOptions, Store, Writer};
+use storage::{ExecutedBlock, OpenOptions, Snapshot, Store, Writer};
 use tokio::sync::{broadcast, oneshot};
 use vm::Engine;
 use vm::riscv::Image;
 
 use crate::accounts::{Accounts, DevAccount, UnsignedTransaction, dev_accounts, stored_sender};
-use crate::config::{NodeConfig, Profile};
+use crate::config::{NodeConfig, Profile, Sealing};
 use crate::error::{Failure, StartError, SubmitError};
 use crate::event::Event;
+use crate::import::IMPORTED_NOTE;
 use crate::pool::{Pool, PoolLimits, PoolTransaction, rules};
 use crate::sequencer::{Sequencer, Task, wall_clock};
 use crate::settings::Settings;
@@ -54,6 +55,8 @@ pub(crate) struct Shared {
     settings: RwLock<Settings>,
     head: ArcSwap<ExecutedBlock>,
     events: broadcast::Sender<Event>,
+    /// Number of the newest block that was imported, 0 if none was.
+    imported: AtomicU64,
     failed: AtomicBool,
     failure: OnceLock<Failure>,
 }
@@ -99,6 +102,14 @@ impl Shared {
         self.head.store(head);
     }
 
+    pub(crate) fn imported(&self) -> u64 {
+        self.imported.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_imported(&self, number: u64) {
+        self.imported.store(number, Ordering::Release);
+    }
+
     pub(crate) fn publish(&self, event: Event) {
         // Without subscribers there is nobody to miss it.
         let _ = self.events.send(event);
@@ -131,6 +142,11 @@ impl Chain {
         let snapshot = store.snapshot()?;
         let head = Arc::new(snapshot.block(snapshot.head())?.ok_or(StartError::NoHead)?);
         let pool = restore_pool(&store, &writer, &config)?;
+        let imported = imported(&snapshot)?;
+        // Another client's chain goes on when it is told to, and not because a transaction came.
+        let is_foreign = genesis.spec.is_ethereum() && imported > 0;
+        let sealing =
+            if is_foreign && sealing == Sealing::Auto { Sealing::Manual } else { sealing };
         let settings = Settings::new(&config, sealing, &head.header, wall_clock());
         let shared = Arc::new(Shared {
             accounts: Accounts::new(dev, config.auto_impersonate),
@@ -138,6 +154,7 @@ impl Chain {
             pool: RwLock::new(pool),
             settings: RwLock::new(settings),
             head: ArcSwap::new(head),
+            imported: AtomicU64::new(imported),
             events: broadcast::channel(EVENTS_MAX).0,
             failed: AtomicBool::new(false),
             failure: OnceLock::new(),
@@ -278,6 +295,13 @@ impl Chain {
     pub fn failure(&self) -> Option<Failure> {
         self.shared.failure()
     }
+}
+
+/// Number of the newest block that was imported, 0 if none was.
+fn imported(snapshot: &Snapshot) -> Result<u64, StartError> {
+    let note = snapshot.meta(IMPORTED_NOTE)?;
+    let number = note.and_then(|note| note.try_into().ok()).map_or(0, u64::from_be_bytes);
+    Ok(number)
 }
 
 /// Loads each RISC-V image of the genesis state, as deploying it would have.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use alloy_consensus::{Header, Sealed, Transaction, TxEnvelope};
 use alloy_eips::{BlockId, BlockNumberOrTag};
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, Bloom};
 use storage::{ExecutedBlock, LogEntry, LogFilter, StoreError, TxLocation, TxReceipt};
 
 pub use pending::Pending;
@@ -65,6 +65,8 @@ pub struct IncludedReceipt {
     pub blob_gas_price: Option<u128>,
     /// The contract that it created.
     pub contract: Option<Address>,
+    /// Its bloom.
+    pub logs_bloom: Bloom,
 }
 
 /// Which logs to look for.
@@ -122,10 +124,12 @@ impl Chain {
             let distance = self.config().slots_in_an_epoch.saturating_mul(epochs);
             head.saturating_sub(distance).max(self.shared.genesis_number())
         };
+        // What was imported is settled: no other block comes in its place.
+        let imported = self.shared.imported().min(head);
         match tag {
             BlockNumberOrTag::Latest => Some(head),
-            BlockNumberOrTag::Safe => Some(behind(1)),
-            BlockNumberOrTag::Finalized => Some(behind(2)),
+            BlockNumberOrTag::Safe => Some(behind(1).max(imported)),
+            BlockNumberOrTag::Finalized => Some(behind(2).max(imported)),
             BlockNumberOrTag::Earliest => Some(self.shared.genesis_number()),
             BlockNumberOrTag::Number(number) => Some(number),
             BlockNumberOrTag::Pending => None,
@@ -223,6 +227,7 @@ impl Chain {
                 .is_eip4844()
                 .then(|| fee::blob_base_fee(self.spec(), header))
                 .flatten(),
+            logs_bloom: receipt.bloom(self.spec().headers),
             contract: transaction.is_create().then(|| sender.create(transaction.nonce())),
             receipt,
             included,

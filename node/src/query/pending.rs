@@ -11,14 +11,15 @@ use super::StateView;
 use crate::brief::brief;
 use crate::chain::{Chain, Shared};
 use crate::error::{Failure, QueryError};
-use crate::sequencer::wall_clock;
+use crate::sequencer::{roots, wall_clock};
 use crate::settings::block_rules;
 use executor::{BlockExecution, Executed, NextBlock, PushError};
 
 /// The pending block and its state.
 #[derive(Clone, Debug)]
 pub struct Pending {
-    /// The block. Its hash and its state root are zero: they are not known before it is sealed.
+    /// The block. Its hash is zero, and its state root too where that is the binary tree's: they
+    /// are not known before it is sealed.
     pub block: Arc<ExecutedBlock>,
     /// What it changes.
     pub changes: Arc<BundleState>,
@@ -51,13 +52,16 @@ fn build(shared: &Shared, snapshot: &Snapshot) -> Result<Pending, QueryError> {
     let number = snapshot.head();
     let parent = snapshot.header(number)?.ok_or(Failure::Missing { number })?;
     let next = shared.settings().next_block(parent.timestamp, wall_clock());
-    let header = next.header(shared.engine().spec(), &parent);
+    let spec = shared.engine().spec();
+    let header = next.within_limits(spec, &parent).header(spec, &parent);
     let failed = |source| Failure::Block { number: number + 1, source: Arc::new(source) };
     let base_fee = header.base_fee_per_gas.unwrap_or_default();
     let mut best = shared.pool().best(base_fee, shared.config().order);
     let rules = block_rules(shared.config());
     let mut block =
         BlockExecution::begin(shared.engine(), header, rules, snapshot).map_err(failed)?;
+    let merkle = snapshot.merkle()?;
+    block.keep_roots(roots(merkle.as_ref()));
     let mut taken = 0;
     while taken < shared.config().max_transactions
         && let Some(candidate) = best.next()
@@ -68,7 +72,11 @@ fn build(shared: &Shared, snapshot: &Snapshot) -> Result<Pending, QueryError> {
             Err(PushError::Engine(error)) => return Err(failed(error.into()).into()),
         }
     }
-    let Executed { header, body, changes } = block.finish().map_err(failed)?;
+    let Executed { mut header, body, changes } = block.finish().map_err(failed)?;
+    if let Some(mut merkle) = merkle {
+        merkle.apply(&changes);
+        header.state_root = merkle.root();
+    }
     let block = ExecutedBlock {
         header: Sealed::new_unchecked(header, B256::ZERO),
         transactions: body.transactions,

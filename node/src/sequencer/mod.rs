@@ -6,6 +6,7 @@
 
 mod dev;
 mod edit;
+mod import;
 mod rewind;
 mod seal;
 
@@ -21,6 +22,7 @@ use storage::{Commit, ExecutedBlock, Writer};
 
 pub use dev::SealedBlocks;
 pub(crate) use rewind::Savepoint;
+pub(crate) use seal::roots;
 
 use crate::chain::{Sentinel, Shared};
 use crate::commit::{Answer, Committer, Job};

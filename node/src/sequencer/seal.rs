@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use alloy_primitives::Sealable;
-use storage::{Commit, ExecutedBlock, Writer};
+use revm::database::BundleState;
+use storage::{Commit, ExecutedBlock, Merkle, StateDelta, Writer};
 use vm::{Print, TrapReport};
 
 use super::{Sequencer, wall_clock};
@@ -14,7 +15,7 @@ use crate::error::{Failure, SubmitError};
 use crate::event::Event;
 use crate::pool::{Best, PoolTransaction};
 use crate::settings::block_rules;
-use executor::{BlockExecution, Executed, ExecutorError, NextBlock, PushError, Refusal};
+use executor::{BlockExecution, Executed, ExecutorError, NextBlock, PushError, Refusal, Roots};
 
 /// Transactions that found no room after which a block counts as full.
 const MISSES_MAX: usize = 16;
@@ -95,7 +96,9 @@ impl Sequencer {
 
     /// What the next block is to be like.
     fn next_block(&self) -> NextBlock {
-        self.shared.settings().next_block(self.head.header.timestamp, wall_clock())
+        let head = &self.head.header;
+        let next = self.shared.settings().next_block(head.timestamp, wall_clock());
+        next.within_limits(self.shared.engine().spec(), head)
     }
 
     /// Applies an executed block to the state and makes it the head.
@@ -106,7 +109,7 @@ impl Sequencer {
     ) -> Result<Arc<ExecutedBlock>, Failure> {
         let Executed { mut header, body, changes } = executed;
         let delta = self.writer.apply(header.number, &changes)?;
-        header.state_root = delta.root();
+        header.state_root = delta.state_root();
         let block = Arc::new(ExecutedBlock {
             header: header.seal_slow(),
             transactions: body.transactions,
@@ -116,10 +119,21 @@ impl Sequencer {
             withdrawals: body.withdrawals,
             requests: body.requests,
         });
-        self.writer.sealed(block.number(), block.hash());
-        self.head = Arc::clone(&block);
         self.shared
             .change_settings(|settings| settings.use_up(block.header.timestamp, wall_clock()));
+        self.adopt(Arc::clone(&block), delta, (&changes, started));
+        Ok(block)
+    }
+
+    /// Makes a block the head whose changes were applied, and hands it to the commit thread.
+    pub(super) fn adopt(
+        &mut self,
+        block: Arc<ExecutedBlock>,
+        delta: StateDelta,
+        (changes, started): (&BundleState, Instant),
+    ) {
+        self.writer.sealed(block.number(), block.hash());
+        self.head = Arc::clone(&block);
         self.job.changes.push(Commit::Block { block: Arc::clone(&block), delta });
         self.job.head = Some(Arc::clone(&block));
         self.job.events.push(Event::Head(Arc::clone(&block)));
@@ -139,7 +153,6 @@ impl Sequencer {
         if self.shared.settings().logging {
             log(&block, started);
         }
-        Ok(block)
     }
 }
 
@@ -156,6 +169,7 @@ fn execute(
     let rules = block_rules(config);
     let mut block =
         BlockExecution::begin(shared.engine(), header, rules, writer).map_err(failed)?;
+    block.keep_roots(roots(writer.merkle()));
     let (mut refused, mut misses, mut taken) = (Vec::new(), 0, 0);
     let mut candidates = candidates.into_iter();
     while let Some(candidate) = candidates.next() {
@@ -182,6 +196,11 @@ fn execute(
         }
     }
     Ok((block.finish().map_err(failed)?, refused))
+}
+
+/// What says the root after each transaction, on a chain whose receipts may need it.
+pub(crate) fn roots(merkle: Option<&Merkle>) -> Option<Roots> {
+    merkle.map(|merkle| Roots(Box::new(merkle.clone().into_roots())))
 }
 
 /// A source of transactions that can leave out what is left of a sender.

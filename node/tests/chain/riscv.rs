@@ -22,7 +22,7 @@ fn twin(name: &str) -> Bytes {
     code.parse().expect("it is hexadecimal")
 }
 
-fn play(peer: Address, depth: u64) -> Bytes {
+pub(crate) fn play(peer: Address, depth: u64) -> Bytes {
     let mut data = keccak256("play(address,uint256)")[..4].to_vec();
     data.extend(peer.into_word());
     data.extend(U256::from(depth).to_be_bytes::<32>());
@@ -30,7 +30,7 @@ fn play(peer: Address, depth: u64) -> Bytes {
 }
 
 /// Deploys the RISC-V and the Solidity player.
-async fn players(net: &Devnet) -> (Address, Address) {
+pub(crate) async fn players(net: &Devnet) -> (Address, Address) {
     let request = DeployRequest { image: image("pingpong.elf"), ..DeployRequest::default() };
     let deployment = net.chain.deployment(request).await.unwrap();
     let mut free = net.transfer(0, 0);

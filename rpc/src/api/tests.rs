@@ -296,3 +296,35 @@ async fn a_synchronous_send_answers_the_receipt_or_gives_up() {
     assert_eq!(status, json!({"pending": "0x1", "queued": "0x0"}));
     chain.stop().await;
 }
+
+#[tokio::test]
+async fn a_chain_goes_out_to_a_file_and_in_again() {
+    let (chain, methods) = start(NodeConfig::default()).await;
+    let (other, other_methods) = start(NodeConfig::default()).await;
+    result(ask(&methods, "anvil_mine", json!([3])).await);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("chain.rlp").to_str().unwrap().to_owned();
+    let export = |params| ask(&methods, "admin_exportChain", params);
+    assert_eq!(result(export(json!([file])).await), true);
+    let refused = |answer: Value| answer["error"]["message"].as_str().unwrap().to_owned();
+    let overwritten = refused(export(json!([file])).await);
+    assert_eq!(overwritten, "location would overwrite an existing file");
+    let part = format!("{file}.gz");
+    let half = refused(export(json!([part, null, 2])).await);
+    assert_eq!(half, "last cannot be specified without first");
+    let beyond = refused(export(json!([part, 2, "0x4"])).await);
+    assert_eq!(beyond, "blocks 2 to 4 asked for: the chain has 0 to 3");
+    assert_eq!(result(export(json!([part, 2, "0x3"])).await), true);
+
+    let import = |file| ask(&other_methods, "admin_importChain", json!([file]));
+    let gap = refused(import(part.clone()).await);
+    assert_eq!(gap, "block 2: number: expected 1, got 2");
+    for file in [&file, &part, &file] {
+        assert_eq!(result(import(file.clone()).await), true);
+        assert_eq!(other.head().hash(), chain.head().hash());
+    }
+    let missing = refused(import(format!("{file}x")).await);
+    assert!(missing.ends_with("No such file or directory (os error 2)"), "{missing}");
+    chain.stop().await;
+    other.stop().await;
+}

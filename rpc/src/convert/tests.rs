@@ -234,6 +234,7 @@ fn receipts_have_blob_fields_only_with_blobs() {
             effective_gas_price: 12,
             blob_gas_price,
             contract: None,
+            logs_bloom: block.receipts[index].bloom(genesis::Headers::Tandem),
         };
         serde_json::to_value(receipt(found)).unwrap()
     };

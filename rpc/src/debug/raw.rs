@@ -42,8 +42,9 @@ async fn raw_header(api: Arc<Api>, mut arguments: Arguments) -> Reply<Bytes> {
 
 async fn raw_receipts(api: Arc<Api>, mut arguments: Arguments) -> Reply<Vec<Bytes>> {
     let block = block(&api, arguments.block()?).await?;
+    let headers = api.chain.spec().headers;
     let receipts = block.receipts.iter();
-    Ok(receipts.map(|receipt| receipt.envelope().encoded_2718().into()).collect())
+    Ok(receipts.map(|receipt| receipt.envelope(headers).encoded_2718().into()).collect())
 }
 
 async fn raw_transactions(api: Arc<Api>, mut arguments: Arguments) -> Reply<Vec<Bytes>> {

@@ -1,8 +1,10 @@
 //! What only dev chains have: `anvil_`, `evm_` and `hardhat_` methods, under each of their names.
 //!
-//! `state` changes accounts, `blocks` seals and goes back, `clock` sets times, `settings` the rest.
+//! `state` changes accounts, `blocks` seals and goes back, `clock` sets times, `chain_file` imports and
+//! exports, `settings` the rest.
 
 mod blocks;
+mod chain_file;
 mod clock;
 mod settings;
 mod state;
@@ -54,6 +56,7 @@ const ALIASES: &[(&str, &str)] = &[
 pub(crate) fn register(table: &mut Table<Api>) {
     state::register(table);
     blocks::register(table);
+    chain_file::register(table);
     clock::register(table);
     settings::register(table);
     table.aliases(ALIASES);
