@@ -31,6 +31,14 @@ pub enum Failure {
         /// Why.
         source: std::sync::Arc<ExecutorError<StoreError>>,
     },
+    /// State that a transaction needs could not be fetched from the forked chain; it waits.
+    #[error("transaction {hash} waits, its state could not be fetched: {source}")]
+    Unfetched {
+        /// The transaction.
+        hash: B256,
+        /// Why.
+        source: std::sync::Arc<StoreError>,
+    },
     /// A block of the chain is not in the store.
     #[error("block {number} is missing in the store")]
     Missing {
@@ -68,6 +76,19 @@ pub enum StartError {
         /// What is wrong with it.
         source: vm::riscv::ImageError,
     },
+    /// A transaction of the forked chain can't be run again.
+    #[error("forking: transaction {index} of block {number} can't be run again: {problem}")]
+    Replay {
+        /// Its block.
+        number: u64,
+        /// Its place.
+        index: usize,
+        /// Why not.
+        problem: String,
+    },
+    /// The node failed at once.
+    #[error(transparent)]
+    Failure(#[from] Failure),
     /// The store has no head.
     #[error("the store has no head block")]
     NoHead,
@@ -351,12 +372,24 @@ pub enum DevError {
     /// A transaction that must be in the block cannot be.
     #[error(transparent)]
     Submit(#[from] SubmitError),
+    /// The chain cannot be forked.
+    #[error(transparent)]
+    Fork(Box<crate::fork::ForkError>),
+    /// There is nothing to set a URL of.
+    #[error("the chain is not forked")]
+    NotForked,
     /// A dumped state cannot be read.
     #[error("state dump: {0}")]
     Dump(String),
     /// The node failed.
     #[error(transparent)]
     Failure(#[from] Failure),
+}
+
+impl From<crate::fork::ForkError> for DevError {
+    fn from(error: crate::fork::ForkError) -> Self {
+        Self::Fork(Box::new(error))
+    }
 }
 
 impl From<StoreError> for DevError {

@@ -17,6 +17,7 @@ mod dump;
 pub mod error;
 mod event;
 pub mod fee;
+pub mod fork;
 pub mod import;
 pub mod pool;
 pub mod query;

@@ -53,6 +53,23 @@ impl Settings {
 }
 
 impl Settings {
+    /// What a forked chain takes over from the other one: time, and who gets the fees. Its head is
+    /// given, and the number of the block that it was forked at.
+    pub(crate) fn go_on_from(
+        &mut self,
+        config: &NodeConfig,
+        (forked_at, head): (u64, &Header),
+        now: u64,
+    ) {
+        self.clock = Clock::starting_at(head.timestamp, now);
+        if config.coinbase.is_zero() {
+            self.coinbase = head.beneficiary;
+        }
+        if head.number == forked_at {
+            self.next_base_fee = config.base_fee;
+        }
+    }
+
     /// What a block after one at `parent` is like if it is sealed at `now`.
     pub fn next_block(&self, parent: u64, now: u64) -> NextBlock {
         NextBlock {

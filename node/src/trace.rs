@@ -17,6 +17,7 @@ use vm::trace::{TraceError, TransactionContext};
 use crate::call::{Call, Overrides};
 use crate::chain::{Chain, Shared, blocking};
 use crate::error::{CallError, Failure, QueryError};
+use crate::fork::overwritten;
 use crate::query::StateView;
 use crate::settings::block_rules;
 use executor::BlockExecution;
@@ -112,7 +113,14 @@ impl<'a> Replay<'a> {
         let header: &Header = &block.header;
         let header = Header { blob_gas_used: header.blob_gas_used.map(|_| 0), ..header.clone() };
         let rules = block_rules(shared.config());
-        let view = StateView::new(snapshot);
+        let view = match shared.forked_spec() {
+            Some(spec) => {
+                let overwritten =
+                    overwritten(&snapshot, &header, spec).map_err(QueryError::from)?;
+                StateView::opened(snapshot, overwritten)
+            }
+            None => StateView::new(snapshot),
+        };
         let execution = BlockExecution::begin(shared.engine(), header, rules, view)?;
         Ok(Self { block, execution })
     }

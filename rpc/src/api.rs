@@ -47,7 +47,8 @@ pub(crate) fn methods(chain: Chain) -> Result<MethodTable, RegisterMethodError> 
     let profile = chain.profile();
     let filters = Arc::new(Filters::default());
     tokio::spawn(crate::filters::follow(Arc::downgrade(&filters), chain.subscribe()));
-    let mut table = Table::new(Api { chain, filters, reserved: eth::Reserved::default() });
+    let api = Api { chain, filters, reserved: eth::Reserved::default() };
+    let mut table = Table::new(api).forwarding(crate::forked::forward);
     eth::register(&mut table);
     net::register(&mut table);
     txpool::register(&mut table);

@@ -30,6 +30,11 @@ impl Arguments {
         Ok(Self { values, next: 0 })
     }
 
+    /// All arguments, as they came.
+    pub(crate) fn all(&self) -> &[Box<RawValue>] {
+        &self.values
+    }
+
     /// Takes the next argument; `name` is for the error.
     pub(crate) fn required<T: DeserializeOwned>(&mut self, name: &str) -> Reply<T> {
         let position = self.next;

@@ -43,6 +43,11 @@ impl RpcError {
         Self { code, message: message.to_string(), data: None }
     }
 
+    /// The same with data.
+    pub(crate) fn with_data(self, data: Option<Bytes>) -> Self {
+        Self { data, ..self }
+    }
+
     /// The caller's arguments are wrong.
     pub(crate) fn invalid_params(message: impl Display) -> Self {
         Self::new(INVALID_PARAMS, message)

@@ -13,6 +13,7 @@ mod dispatch;
 mod error;
 mod eth;
 mod filters;
+mod forked;
 mod head;
 mod http;
 mod ipc;

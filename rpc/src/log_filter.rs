@@ -47,6 +47,22 @@ impl LogFilter {
         self.filter.get_to_block()
     }
 
+    /// Where to look.
+    pub(crate) fn blocks(&self) -> FilterBlockOption {
+        self.filter.block_option
+    }
+
+    /// The same criteria, for the blocks `from..=to`.
+    pub(crate) fn between(&self, from: u64, to: u64) -> Self {
+        let filter = self.filter.clone().from_block(from).to_block(to);
+        Self { filter, topics_min: self.topics_min }
+    }
+
+    /// The criteria that another node understands; it may find logs with too few topics.
+    pub(crate) fn for_others(&self) -> &Filter {
+        &self.filter
+    }
+
     /// Whether emitter and topics match; where the log is does not matter.
     pub(crate) fn matches_event(&self, log: &Log) -> bool {
         log.topics().len() >= self.topics_min

@@ -6,9 +6,11 @@
 
 use crate::arguments::Arguments;
 use crate::error::{Reply, RpcError};
+use crate::forked;
 use jsonrpsee::RpcModule;
 use jsonrpsee::server::{Methods, RegisterMethodError};
 use serde::Serialize;
+use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
@@ -105,7 +107,20 @@ pub(crate) struct Table<C> {
     pub(crate) module: RpcModule<C>,
     context: Arc<C>,
     calls: HashMap<&'static str, Call>,
+    /// Asked before a method that another node may have to answer.
+    forward: Forward<C>,
     clash: Option<RegisterMethodError>,
+}
+
+/// Another node's answer to a request, if that one has to answer.
+pub(crate) type Forward<C> = fn(&C, &str, &Arguments) -> Option<Reply<Box<RawValue>>>;
+
+/// What a method gives, or another node in its place.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+enum Given<T> {
+    Own(T),
+    Forwarded(Box<RawValue>),
 }
 
 impl<C: Send + Sync + 'static> Table<C> {
@@ -113,7 +128,18 @@ impl<C: Send + Sync + 'static> Table<C> {
     pub(crate) fn new(context: C) -> Self {
         let context = Arc::new(context);
         let module = RpcModule::from_arc(Arc::clone(&context));
-        Self { module, context, calls: HashMap::new(), clash: None }
+        let calls = HashMap::new();
+        Self { module, context, calls, forward: |_, _, _| None, clash: None }
+    }
+
+    /// Lets `forward` answer requests before the methods do that are added after this.
+    pub(crate) fn forwarding(self, forward: Forward<C>) -> Self {
+        Self { forward, ..self }
+    }
+
+    /// Who is asked before the method of this name.
+    fn forward_of(&self, name: &str) -> Option<Forward<C>> {
+        forked::may_forward(name).then_some(self.forward)
     }
 
     /// Adds a method that answers at once, on the connection's own thread: it does nothing slower
@@ -122,13 +148,20 @@ impl<C: Send + Sync + 'static> Table<C> {
     where
         T: Serialize + Clone + 'static,
     {
+        let forward = self.forward_of(name);
+        let own = move |context: &C, arguments: Arguments| match forward
+            .and_then(|forward| forward(context, name, &arguments))
+        {
+            Some(answer) => answer.map(Given::Forwarded),
+            None => method(context, arguments).map(Given::Own),
+        };
         let added = self.module.register_method(name, move |params, context, _| {
-            method(context, Arguments::new(&params)?)
+            own(context, Arguments::new(&params)?)
         });
         self.clash = self.clash.take().or(added.err());
         let context = Arc::clone(&self.context);
         let call =
-            move |arguments, answer: Answer| Step::Done(answer.with(method(&context, arguments)));
+            move |arguments, answer: Answer| Step::Done(answer.with(own(&context, arguments)));
         self.calls.insert(name, Arc::new(call));
     }
 
@@ -138,13 +171,20 @@ impl<C: Send + Sync + 'static> Table<C> {
         T: Serialize + Clone + 'static,
         F: Future<Output = Reply<T>> + Send + 'static,
     {
+        let forward = self.forward_of(name);
+        let own = move |context: Arc<C>, arguments: Arguments| async move {
+            match forward.and_then(|forward| forward(&context, name, &arguments)) {
+                Some(answer) => answer.map(Given::Forwarded),
+                None => method(context, arguments).await.map(Given::Own),
+            }
+        };
         let added = self.module.register_async_method(name, move |params, context, _| async move {
-            method(context, Arguments::new(&params)?).await
+            own(context, Arguments::new(&params)?).await
         });
         self.clash = self.clash.take().or(added.err());
         let context = Arc::clone(&self.context);
         let call = move |arguments, answer: Answer| {
-            let result = method(Arc::clone(&context), arguments);
+            let result = own(Arc::clone(&context), arguments);
             Step::Waits(Box::pin(async move { answer.with(result.await) }))
         };
         self.calls.insert(name, Arc::new(call));

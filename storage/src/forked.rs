@@ -115,6 +115,21 @@ pub(crate) fn first_block(point: &ForkPoint) -> ExecutedBlock {
 }
 
 impl Snapshot {
+    /// Whether an account is read in the forked state.
+    pub fn reads_forked_account(&self, address: Address) -> Result<bool, StoreError> {
+        let stem = Stem::of(self.shared.hash, address);
+        Ok(matches!(self.account_at(stem)?, LocalAccount::Unwritten)
+            && self.origin.forked.is_some())
+    }
+
+    /// Whether a slot is read in the forked state.
+    pub fn reads_forked_slot(&self, address: Address, slot: U256) -> Result<bool, StoreError> {
+        let own = Stem::of(self.shared.hash, address).header(OWN_STORAGE);
+        let key = state::slot_key(self.shared.hash, address, slot);
+        let written = self.leaf(&key)?.is_some() || self.leaf(&own)?.is_some();
+        Ok(!written && self.origin.forked.is_some())
+    }
+
     /// Rebuilds the root of a forked chain out of the leaves that its addresses and slots have.
     pub(crate) fn forked_root(&self) -> Result<B256, StoreError> {
         let hash = self.shared.hash;

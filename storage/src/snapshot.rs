@@ -135,7 +135,7 @@ impl Snapshot {
         self.origin.account(address, self.account_at(stem)?)
     }
 
-    fn account_at(&self, stem: Stem) -> Result<LocalAccount, StoreError> {
+    pub(crate) fn account_at(&self, stem: Stem) -> Result<LocalAccount, StoreError> {
         if self.at.is_some() {
             return state::local_account(stem, |key| self.leaf(key));
         }

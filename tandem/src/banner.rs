@@ -103,6 +103,14 @@ impl<'a> Facts<'a> {
         if !self.accounts.is_empty() {
             self.accounts_text(out)?;
         }
+        if let Some(fork) = self.chain.fork() {
+            let (remote, number, hash) =
+                (fork.remote().shown(), fork.number(), fork.block().hash());
+            writeln!(out, "\nFork\n==================\n")?;
+            writeln!(out, "Endpoint:       {}", if remote.is_empty() { "none" } else { &remote })?;
+            writeln!(out, "Block number:   {number}\nBlock hash:     {hash}")?;
+            writeln!(out, "Chain ID:       {}", fork.chain_id())?;
+        }
         let genesis = self.chain.genesis();
         section(out, "Chain ID", self.chain.chain_id())?;
         if let Some(base_fee) = self.base_fee {

@@ -15,7 +15,7 @@ use node::{
 use crate::settings::Settings;
 
 /// The data directory's own copy, which says what the chain in it began with.
-const KEPT_FILE: &str = "genesis.json";
+pub(crate) const KEPT_FILE: &str = "genesis.json";
 
 /// Gas limit of a dev genesis.
 const DEV_GAS_LIMIT: u64 = 30_000_000;

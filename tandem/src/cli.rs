@@ -101,23 +101,11 @@ const fn refused(flag: &'static str, reason: &'static str) -> Refused {
     Refused { flag, aliases: &[], short: None, reason }
 }
 
-const FORKING: &str = "Tandem does not fork other chains.";
 const ON_DISK: &str = "The chain is on disk, not in memory: every block and state stays readable.";
 const NETWORK: &str = "Tandem runs Ethereum's rules only.";
 
 /// Flags that end in an error with the reason.
 pub(crate) const REFUSED: &[Refused] = &[
-    Refused { short: Some('f'), aliases: &["rpc-url"], ..refused("fork-url", FORKING) },
-    refused("fork-block-number", FORKING),
-    refused("fork-transaction-hash", FORKING),
-    refused("fork-chain-id", FORKING),
-    refused("fork-header", FORKING),
-    refused("fork-retry-backoff", FORKING),
-    refused("compute-units-per-second", FORKING),
-    Refused { aliases: &["no-rpc-rate-limit"], ..refused("no-rate-limit", FORKING) },
-    refused("no-storage-caching", FORKING),
-    refused("retries", FORKING),
-    refused("timeout", FORKING),
     refused("max-persisted-states", ON_DISK),
     refused("prune-history", ON_DISK),
     refused("transaction-block-keeper", ON_DISK),
@@ -325,8 +313,6 @@ mod tests {
 
     #[test]
     fn the_command_line_names_what_is_wrong() {
-        fails(&["--fork-url", "http://x"], "error: --fork-url: Tandem does not fork other chains.");
-        fails(&["-f", "http://x"], "--fork-url: Tandem does not fork");
         fails(&["--celo"], "--celo: Tandem runs Ethereum's rules only.");
         fails(&["--portt", "1"], "unexpected argument '--portt' found");
         fails(&["--port", "x"], "invalid value 'x' for '--port <NUM>'");

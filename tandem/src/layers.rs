@@ -92,7 +92,9 @@ pub(crate) fn merge(given: &Given, env: Map<String, String>) -> Result<Settings,
         builder = builder.add_source(layer);
     }
     let merged = builder.add_source(Config::try_from(&flags)?).build()?;
-    let settings: Settings = merged.try_deserialize()?;
+    let mut settings: Settings = merged.clone().try_deserialize()?;
+    // By itself: `flatten` would lose that a variable's text may be a number.
+    settings.fork = merged.try_deserialize()?;
     settings.check()?;
     Ok(settings)
 }

@@ -18,6 +18,7 @@ mod banner;
 mod chain_file;
 mod chain_genesis;
 mod cli;
+mod fork;
 mod healthcheck;
 mod ipc;
 mod layers;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use genesis::Genesis;
-use node::{Chain, NodeConfig, config::Profile, error::StartError};
+use node::{Chain, NodeConfig, config::Profile, error::StartError, fork::ForkStart};
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{Signal, SignalKind, signal},
@@ -17,6 +17,7 @@ use tokio::{
 use crate::{
     banner::{self, BannerError},
     chain_genesis::{self, SourceError},
+    fork::{self, ForkStartError},
     ipc::{self, Ipc},
     log,
     settings::{Settings, SettingsError},
@@ -32,6 +33,9 @@ pub(crate) enum RunError {
     /// There is no genesis to start from.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// There is no fork to start from.
+    #[error(transparent)]
+    Fork(#[from] ForkStartError),
     /// The node did not start.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -57,14 +61,26 @@ pub(crate) enum RunError {
     System(#[from] io::Error),
 }
 
+/// What the chain begins with.
+enum Beginning {
+    Genesis(NodeConfig, Box<Genesis>),
+    Fork(NodeConfig, Box<ForkStart>),
+}
+
 /// Runs the node until a signal ends it.
 pub(crate) fn run(settings: &Settings) -> Result<(), RunError> {
     // A wrong setting ends the program before anything is written.
     let server = settings.server()?;
     let _log = log::start(settings)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-    let (genesis, node) = chain_genesis::resolve(settings, now)?;
-    runtime(settings.threads)?.block_on(live(settings, server, node, genesis))
+    let beginning = match fork::resolve(settings)? {
+        Some((start, node)) => Beginning::Fork(node, Box::new(start)),
+        None => {
+            let (genesis, node) = chain_genesis::resolve(settings, now)?;
+            Beginning::Genesis(node, Box::new(genesis))
+        }
+    };
+    runtime(settings.threads)?.block_on(live(settings, server, beginning))
 }
 
 /// Calls run on the threads that serve requests: with fewer of them than this, a few long calls
@@ -83,11 +99,13 @@ pub(crate) fn runtime(threads: usize) -> io::Result<Runtime> {
 async fn live(
     settings: &Settings,
     config: rpc::ServerConfig,
-    node: NodeConfig,
-    genesis: Genesis,
+    beginning: Beginning,
 ) -> Result<(), RunError> {
     let mut signals = Signals::new()?;
-    let chain = Chain::start(node, genesis)?;
+    let chain = match beginning {
+        Beginning::Genesis(node, genesis) => Chain::start(node, *genesis)?,
+        Beginning::Fork(node, start) => Chain::start_forked(node, *start)?,
+    };
     let state = StateFile::new(settings);
     state.load(&chain).await?;
     let server = rpc::serve(chain.clone(), config).await?;

@@ -21,6 +21,8 @@ use node::{
 use rpc::{Origins, ServerConfig};
 use serde::{Deserialize, Serialize};
 
+use crate::fork::ForkSettings;
+
 /// Where `--ipc` without a path listens.
 pub(crate) const IPC_PATH: &str = "/tmp/tandem.ipc";
 
@@ -106,7 +108,6 @@ fn order() -> impl TypedValueParser<Value = Order> {
 
 /// Every setting. An `Option` without a value follows from the others.
 #[derive(Clone, Debug, PartialEq, Args, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
     /// Number of dev accounts
     #[arg(short, long, value_name = "NUM", default_value_t = 10)]
@@ -256,6 +257,11 @@ pub(crate) struct Settings {
     #[arg(long, help_heading = SERVER)]
     pub(crate) no_request_size_limit: bool,
 
+    /// What is forked, if anything is.
+    #[command(flatten)]
+    #[serde(flatten, skip_deserializing)]
+    pub(crate) fork: ForkSettings,
+
     /// Base fee of the genesis block in wei [default: 1000000000]
     #[arg(long, value_name = "FEE", visible_alias = "base-fee", help_heading = ENVIRONMENT)]
     pub(crate) block_base_fee_per_gas: Option<u64>,
@@ -359,6 +365,12 @@ impl Settings {
             ("mnemonic", mnemonic, "mnemonic_random", self.mnemonic_random.is_some()),
             ("mnemonic_seed_unsafe", seed, "mnemonic_random", self.mnemonic_random.is_some()),
             ("no_cors", self.no_cors, "allow_origin", self.allow_origin != "*"),
+            (
+                "fork_block_number",
+                self.fork.fork_block_number.is_some(),
+                "fork_transaction_hash",
+                self.fork.fork_transaction_hash.is_some(),
+            ),
             (
                 "code_size_limit",
                 self.code_size_limit.is_some(),

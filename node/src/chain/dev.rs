@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alloy_primitives::{Address, B256, Bytes, U256};
+use genesis::{DevOptions, Genesis};
 use vm::AccountEdit;
 
-use super::Chain;
+use super::{Chain, blocking};
 use crate::config::Sealing;
 use crate::error::DevError;
+use crate::fork::{self, ForkConfig, ForkError, ForkRules, ForkStart};
 use crate::pool::PoolTransaction;
-use crate::sequencer::SealedBlocks;
+use crate::sequencer::{SealedBlocks, wall_clock};
 use crate::settings::Settings;
 
 impl Chain {
@@ -212,8 +214,58 @@ impl Chain {
         self.ask(move |sequencer| sequencer.rollback(depth)).await
     }
 
-    /// Goes back to the genesis block, with an empty pool.
+    /// Forks anew, at another block or from another node, and forgets the chain.
+    pub async fn fork_anew(&self, config: ForkConfig) -> Result<(), DevError> {
+        if self.config().datadir.is_some() {
+            return Err(ForkError::Fixed.into());
+        }
+        let rules = match self.fork() {
+            Some(fork) => fork.rules().clone(),
+            None => self.fork_rules(),
+        };
+        let start = blocking(move || fork::begin(config, rules)).await??;
+        let ForkStart { fork, genesis, .. } = start;
+        self.ask(move |sequencer| sequencer.restart(genesis, Some(fork))).await
+    }
+
+    /// What a fork of a chain that was none begins with.
+    fn fork_rules(&self) -> ForkRules {
+        let balance = self.config().balance_wei();
+        ForkRules {
+            accounts: self.dev_accounts().iter().map(|dev| (dev.address, balance)).collect(),
+            create2_deployer: true,
+            gas_limit: self.config().gas_limit,
+            riscv: self.spec().riscv.clone(),
+            ..ForkRules::default()
+        }
+    }
+
+    /// Asks another node for the forked chain from now on.
+    pub fn set_fork_url(&self, url: String) -> Result<(), DevError> {
+        let fork = self.fork().ok_or(DevError::NotForked)?;
+        Ok(fork.set_url(url)?)
+    }
+
+    /// Goes back to the genesis block, with an empty pool; a fork in memory becomes a fresh dev
+    /// chain.
     pub async fn reset(&self) -> Result<(), DevError> {
-        self.ask(|sequencer| sequencer.reset()).await
+        if self.fork().is_none() || self.config().datadir.is_some() {
+            return self.ask(|sequencer| sequencer.reset()).await;
+        }
+        let genesis = self.fresh_genesis();
+        self.ask(move |sequencer| sequencer.restart(genesis, None)).await
+    }
+
+    fn fresh_genesis(&self) -> Genesis {
+        let rules = self.fork_rules();
+        let default = DevOptions::default();
+        Genesis::dev(DevOptions {
+            accounts: rules.accounts,
+            gas_limit: rules.gas_limit.unwrap_or(default.gas_limit),
+            base_fee_wei: self.config().base_fee.unwrap_or(default.base_fee_wei),
+            timestamp: wall_clock(),
+            riscv: rules.riscv,
+            ..default
+        })
     }
 }

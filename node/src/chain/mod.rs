@@ -3,6 +3,7 @@
 //! Start with [`Chain::start`] and [`Chain::submit`]. Lookups are in `query`, calls in `call`,
 //! traces in `trace`; [`dev`] has what only dev users may do.
 
+mod beginning;
 mod dev;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -23,10 +24,12 @@ use tokio::sync::{broadcast, oneshot};
 use vm::Engine;
 use vm::riscv::Image;
 
+use self::beginning::Beginning;
 use crate::accounts::{Accounts, DevAccount, UnsignedTransaction, dev_accounts, stored_sender};
 use crate::config::{NodeConfig, Profile, Sealing};
 use crate::error::{Failure, StartError, SubmitError};
 use crate::event::Event;
+use crate::fork::{Fork, ForkStart, Item, Replayed};
 use crate::import::IMPORTED_NOTE;
 use crate::pool::{Pool, PoolLimits, PoolTransaction, rules};
 use crate::sequencer::{Sequencer, Task, wall_clock};
@@ -46,9 +49,8 @@ pub struct Chain {
 /// What the sequencer, the commit thread and readers share.
 pub(crate) struct Shared {
     config: NodeConfig,
-    genesis: Genesis,
+    beginning: Beginning,
     mnemonic: String,
-    engine: Engine,
     store: Store,
     accounts: Accounts,
     pool: RwLock<Pool>,
@@ -67,7 +69,21 @@ impl Shared {
     }
 
     pub(crate) fn engine(&self) -> &Engine {
-        &self.engine
+        &self.beginning.now().engine
+    }
+
+    /// The chain that this one was forked from.
+    pub(crate) fn fork(&self) -> Option<&Arc<Fork>> {
+        self.beginning.now().fork.as_ref()
+    }
+
+    /// The chain's rules, if it is forked.
+    pub(crate) fn forked_spec(&self) -> Option<&ChainSpec> {
+        self.fork().map(|_| self.engine().spec().as_ref())
+    }
+
+    pub(crate) fn begin_anew(&self, genesis: Genesis, fork: Option<Arc<Fork>>) {
+        self.beginning.replace(genesis, fork);
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -91,7 +107,7 @@ impl Shared {
     }
 
     pub(crate) fn genesis_number(&self) -> u64 {
-        self.genesis.number
+        self.beginning.now().genesis.number
     }
 
     pub(crate) fn head(&self) -> Arc<ExecutedBlock> {
@@ -131,6 +147,24 @@ impl Shared {
 impl Chain {
     /// Opens the data directory, or begins a chain from `genesis`, and starts the node's threads.
     pub fn start(config: NodeConfig, genesis: Genesis) -> Result<Self, StartError> {
+        Self::start_on(config, genesis, None)
+    }
+
+    /// The same for a chain that goes on from another one.
+    pub fn start_forked(config: NodeConfig, start: ForkStart) -> Result<Self, StartError> {
+        let ForkStart { fork, genesis, replay } = start;
+        let chain = Self::start_on(config, genesis, Some(fork))?;
+        if let Some(replay) = replay.filter(|_| chain.is_at_fork()) {
+            chain.replay(replay)?;
+        }
+        Ok(chain)
+    }
+
+    fn start_on(
+        config: NodeConfig,
+        genesis: Genesis,
+        fork: Option<Arc<Fork>>,
+    ) -> Result<Self, StartError> {
         config.validate()?;
         let sealing = config.sealing()?;
         let (mnemonic, dev) = match config.profile {
@@ -138,7 +172,7 @@ impl Chain {
             Profile::Testnet => (String::new(), Vec::new()),
         };
         check_images(&genesis)?;
-        let (store, writer) = open(&config, &genesis)?;
+        let (store, writer) = open(&config, &genesis, fork.as_ref())?;
         let snapshot = store.snapshot()?;
         let head = Arc::new(snapshot.block(snapshot.head())?.ok_or(StartError::NoHead)?);
         let pool = restore_pool(&store, &writer, &config)?;
@@ -147,10 +181,12 @@ impl Chain {
         let is_foreign = genesis.spec.is_ethereum() && imported > 0;
         let sealing =
             if is_foreign && sealing == Sealing::Auto { Sealing::Manual } else { sealing };
-        let settings = Settings::new(&config, sealing, &head.header, wall_clock());
+        let mut settings = Settings::new(&config, sealing, &head.header, wall_clock());
+        if let Some(fork) = &fork {
+            settings.go_on_from(&config, (fork.number(), &head.header), wall_clock());
+        }
         let shared = Arc::new(Shared {
             accounts: Accounts::new(dev, config.auto_impersonate),
-            engine: Engine::new(Arc::new(genesis.spec.clone())),
             pool: RwLock::new(pool),
             settings: RwLock::new(settings),
             head: ArcSwap::new(head),
@@ -159,7 +195,7 @@ impl Chain {
             failed: AtomicBool::new(false),
             failure: OnceLock::new(),
             config,
-            genesis,
+            beginning: Beginning::new(genesis, fork),
             mnemonic,
             store,
         });
@@ -170,6 +206,25 @@ impl Chain {
             .spawn(move || sequencer.run(&receiver))
             .map_err(|source| StartError::System { what: "sequencer thread", source })?;
         Ok(Self { shared, tasks, thread: Arc::new(Mutex::new(Some(thread))) })
+    }
+
+    /// Whether nothing has happened since the last block that this chain and the forked one share.
+    fn is_at_fork(&self) -> bool {
+        self.fork().is_some_and(|fork| fork.number() == self.shared.head().number())
+    }
+
+    /// Runs transactions of the forked chain again, and waits for it.
+    fn replay(&self, replay: Replayed) -> Result<(), StartError> {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let task = Box::new(move |sequencer: &mut Sequencer| {
+            let replayed = sequencer.replay(replay);
+            sequencer.hand_over(Some(Box::new(move |durable| {
+                // The receiver waits below.
+                let _ = sender.send(replayed.and(durable.map_err(StartError::from)));
+            })));
+        });
+        self.tasks.send(task).map_err(|_| Failure::Stopped)?;
+        receiver.recv().map_err(|_| Failure::Stopped)?
     }
 
     /// Finishes what was begun, closes the database, and ends the node's threads.
@@ -222,8 +277,33 @@ impl Chain {
             let checked = transaction.clone();
             blocking(move || rules::check_sidecar(&checked)).await??;
         }
+        self.prefetch(&transaction, sender);
         let transaction = PoolTransaction::new(transaction, sender);
         self.ask(move |sequencer| sequencer.submit(transaction)).await
+    }
+
+    /// Fetches what a transaction is known to read, here on the request's thread. What fails is
+    /// fetched again when it is needed.
+    fn prefetch(&self, transaction: &TxEnvelope, sender: Address) {
+        let Some(fork) = self.fork() else { return };
+        let Ok(snapshot) = self.shared.store().snapshot() else { return };
+        let list = transaction.access_list().map(|list| list.0.as_slice()).unwrap_or_default();
+        let accounts = [Some(sender), transaction.to()].into_iter().flatten();
+        let accounts = accounts.chain(list.iter().map(|entry| entry.address));
+        let slots = list.iter().flat_map(|entry| {
+            entry.storage_keys.iter().map(|slot| Item::Slot(entry.address, (*slot).into()))
+        });
+        let items: Vec<_> = accounts.map(Item::Account).chain(slots).collect();
+        let unwritten = items.into_iter().filter(|item| match item {
+            Item::Account(address) => snapshot.reads_forked_account(*address).unwrap_or(false),
+            Item::Slot(address, slot) => {
+                snapshot.reads_forked_slot(*address, *slot).unwrap_or(false)
+            }
+            Item::Hash(_) => false,
+        });
+        if let Err(error) = fork.fetch(&unwritten.collect::<Vec<_>>()) {
+            tracing::debug!("not fetched ahead: {error}");
+        }
     }
 
     /// Signs a transaction of an unlocked account, or passes it as an impersonated one's.
@@ -273,12 +353,12 @@ impl Chain {
 
     /// What the chain began with.
     pub fn genesis(&self) -> &Genesis {
-        &self.shared.genesis
+        &self.shared.beginning.now().genesis
     }
 
     /// The rules of the chain.
     pub fn spec(&self) -> &Arc<ChainSpec> {
-        self.shared.engine.spec()
+        self.shared.engine().spec()
     }
 
     /// The id of the chain.
@@ -288,7 +368,12 @@ impl Chain {
 
     /// The engine that runs contracts.
     pub fn engine(&self) -> &Engine {
-        &self.shared.engine
+        self.shared.engine()
+    }
+
+    /// The chain that this one was forked from.
+    pub fn fork(&self) -> Option<&Arc<Fork>> {
+        self.shared.fork()
     }
 
     /// Why the node takes no more work, if it does not.
@@ -315,7 +400,15 @@ fn check_images(genesis: &Genesis) -> Result<(), StartError> {
     Ok(())
 }
 
-fn open(config: &NodeConfig, genesis: &Genesis) -> Result<(Store, Writer), StartError> {
+fn open(
+    config: &NodeConfig,
+    genesis: &Genesis,
+    fork: Option<&Arc<Fork>>,
+) -> Result<(Store, Writer), StartError> {
+    let open = |options: &OpenOptions| match fork {
+        Some(fork) => Store::open_forked(options, genesis, &fork.point()),
+        None => Store::open(options, genesis),
+    };
     let options = |path, temporary| OpenOptions {
         path,
         durability: config.durability().into(),
@@ -323,13 +416,13 @@ fn open(config: &NodeConfig, genesis: &Genesis) -> Result<(Store, Writer), Start
         temporary,
     };
     if let Some(path) = &config.datadir {
-        return Ok(Store::open(&options(path.clone(), false), genesis)?);
+        return Ok(open(&options(path.clone(), false))?);
     }
     // The store unlinks its files once they are open, and the directory goes right after: nothing
     // is left even if the process is killed.
     let directory = tempfile::tempdir()
         .map_err(|source| StartError::System { what: "temporary data directory", source })?;
-    Ok(Store::open(&options(directory.path().to_owned(), true), genesis)?)
+    Ok(open(&options(directory.path().to_owned(), true))?)
 }
 
 /// The pool as it was when the node stopped.

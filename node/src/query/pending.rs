@@ -11,6 +11,7 @@ use super::StateView;
 use crate::brief::brief;
 use crate::chain::{Chain, Shared};
 use crate::error::{Failure, QueryError};
+use crate::fork::Opened;
 use crate::sequencer::{roots, wall_clock};
 use crate::settings::block_rules;
 use executor::{BlockExecution, Executed, NextBlock, PushError};
@@ -58,8 +59,9 @@ fn build(shared: &Shared, snapshot: &Snapshot) -> Result<Pending, QueryError> {
     let base_fee = header.base_fee_per_gas.unwrap_or_default();
     let mut best = shared.pool().best(base_fee, shared.config().order);
     let rules = block_rules(shared.config());
+    let opened = Opened::new(snapshot, &header, shared.forked_spec())?;
     let mut block =
-        BlockExecution::begin(shared.engine(), header, rules, snapshot).map_err(failed)?;
+        BlockExecution::begin(shared.engine(), header, rules, opened).map_err(failed)?;
     let merkle = snapshot.merkle()?;
     block.keep_roots(roots(merkle.as_ref()));
     let mut taken = 0;

@@ -14,23 +14,30 @@ use storage::{Snapshot, StoreError};
 use super::Position;
 use crate::chain::Chain;
 use crate::error::QueryError;
+use crate::fork::{Overwritten, UNREAD};
 
 /// The state to read at some block.
 pub struct StateView {
     snapshot: Snapshot,
     changes: Option<Arc<BundleState>>,
     hashes: BTreeMap<u64, B256>,
+    overwritten: Overwritten,
 }
 
 impl StateView {
     /// The state of a snapshot.
     pub fn new(snapshot: Snapshot) -> Self {
-        Self { snapshot, changes: None, hashes: BTreeMap::new() }
+        Self { snapshot, changes: None, hashes: BTreeMap::new(), overwritten: Vec::new() }
     }
 
     /// The state of a snapshot after `changes`.
     pub fn with_changes(snapshot: Snapshot, changes: Arc<BundleState>) -> Self {
-        Self { snapshot, changes: Some(changes), hashes: BTreeMap::new() }
+        Self { changes: Some(changes), ..Self::new(snapshot) }
+    }
+
+    /// The state as a block's opening finds it, which overwrites these slots.
+    pub(crate) fn opened(snapshot: Snapshot, overwritten: Overwritten) -> Self {
+        Self { overwritten, ..Self::new(snapshot) }
     }
 
     /// Gives some earlier blocks other hashes.
@@ -100,6 +107,9 @@ impl DatabaseRef for StateView {
     }
 
     fn storage_ref(&self, address: Address, slot: U256) -> Result<U256, StoreError> {
+        if self.overwritten.contains(&(address, slot)) {
+            return Ok(UNREAD);
+        }
         let changed = self.changes.as_ref().and_then(|changes| changes.account(&address));
         match changed.and_then(|account| account.storage_slot(slot)) {
             Some(value) => Ok(value),

@@ -6,6 +6,7 @@
 
 mod dev;
 mod edit;
+mod fork;
 mod import;
 mod rewind;
 mod seal;
@@ -149,7 +150,7 @@ impl Sequencer {
         let rules = self.pool_rules();
         rules::check_form(&rules, &transaction.transaction)?;
         if self.shared.pool().find(&hash).is_some() {
-            return Err(PoolError::AlreadyKnown.into());
+            return self.submit_again(hash);
         }
         rules::check_sender(&rules, &transaction.transaction, sender)?;
         let inserted = self.shared.pool_mut().insert(transaction, account.nonce)?;
@@ -167,6 +168,18 @@ impl Sequencer {
             }
         }
         Ok(hash)
+    }
+
+    /// Takes a transaction that waits already: one whose state could not be fetched is tried again.
+    fn submit_again(&mut self, hash: B256) -> Result<B256, SubmitError> {
+        let waiting = self.shared.pool().find(&hash).cloned();
+        match waiting.filter(|_| self.shared.fork().is_some() && self.seals_at_once()) {
+            Some(waiting) if self.can_seal(&waiting) => {
+                self.seal_ready(&waiting)?;
+                Ok(hash)
+            }
+            _ => Err(PoolError::AlreadyKnown.into()),
+        }
     }
 
     /// Whether a transaction is sealed as soon as it arrives.

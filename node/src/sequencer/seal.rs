@@ -5,14 +5,15 @@ use std::time::Instant;
 
 use alloy_primitives::Sealable;
 use revm::database::BundleState;
-use storage::{Commit, ExecutedBlock, Merkle, StateDelta, Writer};
-use vm::{Print, TrapReport};
+use storage::{Commit, ExecutedBlock, Merkle, StateDelta, StoreError, Writer};
+use vm::{EngineError, Print, TrapReport};
 
 use super::{Sequencer, wall_clock};
 use crate::chain::Shared;
 use crate::console;
 use crate::error::{Failure, SubmitError};
 use crate::event::Event;
+use crate::fork::Opened;
 use crate::pool::{Best, PoolTransaction};
 use crate::settings::block_rules;
 use executor::{BlockExecution, Executed, ExecutorError, NextBlock, PushError, Refusal, Roots};
@@ -24,6 +25,16 @@ const TX_GAS_MIN: u64 = 21_000;
 
 /// A transaction that did not make it into a block, for good.
 type Refused = (Arc<PoolTransaction>, Refusal);
+
+/// What came of the candidates for a block.
+pub(super) struct Selected {
+    /// The block.
+    pub(super) executed: Executed,
+    /// Those that can't run.
+    pub(super) refused: Vec<Refused>,
+    /// Those whose state could not be fetched from the forked chain: they wait on.
+    pub(super) unfetched: Vec<(Arc<PoolTransaction>, Arc<StoreError>)>,
+}
 
 impl Sequencer {
     /// Seals a block for `transaction` and for each of its sender's that it made executable.
@@ -50,7 +61,7 @@ impl Sequencer {
     }
 
     /// Whether the next block can take `transaction`, as far as nonce and base fee go.
-    fn can_seal(&self, transaction: &PoolTransaction) -> bool {
+    pub(super) fn can_seal(&self, transaction: &PoolTransaction) -> bool {
         transaction.tip(self.pool_rules().base_fee).is_some()
             && self.shared.pool().is_ready(transaction)
     }
@@ -69,8 +80,11 @@ impl Sequencer {
         let started = Instant::now();
         let next = self.next_block();
         let header = next.header(self.shared.engine().spec(), &self.head.header);
-        let (executed, mut refused) =
+        let Selected { executed, mut refused, unfetched } =
             execute(&self.shared, &self.writer, header, std::iter::once(Arc::clone(only)))?;
+        if let Some((transaction, source)) = unfetched.into_iter().next() {
+            return Err(Failure::Unfetched { hash: transaction.hash, source });
+        }
         if let Some((transaction, error)) = refused.pop() {
             self.drop_transaction(&transaction, &error);
             return Ok(Some((transaction, error)));
@@ -87,7 +101,12 @@ impl Sequencer {
         let header = next.header(self.shared.engine().spec(), &self.head.header);
         let base_fee = header.base_fee_per_gas.unwrap_or_default();
         let best = self.shared.pool().best(base_fee, self.shared.config().order);
-        let (executed, refused) = execute(&self.shared, &self.writer, header, best)?;
+        let Selected { executed, refused, unfetched } =
+            execute(&self.shared, &self.writer, header, best)?;
+        for (transaction, error) in unfetched {
+            let hash = transaction.hash;
+            tracing::warn!(%hash, "transaction waits, its state could not be fetched: {error}");
+        }
         for (transaction, error) in refused {
             self.drop_transaction(&transaction, &error);
         }
@@ -102,7 +121,7 @@ impl Sequencer {
     }
 
     /// Applies an executed block to the state and makes it the head.
-    fn append(
+    pub(super) fn append(
         &mut self,
         executed: Executed,
         started: Instant,
@@ -157,20 +176,22 @@ impl Sequencer {
 }
 
 /// Executes a block of `candidates`, and says which of them cannot run.
-fn execute(
+pub(super) fn execute(
     shared: &Shared,
     writer: &Writer,
     header: alloy_consensus::Header,
     candidates: impl IntoIterator<Item = Arc<PoolTransaction>, IntoIter: SkipSender>,
-) -> Result<(Executed, Vec<Refused>), Failure> {
+) -> Result<Selected, Failure> {
     let number = header.number;
     let failed = |source: ExecutorError<_>| Failure::Block { number, source: Arc::new(source) };
     let (gas_limit, config) = (header.gas_limit, shared.config());
     let rules = block_rules(config);
+    let opened = Opened::new(writer, &header, shared.forked_spec())?;
     let mut block =
-        BlockExecution::begin(shared.engine(), header, rules, writer).map_err(failed)?;
+        BlockExecution::begin(shared.engine(), header, rules, opened).map_err(failed)?;
     block.keep_roots(roots(writer.merkle()));
-    let (mut refused, mut misses, mut taken) = (Vec::new(), 0, 0);
+    let (mut refused, mut unfetched) = (Vec::new(), Vec::new());
+    let (mut misses, mut taken) = (0, 0);
     let mut candidates = candidates.into_iter();
     while let Some(candidate) = candidates.next() {
         match block.push(candidate.transaction.clone(), candidate.sender) {
@@ -188,6 +209,10 @@ fn execute(
                 candidates.skip_sender(candidate.sender);
                 refused.push((candidate, error));
             }
+            Err(PushError::Engine(EngineError::Database(error @ StoreError::Forked(_)))) => {
+                candidates.skip_sender(candidate.sender);
+                unfetched.push((candidate, Arc::new(error)));
+            }
             Err(PushError::Engine(error)) => return Err(failed(error.into())),
         }
         let room = config.disable_block_gas_limit || gas_limit - block.gas_used() >= TX_GAS_MIN;
@@ -195,7 +220,7 @@ fn execute(
             break;
         }
     }
-    Ok((block.finish().map_err(failed)?, refused))
+    Ok(Selected { executed: block.finish().map_err(failed)?, refused, unfetched })
 }
 
 /// What says the root after each transaction, on a chain whose receipts may need it.
@@ -204,7 +229,7 @@ pub(crate) fn roots(merkle: Option<&Merkle>) -> Option<Roots> {
 }
 
 /// A source of transactions that can leave out what is left of a sender.
-trait SkipSender: Iterator<Item = Arc<PoolTransaction>> {
+pub(super) trait SkipSender: Iterator<Item = Arc<PoolTransaction>> {
     /// Leaves out what is left of `sender`.
     fn skip_sender(&mut self, sender: alloy_primitives::Address);
 }

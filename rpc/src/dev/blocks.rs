@@ -8,6 +8,7 @@ use crate::methods::Table;
 use crate::request::Quantity;
 use alloy_primitives::{Address, B256, U256};
 use alloy_rpc_types_eth::Block;
+use node::fork::{ForkBlock, ForkConfig, RemoteConfig};
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,7 @@ pub(crate) fn register(table: &mut Table<Api>) {
     table.task("anvil_revert", revert);
     table.task("anvil_rollback", rollback);
     table.task("anvil_reset", reset);
+    table.task("anvil_setRpcUrl", set_rpc_url);
     table.task("anvil_dropTransaction", drop_transaction);
     table.task("hardhat_dropTransaction", hardhat_drop_transaction);
     table.task("anvil_dropAllTransactions", drop_all_transactions);
@@ -109,13 +111,53 @@ async fn rollback(api: Arc<Api>, mut arguments: Arguments) -> Reply<()> {
 }
 
 async fn reset(api: Arc<Api>, mut arguments: Arguments) -> Reply<bool> {
-    let forking = arguments.optional::<serde_json::Value>("forking")?;
-    let url = forking.as_ref().and_then(|value| value.pointer("/forking/jsonRpcUrl"));
-    if url.is_some_and(|url| !url.is_null()) {
-        return Err(RpcError::invalid_params("invalid argument 0 (forking): there is no forking"));
+    match arguments.optional("forking")? {
+        None | Some(Reset::Hardhat { forking: None }) => api.chain.reset().await?,
+        Some(Reset::Hardhat { forking: Some(forking) } | Reset::Anvil(forking)) => {
+            fork_anew(&api, forking).await?;
+        }
     }
-    api.chain.reset().await?;
     Ok(true)
+}
+
+/// What to fork anew, in the form of Hardhat and in the one that anvil takes too.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Reset {
+    Hardhat { forking: Option<Forking> },
+    Anvil(Forking),
+}
+
+/// From where, and at which block.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Forking {
+    json_rpc_url: Option<String>,
+    block_number: Option<Quantity>,
+}
+
+async fn fork_anew(api: &Api, forking: Forking) -> Reply<()> {
+    let Forking { json_rpc_url: url, block_number } = forking;
+    let block = block_number.map_or(ForkBlock::Newest, |number| ForkBlock::Number(number.0));
+    let config = match (url, api.chain.fork()) {
+        (Some(url), _) => {
+            let remote = api.chain.fork().map(|fork| fork.remote().config().clone());
+            let remote = RemoteConfig { urls: vec![url], ..remote.unwrap_or_default() };
+            ForkConfig { remote, block, ..ForkConfig::default() }
+        }
+        (None, Some(fork)) => fork.config_at(block),
+        (None, None) => {
+            let text =
+                "invalid argument 0 (forking): the chain is not forked, and no jsonRpcUrl is given";
+            return Err(RpcError::invalid_params(text));
+        }
+    };
+    Ok(api.chain.fork_anew(config).await?)
+}
+
+/// The node to ask from now on, for the chain that is forked already.
+async fn set_rpc_url(api: Arc<Api>, mut arguments: Arguments) -> Reply<()> {
+    Ok(api.chain.set_fork_url(arguments.required("url")?)?)
 }
 
 async fn drop_transaction(api: Arc<Api>, mut arguments: Arguments) -> Reply<Option<B256>> {

@@ -7,6 +7,7 @@ use crate::methods::Table;
 use crate::net::client_name;
 use alloy_primitives::{B256, U64, U256, keccak256};
 use genesis::SpecId;
+use node::Chain;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -73,13 +74,25 @@ struct Environment {
     gas_price: U256,
 }
 
-/// What the chain was forked from: nothing, always.
+/// What the chain was forked from, if it was. Of the URL what may hold a key is left out.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ForkConfig {
     fork_url: Option<String>,
     fork_block_number: Option<u64>,
-    fork_retry_backoff: Option<u64>,
+    fork_retry_backoff: Option<u128>,
+}
+
+impl ForkConfig {
+    fn of(chain: &Chain) -> Self {
+        let Some(fork) = chain.fork() else { return Self::default() };
+        let remote = fork.remote();
+        Self {
+            fork_url: Some(remote.shown()),
+            fork_block_number: Some(fork.number()),
+            fork_retry_backoff: Some(remote.config().backoff.as_millis()),
+        }
+    }
 }
 
 fn node_info(api: &Api, _: Arguments) -> Reply<NodeInfo> {
@@ -98,7 +111,7 @@ fn node_info(api: &Api, _: Arguments) -> Reply<NodeInfo> {
             gas_limit: U64::from(next.gas_limit),
             gas_price: U256::from(api.chain.gas_price()),
         },
-        fork_config: ForkConfig::default(),
+        fork_config: ForkConfig::of(&api.chain),
     })
 }
 
@@ -112,8 +125,17 @@ struct Metadata {
     instance_id: B256,
     latest_block_number: u64,
     latest_block_hash: B256,
-    forked_network: Option<()>,
+    forked_network: Option<ForkedNetwork>,
     snapshots: BTreeMap<U256, (u64, B256)>,
+}
+
+/// The chain that this one was forked from.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ForkedNetwork {
+    chain_id: u64,
+    fork_block_number: u64,
+    fork_block_hash: B256,
 }
 
 fn metadata(api: &Api, _: Arguments) -> Reply<Metadata> {
@@ -127,7 +149,11 @@ fn metadata(api: &Api, _: Arguments) -> Reply<Metadata> {
         ),
         latest_block_number: head.number(),
         latest_block_hash: head.hash(),
-        forked_network: None,
+        forked_network: api.chain.fork().map(|fork| ForkedNetwork {
+            chain_id: fork.chain_id(),
+            fork_block_number: fork.number(),
+            fork_block_hash: fork.block().hash(),
+        }),
         snapshots: BTreeMap::new(),
     })
 }

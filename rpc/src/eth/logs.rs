@@ -5,6 +5,7 @@ use crate::arguments::Arguments;
 use crate::convert;
 use crate::error::{Reply, RpcError};
 use crate::filters::{Changes, Kind};
+use crate::forked;
 use crate::log_filter::LogFilter;
 use crate::methods::Table;
 use alloy_rpc_types_eth::Log;
@@ -27,8 +28,17 @@ async fn logs(api: Arc<Api>, mut arguments: Arguments) -> Reply<Vec<Log>> {
         let text = "block range extends beyond current head block";
         return Err(RpcError::invalid_params(text));
     }
-    let found = api.chain.logs(filter.query()).await?;
-    Ok(found.into_iter().map(convert::log).collect())
+    find(&api, filter).await
+}
+
+/// The logs that match: on a forked chain also those of the other one's blocks.
+async fn find(api: &Api, filter: LogFilter) -> Reply<Vec<Log>> {
+    let (mut logs, rest) = forked::logs(api, filter)?;
+    if let Some(filter) = rest {
+        let found = api.chain.logs(filter.query()).await?;
+        logs.extend(found.into_iter().map(convert::log));
+    }
+    Ok(logs)
 }
 
 fn new_filter(api: &Api, mut arguments: Arguments) -> Reply<String> {
@@ -54,9 +64,7 @@ async fn filter_changes(api: Arc<Api>, mut arguments: Arguments) -> Reply<Change
 
 async fn filter_logs(api: Arc<Api>, mut arguments: Arguments) -> Reply<Vec<Log>> {
     let id: String = arguments.required("filter id")?;
-    let filter = api.filters.log_filter(&id)?;
-    let found = api.chain.logs(filter.query()).await?;
-    Ok(found.into_iter().map(convert::log).collect())
+    find(&api, api.filters.log_filter(&id)?).await
 }
 
 fn uninstall_filter(api: &Api, mut arguments: Arguments) -> Reply<bool> {
