@@ -10,6 +10,13 @@ use serde::{Deserialize, Serialize};
 /// The mnemonic that every Ethereum development tool uses.
 pub const TEST_MNEMONIC: &str = "test test test test test test test test test test test junk";
 
+/// Calls that run at the same time, for each processor.
+const CALLS_PER_PROCESSOR: usize = 4;
+/// Most logs in one answer of a testnet node.
+const TESTNET_LOGS_MAX: usize = 20_000;
+/// Most blocks that a query for logs looks through on a testnet node.
+const TESTNET_LOG_RANGE_MAX: u64 = 100_000;
+
 /// What kind of chain the node runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -138,12 +145,18 @@ pub struct NodeConfig {
     pub pool_bytes_max: usize,
     /// Gas limit of a call, an estimate or a trace; if not set, 50 million or a block's.
     pub call_gas_limit: Option<u64>,
+    /// Most seconds that a call waits for others and runs.
+    pub call_time_max: u64,
+    /// Most calls that run at the same time; four for each processor if not set.
+    pub calls_max: Option<usize>,
     /// Most seconds that a trace may take.
     pub trace_time_max: u64,
     /// Most blocks that one request may seal.
     pub seal_blocks_max: u64,
-    /// Most logs in one answer; any number if not set.
+    /// Most logs in one answer; if not set, any number in the dev profile.
     pub logs_max: Option<usize>,
+    /// Most blocks that a query for logs looks through; if not set, any number in the dev profile.
+    pub log_range_max: Option<u64>,
     /// Logs what contracts print.
     pub console: bool,
 }
@@ -186,9 +199,12 @@ impl Default for NodeConfig {
             pool_sender_max: 10_000,
             pool_bytes_max: 256 << 20,
             call_gas_limit: None,
+            call_time_max: 30,
+            calls_max: None,
             trace_time_max: 60,
             seal_blocks_max: 1_000_000,
             logs_max: None,
+            log_range_max: None,
             console: true,
         }
     }
@@ -227,6 +243,22 @@ impl NodeConfig {
         self.tx_gas_limit.unwrap_or(self.profile == Profile::Testnet)
     }
 
+    /// Most calls that run at the same time.
+    pub fn calls_max(&self) -> usize {
+        let processors = || std::thread::available_parallelism().map_or(2, usize::from);
+        self.calls_max.unwrap_or_else(|| CALLS_PER_PROCESSOR * processors())
+    }
+
+    /// Most logs in one answer.
+    pub fn logs_max(&self) -> Option<usize> {
+        self.logs_max.or((self.profile == Profile::Testnet).then_some(TESTNET_LOGS_MAX))
+    }
+
+    /// Most blocks that a query for logs looks through.
+    pub fn log_range_max(&self) -> Option<u64> {
+        self.log_range_max.or((self.profile == Profile::Testnet).then_some(TESTNET_LOG_RANGE_MAX))
+    }
+
     /// Balance of each dev account, in wei.
     pub fn balance_wei(&self) -> U256 {
         U256::from(self.balance) * U256::from(1_000_000_000_000_000_000u64)
@@ -245,6 +277,12 @@ impl NodeConfig {
         }
         if self.max_transactions == 0 {
             return Err(ConfigError::Zero { key: "max_transactions" });
+        }
+        if self.calls_max == Some(0) {
+            return Err(ConfigError::Zero { key: "calls_max" });
+        }
+        if self.call_time_max == 0 {
+            return Err(ConfigError::Zero { key: "call_time_max" });
         }
         if self.gas_limit == Some(0) {
             return Err(ConfigError::Zero { key: "gas_limit" });

@@ -185,10 +185,18 @@ pub enum QueryError {
         to: u64,
     },
     /// More logs match than one answer may hold.
-    #[error("query returned more than {max} results")]
+    #[error("query returned more than {max} results, see --logs-max")]
     TooManyLogs {
         /// Most logs in an answer.
         max: usize,
+    },
+    /// The range has more blocks than a query may look through.
+    #[error("exceed maximum block range: {max}, the range has {blocks}, see --log-range-max")]
+    WideRange {
+        /// How many blocks the range has.
+        blocks: u64,
+        /// Most blocks of a query.
+        max: u64,
     },
     /// A block after the head was asked for.
     #[error("request beyond head block: requested {number}, head {head}")]
@@ -270,6 +278,23 @@ pub enum CallError {
     #[error("execution aborted (timeout = {seconds}s)")]
     Timeout {
         /// Most seconds that it may take.
+        seconds: u64,
+    },
+    /// The call took too long.
+    #[error("execution aborted (timeout = {seconds}s), see --call-time-max")]
+    TooLong {
+        /// Most seconds that it may take.
+        seconds: u64,
+    },
+    /// Other calls took so long that this one did not begin.
+    #[error(
+        "execution aborted: {running} other calls have run for {seconds}s, see --calls-max and \
+         --call-time-max"
+    )]
+    Busy {
+        /// How many calls run at a time.
+        running: usize,
+        /// Most seconds that a call waits and runs.
         seconds: u64,
     },
     /// A tracer was asked for that does not exist or was set up wrongly.
@@ -354,7 +379,9 @@ pub enum DevError {
         source: genesis::ContainerError,
     },
     /// More blocks than one request may seal.
-    #[error("{blocks} blocks asked for, at most {max} can be sealed at once")]
+    #[error(
+        "{blocks} blocks asked for, at most {max} can be sealed at once, see --seal-blocks-max"
+    )]
     TooManyBlocks {
         /// Blocks asked for.
         blocks: u64,

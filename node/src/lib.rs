@@ -18,6 +18,7 @@ pub mod error;
 mod event;
 pub mod fee;
 pub mod fork;
+mod gate;
 pub mod import;
 pub mod pool;
 pub mod query;

@@ -32,6 +32,10 @@ pub(crate) const INTERNAL: i32 = -32603;
 const SERVER: i32 = -32000;
 /// A connection has as many subscriptions as it may.
 const SUBSCRIPTIONS: i32 = -32006;
+/// A request is longer than the limit.
+const REQUEST_TOO_LARGE: i32 = -32007;
+/// A batch has more calls than the limit.
+const BATCH_TOO_LARGE: i32 = -32010;
 /// A contract has reverted; its data goes with the error.
 const REVERTED: i32 = 3;
 /// A transaction was taken, but not sealed in time (EIP-7966); its hash goes with the error.
@@ -77,7 +81,9 @@ impl RpcError {
     pub(crate) fn too_many_subscriptions(max: u32) -> Self {
         Self::new(
             SUBSCRIPTIONS,
-            format!("too many subscriptions on this connection: at most {max}"),
+            format!(
+                "too many subscriptions on this connection: at most {max}, see --subscriptions-max"
+            ),
         )
     }
 
@@ -85,8 +91,20 @@ impl RpcError {
     pub(crate) fn too_long(bytes_max: usize) -> Self {
         Self::new(
             OVERSIZED_RESPONSE_CODE,
-            format!("{OVERSIZED_RESPONSE_MSG}: over {bytes_max} bytes"),
+            format!("{OVERSIZED_RESPONSE_MSG}: over {bytes_max} bytes, see --response-size-max"),
         )
+    }
+
+    /// A request is longer than the limit.
+    pub(crate) fn request_too_large(bytes_max: usize) -> Self {
+        let text = format!("request is too big: at most {bytes_max} bytes, see --request-size-max");
+        Self::new(REQUEST_TOO_LARGE, text)
+    }
+
+    /// A batch has more calls than the limit.
+    pub(crate) fn batch_too_large(calls: usize, max: usize) -> Self {
+        let text = format!("batch of {calls} calls is too large: at most {max}, see --batch-max");
+        Self::new(BATCH_TOO_LARGE, text)
     }
 
     /// A contract has reverted with `data`.
@@ -154,6 +172,7 @@ impl From<QueryError> for RpcError {
             QueryError::Failure(failure) => failure.into(),
             QueryError::Range { .. }
             | QueryError::TooManyPercentiles { .. }
+            | QueryError::WideRange { .. }
             | QueryError::Percentile { .. } => Self::invalid_params(error),
             QueryError::TransactionNotFound(_)
             | QueryError::StateNotAvailable { .. }
@@ -178,7 +197,9 @@ impl From<CallError> for RpcError {
             CallError::Halt { .. }
             | CallError::GasAllowance { .. }
             | CallError::MixedFees
-            | CallError::Timeout { .. } => Self::server(error),
+            | CallError::Timeout { .. }
+            | CallError::TooLong { .. }
+            | CallError::Busy { .. } => Self::server(error),
         }
     }
 }

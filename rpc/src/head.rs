@@ -1,5 +1,7 @@
 //! The head of a request, as far as the short way goes.
 
+use crate::hosts::Hosts;
+
 /// The most fields that a head may have here.
 const FIELDS_MAX: usize = 48;
 /// The longest head that is read here.
@@ -23,6 +25,32 @@ impl Wanted {
     }
 }
 
+/// What requests may be like.
+#[derive(Clone, Debug)]
+pub(crate) struct Allowed {
+    /// Bytes of a body.
+    pub(crate) body_max: usize,
+    /// By which names they may call the node.
+    pub(crate) hosts: Hosts,
+    /// Whether their content type has to be JSON.
+    pub(crate) json_only: bool,
+}
+
+impl Allowed {
+    /// Whether a content type may be: JSON in one of the ways that geth takes, or any.
+    pub(crate) fn content_type(&self, value: Option<&[u8]>) -> bool {
+        let kind = value.unwrap_or_default().split(|byte| *byte == b';').next().unwrap_or_default();
+        !self.json_only
+            || ["application/json", "application/json-rpc", "application/jsonrequest"]
+                .iter()
+                .any(|json| kind.trim_ascii().eq_ignore_ascii_case(json.as_bytes()))
+    }
+
+    fn host(&self, value: &[u8]) -> bool {
+        std::str::from_utf8(value).is_ok_and(|host| self.hosts.allow(host))
+    }
+}
+
 /// What the bytes of a connection begin with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Head {
@@ -30,13 +58,14 @@ pub(crate) enum Head {
     Plain(Wanted),
     /// A head that is not there to its end.
     Partial,
-    /// Anything else: another method or version, a page's request, a body in chunks, nonsense.
+    /// Anything else: another method or version, a page's request, a body in chunks, nonsense, or
+    /// what is to be refused.
     Other,
 }
 
 impl Head {
-    /// Looks at the bytes read so far; a body may have `body_max` bytes.
-    pub(crate) fn parse(bytes: &[u8], body_max: usize) -> Self {
+    /// Looks at the bytes read so far.
+    pub(crate) fn parse(bytes: &[u8], allowed: &Allowed) -> Self {
         let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
         let mut request = httparse::Request::new(&mut fields);
         let body_start = match request.parse(bytes) {
@@ -51,11 +80,11 @@ impl Head {
         if request.method != Some("POST") || request.version != Some(1) {
             return Self::Other;
         }
-        let (mut length, mut keeps_open, mut hosts) = (None, true, 0);
+        let (mut length, mut keeps_open, mut hosts, mut content_type) = (None, true, 0, None);
         for field in &*request.headers {
             let is = |name: &str| field.name.eq_ignore_ascii_case(name);
             if is("content-length") && length.is_none() {
-                length = number(field.value).filter(|length| *length <= body_max);
+                length = number(field.value).filter(|length| *length <= allowed.body_max);
                 if length.is_none() {
                     return Self::Other;
                 }
@@ -66,7 +95,9 @@ impl Head {
                     _ => return Self::Other,
                 }
             } else if is("host") {
-                hosts += 1;
+                hosts += if allowed.host(field.value) { 1 } else { 2 };
+            } else if is("content-type") {
+                content_type = Some(field.value);
             } else if ["content-length", "transfer-encoding", "expect", "upgrade", "origin"]
                 .into_iter()
                 .any(is)
@@ -75,7 +106,7 @@ impl Head {
             }
         }
         match length {
-            Some(body_len) if hosts == 1 => {
+            Some(body_len) if hosts == 1 && allowed.content_type(content_type) => {
                 Self::Plain(Wanted { body_start, body_len, keeps_open })
             }
             _ => Self::Other,
@@ -97,7 +128,12 @@ mod tests {
 
     #[test]
     fn tells_plain_requests_from_all_others() {
-        let parse = |text: &str| Head::parse(text.as_bytes(), 100);
+        let parse = |text: &str| {
+            Head::parse(
+                text.as_bytes(),
+                &Allowed { body_max: 100, hosts: Hosts::default(), json_only: false },
+            )
+        };
         let plain = |fields: &str| parse(&format!("POST / HTTP/1.1\r\nhost: a\r\n{fields}\r\n"));
         let wanted = |body_start, body_len, keeps_open| {
             Head::Plain(Wanted { body_start, body_len, keeps_open })

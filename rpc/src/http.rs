@@ -1,5 +1,7 @@
 //! JSON-RPC by HTTP POST.
 
+use crate::error::RpcError;
+use crate::head::Allowed;
 use crate::local::{Limits, Local, error_of};
 use crate::methods::MethodTable;
 use crate::server::{Origins, ServerConfig};
@@ -9,10 +11,9 @@ use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use jsonrpsee::types::Id;
-use jsonrpsee::types::error::reject_too_big_request;
 use tokio::sync::Semaphore;
 
-/// Answers POST requests. Their content type does not matter: `curl -d` says
+/// Answers POST requests. On a dev chain their content type does not matter: `curl -d` says
 /// `application/x-www-form-urlencoded`, some clients say nothing at all, and what they send is JSON
 /// all the same.
 #[derive(Debug)]
@@ -20,10 +21,11 @@ pub(crate) struct Posts {
     /// Calls the methods.
     pub(crate) local: Local,
     origins: Origins,
-    /// Bytes of one request.
-    pub(crate) bytes_max: u32,
+    /// What a request may be like.
+    pub(crate) allowed: Allowed,
     /// Requests that may be in flight.
     pub(crate) in_flight: Semaphore,
+    in_flight_max: u32,
 }
 
 impl Posts {
@@ -37,25 +39,38 @@ impl Posts {
         Self {
             local: Local::new(table, None, limits),
             origins: config.origins.clone(),
-            bytes_max: config.request_bytes_max,
+            allowed: Allowed {
+                body_max: config.request_bytes_max as usize,
+                hosts: config.hosts.clone(),
+                json_only: config.json_only,
+            },
             in_flight: Semaphore::new(config.connections_max as usize),
+            in_flight_max: config.connections_max,
         }
     }
 
     /// Answers one request. Who is refused for its origin never comes here.
     pub(crate) async fn answer(&self, request: Request) -> Response {
         let Ok(_permit) = self.in_flight.try_acquire() else {
-            return (StatusCode::TOO_MANY_REQUESTS, "too many requests in flight\n")
-                .into_response();
+            let text = format!(
+                "too many requests in flight: at most {}, see --connections-max\n",
+                self.in_flight_max
+            );
+            return (StatusCode::TOO_MANY_REQUESTS, text).into_response();
         };
+        let content_type = request.headers().get(CONTENT_TYPE);
+        if !self.allowed.content_type(content_type.map(HeaderValue::as_bytes)) {
+            let text = "invalid content type, only application/json is supported\n";
+            return (StatusCode::UNSUPPORTED_MEDIA_TYPE, text).into_response();
+        }
         let (head, body) = request.into_parts();
         let announced = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
         let announced = announced.and_then(|length| length.parse::<u64>().ok());
-        if announced.is_some_and(|length| length > self.bytes_max.into()) {
+        if announced.is_some_and(|length| length > self.allowed.body_max as u64) {
             return self.too_large();
         }
         // What fails otherwise is a body without a length, or a connection that is gone anyway.
-        let Ok(body) = to_bytes(body, self.bytes_max as usize).await else {
+        let Ok(body) = to_bytes(body, self.allowed.body_max).await else {
             return self.too_large();
         };
         let answer = self.local.answer(&body, Vec::new()).await;
@@ -66,7 +81,8 @@ impl Posts {
     }
 
     fn too_large(&self) -> Response {
-        let error = error_of(Vec::new(), &Id::Null, reject_too_big_request(self.bytes_max));
+        let error =
+            error_of(Vec::new(), &Id::Null, RpcError::request_too_large(self.allowed.body_max));
         let json = [(CONTENT_TYPE, "application/json")];
         (StatusCode::PAYLOAD_TOO_LARGE, json, error).into_response()
     }

@@ -6,7 +6,7 @@
 //! a connection that brings anything else, or nothing for a while, goes to axum with what has been
 //! read of it, and stays there.
 
-use crate::head::{Head, Wanted};
+use crate::head::{Allowed, Head, Wanted};
 use crate::http::Posts;
 use parking_lot::{Condvar, Mutex};
 use std::collections::{HashMap, VecDeque};
@@ -167,7 +167,7 @@ impl Shared {
         }
         let (mut input, mut output) = (Input::default(), Output::default());
         loop {
-            let wanted = match input.next(connection, self.posts.bytes_max as usize) {
+            let wanted = match input.next(connection, &self.posts.allowed) {
                 Next::Request(wanted) => wanted,
                 Next::Other => return Some(input.into_read()),
                 Next::End => return None,
@@ -220,11 +220,11 @@ impl Default for Input {
 
 impl Input {
     /// Reads until a request is complete.
-    fn next(&mut self, mut connection: &TcpStream, bytes_max: usize) -> Next {
+    fn next(&mut self, mut connection: &TcpStream, allowed: &Allowed) -> Next {
         let mut wanted = None;
         loop {
             if wanted.is_none() {
-                match Head::parse(&self.bytes[..self.filled], bytes_max) {
+                match Head::parse(&self.bytes[..self.filled], allowed) {
                     Head::Plain(head) => wanted = Some(head),
                     Head::Partial => {}
                     Head::Other => return Next::Other,

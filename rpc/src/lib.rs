@@ -15,6 +15,7 @@ mod eth;
 mod filters;
 mod forked;
 mod head;
+mod hosts;
 mod http;
 mod ipc;
 mod lane;
@@ -30,6 +31,7 @@ mod subscription_id;
 mod txpool;
 
 pub use api::{ServeError, serve};
+pub use hosts::Hosts;
 pub use ipc::serve_stream;
 pub use methods::MethodTable;
 pub use server::{Origins, Server, ServerConfig};

@@ -12,7 +12,6 @@ use crate::subscription_id::SubscriptionIds;
 use jsonrpsee::server::{
     BoundedSubscriptions, ConnectionId, MethodCallback, MethodSink, SubscriptionState,
 };
-use jsonrpsee::types::error::reject_too_big_batch_request;
 use jsonrpsee::types::{ErrorCode, ErrorObjectOwned, Id, Params};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -76,12 +75,17 @@ impl Local {
         }
         let max = self.limits.batch;
         if entries.len() > max {
-            return error_of(out, &Id::Null, reject_too_big_batch_request(max));
+            return error_of(out, &Id::Null, RpcError::batch_too_large(entries.len(), max));
         }
-        // Each answer is bounded; their sum is by the request's size.
+        // Each answer is bounded; once their sum is too long, no more calls are made.
         let start = out.len();
         for entry in entries {
             let end = out.len();
+            if end - start > self.limits.answer_bytes {
+                out.truncate(start);
+                let error = RpcError::too_long(self.limits.answer_bytes);
+                return error_of(out, &Id::Null, error);
+            }
             out.push(if end == start { b'[' } else { b',' });
             out = self.answer_one(entry.get().as_bytes(), out).await;
             if out.len() == end + 1 {

@@ -5,6 +5,7 @@ use crate::arguments::Arguments;
 use crate::error::Reply;
 use crate::methods::Table;
 use alloy_primitives::{B256, Bytes, U64, keccak256};
+use node::config::Profile;
 use std::collections::BTreeMap;
 
 /// Adds the methods of this file.
@@ -30,8 +31,14 @@ fn peer_count(_: &Api, _: Arguments) -> Reply<U64> {
     Ok(U64::ZERO)
 }
 
-fn client_version(_: &Api, _: Arguments) -> Reply<String> {
-    Ok(client_name())
+/// Hardhat's network helpers and others refuse a node whose name does not begin with that of a dev
+/// node which they know, though they ask it for nothing that this one does not have. So a dev chain
+/// says first what it is compatible with, as browsers do.
+fn client_version(api: &Api, _: Arguments) -> Reply<String> {
+    Ok(match api.chain.profile() {
+        Profile::Dev => format!("anvil-compatible {}", client_name()),
+        Profile::Testnet => client_name(),
+    })
 }
 
 /// Name, version and platform of this node.
@@ -46,7 +53,7 @@ fn sha3(_: &Api, mut arguments: Arguments) -> Reply<B256> {
 
 fn modules(api: &Api, _: Arguments) -> Reply<BTreeMap<&'static str, &'static str>> {
     let mut modules = vec!["debug", "eth", "net", "rpc", "rv", "txpool", "web3"];
-    if api.chain.profile() == node::config::Profile::Dev {
+    if api.chain.profile() == Profile::Dev {
         modules.extend(["anvil", "evm", "hardhat", "personal"]);
     }
     Ok(modules.into_iter().map(|module| (module, "1.0")).collect())

@@ -7,11 +7,12 @@
 //! `ServerHandle::stopped`, which would wait for the router that waits for it.
 
 use crate::dispatch::DispatchLayer;
+use crate::hosts::Hosts;
 use crate::http::Posts;
 use crate::lane::{Handed, Lane};
 use crate::methods::MethodTable;
 use crate::subscription_id::SubscriptionIds;
-use ::http::header::{CONTENT_TYPE, ORIGIN};
+use ::http::header::{CONTENT_TYPE, HOST, ORIGIN};
 use ::http::{HeaderValue, Method, StatusCode};
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
@@ -58,6 +59,10 @@ pub struct ServerConfig {
     pub address: SocketAddr,
     /// Which web pages may use the node.
     pub origins: Origins,
+    /// By which names requests may call the node.
+    pub hosts: Hosts,
+    /// Refuses POST requests whose content type is not JSON.
+    pub json_only: bool,
     /// Bytes of one request, a batch counting as one.
     pub request_bytes_max: u32,
     /// Bytes of one answer, a batch counting as one.
@@ -75,6 +80,8 @@ impl Default for ServerConfig {
         Self {
             address: SocketAddr::from(([127, 0, 0, 1], 8545)),
             origins: Origins::Any,
+            hosts: Hosts::default(),
+            json_only: false,
             request_bytes_max: 128 << 20,
             response_bytes_max: 256 << 20,
             connections_max: 4_096,
@@ -205,10 +212,10 @@ fn serve(
 > + Clone
 + Send
 + 'static {
-    let origins = Arc::new(config.origins.clone());
+    let allowed = Arc::new((config.origins.clone(), config.hosts.clone()));
     let router = router(methods, config, stop);
     tower::service_fn(move |request: Request| {
-        let (posts, refused) = (posts.clone(), refuse(&origins, &request));
+        let (posts, refused) = (posts.clone(), refuse(&allowed, &request));
         let router = (request.method() != Method::POST).then(|| router.clone());
         async move {
             match (refused, router) {
@@ -274,16 +281,25 @@ fn cors(origins: &Origins) -> Option<CorsLayer> {
     )
 }
 
-/// Refuses a page that is not on the list. CORS alone would only keep it from reading the answer,
-/// and does not hold for sockets.
-fn refuse(origins: &Origins, request: &Request) -> Option<Response> {
+/// Refuses a name that the node must not be called by, and a page that is not on the list: CORS
+/// alone would only keep it from reading the answer, and does not hold for sockets.
+fn refuse((origins, hosts): &(Origins, Hosts), request: &Request) -> Option<Response> {
+    let field = request.headers().get(HOST).map(|host| host.to_str().unwrap_or("?"));
+    let host = field.or_else(|| request.uri().authority().map(|authority| authority.as_str()));
+    if let Some(host) = host.filter(|host| !hosts.allow(host)) {
+        let text = format!("invalid host specified: {host:?}, allow it with --allow-host\n");
+        return Some((StatusCode::FORBIDDEN, text).into_response());
+    }
     let origin = request.headers().get(ORIGIN)?;
     let allowed = match origins {
         Origins::Any => true,
         Origins::Only(list) => list.contains(origin),
         Origins::Nobody => false,
     };
-    let text = || format!("origin {:?} is not allowed\n", origin.to_str().unwrap_or("?"));
+    let text = || {
+        let origin = origin.to_str().unwrap_or("?");
+        format!("origin {origin:?} is not allowed, allow it with --allow-origin\n")
+    };
     (!allowed).then(|| (StatusCode::FORBIDDEN, text()).into_response())
 }
 

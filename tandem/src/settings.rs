@@ -18,7 +18,7 @@ use node::{
     NodeConfig,
     config::{Durability, Order, Profile},
 };
-use rpc::{Origins, ServerConfig};
+use rpc::{Hosts, Origins, ServerConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::fork::ForkSettings;
@@ -28,6 +28,7 @@ pub(crate) const IPC_PATH: &str = "/tmp/tandem.ipc";
 
 const DISPLAY: &str = "Display options";
 const SERVER: &str = "Server options";
+const LIMITS: &str = "Limits";
 const ENVIRONMENT: &str = "Environment config";
 const EVM: &str = "EVM options";
 const RISCV: &str = "RISC-V options";
@@ -240,9 +241,15 @@ pub(crate) struct Settings {
     #[arg(short, long, help_heading = DISPLAY, action = clap::ArgAction::Count)]
     pub(crate) verbosity: u8,
 
+    /// Names by which requests may call the node besides addresses, names without a dot and names
+    /// for private use, separated by commas; `*` is any [default: none]
+    #[arg(long, value_name = "HOSTS", visible_alias = "http.vhosts", help_heading = SERVER)]
+    pub(crate) allow_host: Option<String>,
+
     /// Origins of web pages that may use the node (CORS), separated by commas; `*` is any
-    #[arg(long, default_value = "*", help_heading = SERVER)]
-    pub(crate) allow_origin: String,
+    /// [default: any in the dev profile, none in the testnet profile]
+    #[arg(long, help_heading = SERVER)]
+    pub(crate) allow_origin: Option<String>,
 
     /// Address to listen on [env: ANVIL_IP_ADDR]
     #[arg(long, value_name = "IP_ADDR", help_heading = SERVER)]
@@ -253,7 +260,7 @@ pub(crate) struct Settings {
     #[arg(long, help_heading = SERVER, conflicts_with = "allow_origin")]
     pub(crate) no_cors: bool,
 
-    /// Lifts the limit of 128 MiB for one request
+    /// Lifts the limit of `--request-size-max`
     #[arg(long, help_heading = SERVER)]
     pub(crate) no_request_size_limit: bool,
 
@@ -261,6 +268,55 @@ pub(crate) struct Settings {
     #[command(flatten)]
     #[serde(flatten, skip_deserializing)]
     pub(crate) fork: ForkSettings,
+
+    /// Most calls in a batch
+    #[arg(long, value_name = "NUM", default_value_t = 10_000, help_heading = LIMITS)]
+    pub(crate) batch_max: u32,
+
+    /// Gas of a call, an estimate or a trace [default: a block's gas limit, 50000000 at least]
+    #[arg(long, value_name = "GAS", visible_alias = "rpc.gascap", help_heading = LIMITS)]
+    pub(crate) call_gas_limit: Option<u64>,
+
+    /// Seconds that a call or an estimate may wait for others and run
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, help_heading = LIMITS)]
+    pub(crate) call_time_max: u64,
+
+    /// Calls and estimates that run at the same time [default: four for each processor]
+    #[arg(long, value_name = "NUM", help_heading = LIMITS)]
+    pub(crate) calls_max: Option<usize>,
+
+    /// Requests in flight and open sockets
+    #[arg(long, value_name = "NUM", default_value_t = 4_096, help_heading = LIMITS)]
+    pub(crate) connections_max: u32,
+
+    /// Blocks that a query for logs may look through
+    /// [default: any number in the dev profile, 100000 in the testnet profile]
+    #[arg(long, value_name = "BLOCKS", help_heading = LIMITS)]
+    pub(crate) log_range_max: Option<u64>,
+
+    /// Logs in one answer [default: any number in the dev profile, 20000 in the testnet profile]
+    #[arg(long, value_name = "NUM", help_heading = LIMITS)]
+    pub(crate) logs_max: Option<usize>,
+
+    /// Bytes of one request, a batch counting as one
+    #[arg(long, value_name = "BYTES", default_value_t = 128 << 20, help_heading = LIMITS)]
+    pub(crate) request_size_max: u32,
+
+    /// Bytes of one answer
+    #[arg(long, value_name = "BYTES", default_value_t = 256 << 20, help_heading = LIMITS)]
+    pub(crate) response_size_max: u32,
+
+    /// Blocks that one request may seal
+    #[arg(long, value_name = "BLOCKS", default_value_t = 1_000_000, help_heading = LIMITS)]
+    pub(crate) seal_blocks_max: u64,
+
+    /// Subscriptions of one socket
+    #[arg(long, value_name = "NUM", default_value_t = 1_024, help_heading = LIMITS)]
+    pub(crate) subscriptions_max: u32,
+
+    /// Seconds that a trace may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, help_heading = LIMITS)]
+    pub(crate) trace_time_max: u64,
 
     /// Base fee of the genesis block in wei [default: 1000000000]
     #[arg(long, value_name = "FEE", visible_alias = "base-fee", help_heading = ENVIRONMENT)]
@@ -364,7 +420,7 @@ impl Settings {
             ("mnemonic", mnemonic, "mnemonic_seed_unsafe", seed),
             ("mnemonic", mnemonic, "mnemonic_random", self.mnemonic_random.is_some()),
             ("mnemonic_seed_unsafe", seed, "mnemonic_random", self.mnemonic_random.is_some()),
-            ("no_cors", self.no_cors, "allow_origin", self.allow_origin != "*"),
+            ("no_cors", self.no_cors, "allow_origin", self.allow_origin.is_some()),
             (
                 "fork_block_number",
                 self.fork.fork_block_number.is_some(),
@@ -416,16 +472,24 @@ impl Settings {
             timestamp: self.timestamp,
             number: self.number,
             console: !self.disable_console_log,
+            call_gas_limit: self.call_gas_limit,
+            call_time_max: self.call_time_max,
+            calls_max: self.calls_max,
+            trace_time_max: self.trace_time_max,
+            seal_blocks_max: self.seal_blocks_max,
+            logs_max: self.logs_max,
+            log_range_max: self.log_range_max,
             ..NodeConfig::default()
         }
     }
 
     /// The server's part.
     pub(crate) fn server(&self) -> Result<ServerConfig, SettingsError> {
-        let origins = match self.allow_origin.trim() {
+        let origins = match self.allow_origin.as_deref().map(str::trim) {
             _ if self.no_cors => Origins::Nobody,
-            "*" => Origins::Any,
-            list => Origins::Only(
+            None if self.profile == Profile::Testnet => Origins::Nobody,
+            None | Some("*") => Origins::Any,
+            Some(list) => Origins::Only(
                 list.split(',')
                     .map(str::trim)
                     .map(|origin| {
@@ -435,10 +499,21 @@ impl Settings {
                     .collect::<Result<_, _>>()?,
             ),
         };
+        let names = |list: &str| list.split(',').map(|name| name.trim().to_lowercase()).collect();
+        let hosts = match self.allow_host.as_deref().map(str::trim) {
+            Some("*") => Hosts::Any,
+            list => Hosts::Private(list.map(names).unwrap_or_default()),
+        };
         let mut server = ServerConfig {
             address: SocketAddr::new(self.host, self.port),
             origins,
-            ..ServerConfig::default()
+            hosts,
+            json_only: self.profile == Profile::Testnet,
+            request_bytes_max: self.request_size_max,
+            response_bytes_max: self.response_size_max,
+            connections_max: self.connections_max,
+            batch_max: self.batch_max,
+            subscriptions_max: self.subscriptions_max,
         };
         if self.no_request_size_limit {
             server.request_bytes_max = u32::MAX;

@@ -27,7 +27,7 @@ class TestNet(NetModuleTest):
 
 class TestWeb3(Web3ModuleTest):
     def _check_web3_client_version(self, client_version):
-        assert client_version.startswith("tandem/v")
+        assert client_version.startswith("anvil-compatible tandem/v")
 
 
 class TestDebug(GoEthereumDebugModuleTest):
@@ -48,7 +48,7 @@ class TestAsyncNet(AsyncNetModuleTest):
 
 class TestAsyncWeb3(AsyncWeb3ModuleTest):
     def _check_web3_client_version(self, client_version):
-        assert client_version.startswith("tandem/v")
+        assert client_version.startswith("anvil-compatible tandem/v")
 
 
 class TestAsyncDebug(GoEthereumAsyncDebugModuleTest):

@@ -3,9 +3,9 @@
 use alloy_eips::BlockId;
 
 use super::{AccessListOutcome, Call, Overrides, Session, outcome};
-use crate::brief::brief;
 use crate::chain::Chain;
 use crate::error::CallError;
+use crate::gate::Deadline;
 
 /// Runs after which a list that still changes is taken as it is.
 const RUNS_MAX: usize = 16;
@@ -19,20 +19,21 @@ impl Chain {
         overrides: Overrides,
     ) -> Result<AccessListOutcome, CallError> {
         let session = self.session(id).await?;
-        brief(move || find(session, &call, &overrides)).await?
+        self.execute(move |deadline| find(session, &call, (&overrides, deadline))).await
     }
 }
 
 fn find(
     session: Session,
     call: &Call,
-    overrides: &Overrides,
+    (overrides, deadline): (&Overrides, Deadline),
 ) -> Result<AccessListOutcome, CallError> {
     let (mut execution, mut tx) = session.prepare(call, overrides)?;
     // A list needs a type of transaction that has one.
     tx.tx_type = tx.tx_type.max(1);
     let mut result = AccessListOutcome::default();
     for _ in 0..RUNS_MAX {
+        deadline.check()?;
         let (ran, access_list) = execution.access_list(&tx)?;
         let settled = access_list == tx.access_list;
         result.gas_used = ran.result.tx_gas_used();

@@ -8,9 +8,9 @@ use revm::context_interface::result::{ExecutionResult, HaltReason};
 use vm::{EngineError, Execution, Outcome, TxError};
 
 use super::{Call, Overrides, Session, outcome, vm_error};
-use crate::brief::brief;
 use crate::chain::Chain;
 use crate::error::CallError;
+use crate::gate::Deadline;
 use crate::query::StateView;
 
 /// Gas of a plain transfer.
@@ -29,11 +29,15 @@ impl Chain {
         overrides: Overrides,
     ) -> Result<u64, CallError> {
         let session = self.session(id).await?;
-        brief(move || estimate(session, call, &overrides)).await?
+        self.execute(move |deadline| estimate(session, call, (&overrides, deadline))).await
     }
 }
 
-fn estimate(mut session: Session, call: Call, overrides: &Overrides) -> Result<u64, CallError> {
+fn estimate(
+    mut session: Session,
+    call: Call,
+    (overrides, deadline): (&Overrides, Deadline),
+) -> Result<u64, CallError> {
     session.override_block(overrides);
     let block_gas_limit = session.block.gas_limit;
     let wanted = call.gas.filter(|gas| *gas >= TRANSFER_GAS).unwrap_or(block_gas_limit);
@@ -45,7 +49,7 @@ fn estimate(mut session: Session, call: Call, overrides: &Overrides) -> Result<u
     if tx.gas_price > 0 {
         most = most.min(affordable(&mut execution, &tx)?);
     }
-    let mut search = Search { execution, tx };
+    let mut search = Search { execution, tx, deadline };
     if search.is_transfer()? && most >= TRANSFER_GAS && search.succeeds(TRANSFER_GAS)? {
         return Ok(TRANSFER_GAS);
     }
@@ -70,6 +74,7 @@ fn affordable(execution: &mut Execution<StateView>, tx: &TxEnv) -> Result<u64, C
 struct Search {
     execution: Execution<StateView>,
     tx: TxEnv,
+    deadline: Deadline,
 }
 
 impl Search {
@@ -85,6 +90,7 @@ impl Search {
 
     /// What the call does with `gas`; `None` if that is not even enough to start.
     fn try_with(&mut self, gas: u64) -> Result<Option<Outcome>, CallError> {
+        self.deadline.check()?;
         self.tx.gas_limit = gas;
         match self.execution.call(&self.tx) {
             Ok(outcome) => Ok(Some(outcome)),

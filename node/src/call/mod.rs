@@ -23,7 +23,6 @@ pub use request::{
     AccessListOutcome, AccountOverride, BlockOverrides, Call, CallOutcome, Overrides,
 };
 
-use crate::brief::brief;
 use crate::chain::Chain;
 use crate::config::NodeConfig;
 use crate::error::{CallError, Failure};
@@ -53,11 +52,11 @@ impl Chain {
         overrides: Overrides,
     ) -> Result<CallOutcome, CallError> {
         let session = self.session(id).await?;
-        brief(move || {
+        self.execute(move |_| {
             let (mut execution, tx) = session.prepare(&call, &overrides)?;
             outcome(execution.call(&tx)?)
         })
-        .await?
+        .await
     }
 
     /// State and block at `id`.

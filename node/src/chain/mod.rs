@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use alloy_consensus::transaction::Recovered;
 use alloy_consensus::{Transaction, TxEnvelope};
@@ -30,6 +31,7 @@ use crate::config::{NodeConfig, Profile, Sealing};
 use crate::error::{Failure, StartError, SubmitError};
 use crate::event::Event;
 use crate::fork::{Fork, ForkStart, Item, Replayed};
+use crate::gate::Gate;
 use crate::import::IMPORTED_NOTE;
 use crate::pool::{Pool, PoolLimits, PoolTransaction, rules};
 use crate::sequencer::{Sequencer, Task, wall_clock};
@@ -61,6 +63,7 @@ pub(crate) struct Shared {
     imported: AtomicU64,
     failed: AtomicBool,
     failure: OnceLock<Failure>,
+    gate: Gate,
 }
 
 impl Shared {
@@ -84,6 +87,10 @@ impl Shared {
 
     pub(crate) fn begin_anew(&self, genesis: Genesis, fork: Option<Arc<Fork>>) {
         self.beginning.replace(genesis, fork);
+    }
+
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -194,6 +201,7 @@ impl Chain {
             events: broadcast::channel(EVENTS_MAX).0,
             failed: AtomicBool::new(false),
             failure: OnceLock::new(),
+            gate: Gate::new(config.calls_max(), Duration::from_secs(config.call_time_max)),
             config,
             beginning: Beginning::new(genesis, fork),
             mnemonic,

@@ -281,7 +281,7 @@ impl Chain {
             addresses: query.addresses,
             topics: query.topics,
             topics_min: query.topics_min,
-            limit: self.config().logs_max,
+            limit: self.config().logs_max(),
         };
         match crate::brief::brief(move || snapshot.logs(&filter)).await? {
             Err(StoreError::TooManyLogs { limit, .. }) => {
@@ -303,6 +303,11 @@ impl Chain {
         if from > to {
             return Err(QueryError::Range { from, to });
         }
-        Ok(from.max(self.shared.genesis_number())..=to.min(head))
+        let (from, to) = (from.max(self.shared.genesis_number()), to.min(head));
+        let blocks = to.saturating_sub(from).saturating_add(1);
+        match self.config().log_range_max() {
+            Some(max) if blocks > max => Err(QueryError::WideRange { blocks, max }),
+            _ => Ok(from..=to),
+        }
     }
 }

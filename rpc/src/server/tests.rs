@@ -201,7 +201,7 @@ async fn pages_ask_before_they_call() {
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     let (head, body) = post(&server, "origin: http://b.example\r\n", call).await;
     assert!(head.starts_with("HTTP/1.1 403"), "{head}");
-    assert_eq!(body, "origin \"http://b.example\" is not allowed\n");
+    assert_eq!(body, "origin \"http://b.example\" is not allowed, allow it with --allow-origin\n");
     let (head, _) = post(&server, "", call).await;
     assert!(head.starts_with("HTTP/1.1 200"), "no page at all: {head}");
     server.stop().await;
@@ -323,4 +323,47 @@ async fn streams_serve_the_same_methods() {
     assert_eq!(lines[1]["params"]["result"], "hello");
     drop((reader, writer));
     task.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_name_that_may_be_rebound_is_refused() {
+    let hosts = Hosts::Private(vec!["rpc.example.org".to_owned()]);
+    let server = start(ServerConfig { hosts, ..Default::default() }).await;
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"context"}"#;
+    for (host, status) in [
+        ("localhost:8545", "200"),
+        ("tandem", "200"),
+        ("rpc.example.org", "200"),
+        ("evil.example.com", "403"),
+    ] {
+        let request = format!(
+            "POST / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let (head, body) = send(&server, &request).await;
+        assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{host}: {head}");
+        assert_eq!(body.contains("--allow-host"), status == "403", "{host}: {body}");
+    }
+    let upgrade = "GET / HTTP/1.1\r\nhost: evil.example.com\r\nconnection: close, upgrade\r\n\
+                   upgrade: websocket\r\nsec-websocket-version: 13\r\n\
+                   sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let (head, _) = send(&server, upgrade).await;
+    assert!(head.starts_with("HTTP/1.1 403"), "{head}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_testnet_wants_json() {
+    let server = start(ServerConfig { json_only: true, ..Default::default() }).await;
+    let call = r#"{"jsonrpc":"2.0","id":1,"method":"context"}"#;
+    for (headers, status) in [
+        (JSON, "200"),
+        ("content-type: application/json; charset=utf-8\r\n", "200"),
+        ("content-type: text/plain\r\n", "415"),
+        ("", "415"),
+    ] {
+        let (head, _) = post(&server, headers, call).await;
+        assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{headers}: {head}");
+    }
+    server.stop().await;
 }
