@@ -10,6 +10,7 @@ extern crate alloc;
 mod header;
 mod proof_of_work;
 mod requests;
+mod stateless;
 mod transaction;
 
 use alloc::boxed::Box;
@@ -33,7 +34,8 @@ use vm::{Engine, EngineError, Execution, Outcome, Print, Rules, TrapReport, TxEr
 
 pub use header::{NextBlock, gas_limits, next_base_fee, next_excess_blob_gas};
 pub use proof_of_work::OMMER_DEPTH_MAX;
-pub use transaction::{tx_env, without_sidecar};
+pub use stateless::{ReadError, Stateless, StatelessError, Witness};
+pub use transaction::{impersonated_sender, impersonated_signature, tx_env, without_sidecar};
 
 /// Most bytes of a block's RLP encoding (EIP-7934).
 const BLOCK_SIZE_MAX: usize = 10_485_760 - 2_097_152;

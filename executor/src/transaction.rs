@@ -1,7 +1,7 @@
 //! Transactions as revm takes them and as blocks hold them.
 
 use alloy_consensus::{Signed, Transaction, TxEip4844Variant, TxEnvelope, Typed2718};
-use alloy_primitives::Address;
+use alloy_primitives::{Address, Signature, U256};
 use revm::context::TxEnv;
 use revm::context_interface::either::Either;
 
@@ -36,4 +36,19 @@ pub fn without_sidecar(transaction: TxEnvelope) -> TxEnvelope {
         }
         other => other,
     }
+}
+
+/// The signature of a transaction that its sender did not sign: r is the sender, s is zero.
+///
+/// No key can make such a signature, so it cannot come from outside. It keeps the sender with the
+/// transaction wherever that is stored, and makes the hash differ between two senders.
+pub fn impersonated_signature(sender: Address) -> Signature {
+    Signature::new(U256::from_be_slice(sender.as_slice()), U256::ZERO, false)
+}
+
+/// The sender that an impersonated transaction names, if it is one.
+pub fn impersonated_sender(signature: &Signature) -> Option<Address> {
+    let r = signature.r();
+    (signature.s().is_zero() && r >> 160 == U256::ZERO)
+        .then(|| Address::from_slice(&r.to_be_bytes::<32>()[12..]))
 }

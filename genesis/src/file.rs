@@ -99,24 +99,54 @@ const RISCV: &str = "riscv";
 /// Key of the kind of headers in `config`.
 const HEADERS: &str = "headers";
 
-impl Genesis {
-    /// Reads a genesis file.
-    pub fn from_json(text: &str) -> Result<Self, GenesisError> {
-        let mut reader = serde_json::Deserializer::from_str(text);
-        let mut file: GenesisFile = parse("", &mut reader)?;
-        reader
-            .end()
-            .map_err(|source| GenesisError::Json { path: WHOLE_FILE.to_owned(), source })?;
-        let riscv: RiscvParams = match file.config.extra_fields.remove(RISCV) {
+impl ChainSpec {
+    /// The rules that `config` of a genesis file sets.
+    fn of_config(mut config: ChainConfig) -> Result<Self, GenesisError> {
+        let riscv: RiscvParams = match config.extra_fields.remove(RISCV) {
             Some(value) => parse("config.riscv", value)?,
             None => RiscvParams::default(),
         };
         riscv.check()?;
-        let headers = match file.config.extra_fields.remove(HEADERS) {
+        let headers = match config.extra_fields.remove(HEADERS) {
             Some(value) => parse("config.headers", value)?,
             None => Headers::default(),
         };
-        let spec = ChainSpec { config: file.config, riscv, headers };
+        Ok(Self { config, riscv, headers })
+    }
+
+    fn to_config(&self) -> ChainConfig {
+        let mut config = self.config.clone();
+        let riscv = serde_json::to_value(&self.riscv).expect("a struct of integers");
+        config.extra_fields.insert(RISCV.to_owned(), riscv);
+        if self.headers != Headers::default() {
+            let headers = serde_json::to_value(self.headers).expect("an enum of two words");
+            config.extra_fields.insert(HEADERS.to_owned(), headers);
+        }
+        config
+    }
+
+    /// Reads what [`Self::to_json`] writes; `genesis_number` is that of the chain's first block.
+    pub fn from_json(config: serde_json::Value, genesis_number: u64) -> Result<Self, GenesisError> {
+        let spec = Self::of_config(parse("config", config)?)?;
+        spec.check(genesis_number)?;
+        Ok(spec)
+    }
+
+    /// Writes the rules as `config` of a genesis file has them.
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::to_value(self.to_config()).expect("string keys and no failing serialiser")
+    }
+}
+
+impl Genesis {
+    /// Reads a genesis file.
+    pub fn from_json(text: &str) -> Result<Self, GenesisError> {
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let file: GenesisFile = parse("", &mut reader)?;
+        reader
+            .end()
+            .map_err(|source| GenesisError::Json { path: WHOLE_FILE.to_owned(), source })?;
+        let spec = ChainSpec::of_config(file.config)?;
         let number = file.number.unwrap_or_default();
         spec.check(number)?;
         if file.gas_limit == 0 {
@@ -145,13 +175,7 @@ impl Genesis {
 
     /// Writes the genesis file that [`Self::from_json`] reads back as the same genesis.
     pub fn to_json(&self) -> String {
-        let mut config = self.spec.config.clone();
-        let riscv = serde_json::to_value(&self.spec.riscv).expect("a struct of integers");
-        config.extra_fields.insert(RISCV.to_owned(), riscv);
-        if self.spec.headers != Headers::default() {
-            let headers = serde_json::to_value(self.spec.headers).expect("an enum of two words");
-            config.extra_fields.insert(HEADERS.to_owned(), headers);
-        }
+        let config = self.spec.to_config();
         let file = GenesisFile {
             config,
             nonce: self.nonce,

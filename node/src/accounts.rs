@@ -6,10 +6,11 @@ use alloy_consensus::transaction::SignerRecoverable;
 use alloy_consensus::{
     EthereumTypedTransaction, SignableTransaction, TxEip4844Variant, TxEnvelope,
 };
-use alloy_primitives::{Address, B256, Signature, U256, keccak256};
+use alloy_primitives::{Address, B256, Signature, keccak256};
 use alloy_signer::SignerSync;
 use alloy_signer_local::coins_bip39::{English, Entropy, Mnemonic};
 use alloy_signer_local::{MnemonicBuilder, PrivateKeySigner};
+use executor::{impersonated_sender, impersonated_signature};
 use parking_lot::RwLock;
 
 use crate::config::{NodeConfig, TEST_MNEMONIC};
@@ -62,21 +63,6 @@ fn mnemonic(config: &NodeConfig) -> Result<String, AccountError> {
     };
     let entropy = Entropy::from_slice(&entropy[..bytes])?;
     Ok(Mnemonic::<English>::new_from_entropy(entropy).to_phrase())
-}
-
-/// The signature of a transaction that its sender did not sign: r is the sender, s is zero.
-///
-/// No key can make such a signature, so it cannot come from outside. It keeps the sender with the
-/// transaction wherever that is stored, and makes the hash differ between two senders.
-pub fn impersonated_signature(sender: Address) -> Signature {
-    Signature::new(U256::from_be_slice(sender.as_slice()), U256::ZERO, false)
-}
-
-/// The sender that an impersonated transaction names, if it is one.
-pub fn impersonated_sender(signature: &Signature) -> Option<Address> {
-    let r = signature.r();
-    (signature.s().is_zero() && r >> 160 == U256::ZERO)
-        .then(|| Address::from_slice(&r.to_be_bytes::<32>()[12..]))
 }
 
 /// The sender of a transaction that the node itself stored.

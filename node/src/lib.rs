@@ -26,6 +26,7 @@ pub mod riscv;
 mod sequencer;
 mod settings;
 mod trace;
+pub mod witness;
 
 pub use brief::dedicate_thread;
 pub use chain::Chain;

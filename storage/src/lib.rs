@@ -22,6 +22,7 @@ mod snapshot;
 mod store;
 mod tables;
 mod unwind;
+mod witness;
 mod writer;
 
 pub use block::{ExecutedBlock, StoredReceipt, TxLocation};
@@ -36,4 +37,5 @@ pub use merkle::{Merkle, MerkleProof};
 pub use past::{AccountProof, SlotProof, StatePart};
 pub use snapshot::Snapshot;
 pub use store::{Durability, OpenOptions, Store, genesis_hash};
+pub use witness::{Recorded, Recorder};
 pub use writer::{Mark, StateDelta, Writer};

@@ -287,7 +287,7 @@ impl Snapshot {
     }
 
     /// Keys that start with `prefix` and have a leaf now, or had one after the block looked at.
-    fn keys_from(&self, prefix: &[u8]) -> Result<BTreeSet<Key>, StoreError> {
+    pub(crate) fn keys_from(&self, prefix: &[u8]) -> Result<BTreeSet<Key>, StoreError> {
         let tables = &self.shared.tables;
         let mut keys = BTreeSet::new();
         let past = self.at.map(|_| tables.history);

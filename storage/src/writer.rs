@@ -13,7 +13,7 @@ use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use genesis::Genesis;
 use parking_lot::Mutex;
 use revm::{DatabaseRef, bytecode::Bytecode, database::BundleState, state::AccountInfo};
-use state::{Before, Changes, Draft, LeafChange, StateTree};
+use state::{Before, Changes, Draft, Holding, LeafChange, StateTree};
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     fmt,
@@ -483,7 +483,8 @@ impl Before for Writer {
         self.find_code(code_hash)
     }
 
-    fn holder_count(&self, code_hash: B256) -> Result<u64, StoreError> {
+    fn holder_count(&self, holding: &Holding<'_>) -> Result<u64, StoreError> {
+        let code_hash = holding.code_hash;
         if let Some((count, _)) = self.overlay.holders.get(&code_hash) {
             return Ok(*count);
         }

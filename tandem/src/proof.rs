@@ -90,7 +90,7 @@ pub(crate) enum ProofFailure {
         /// The account.
         address: Address,
         /// Why.
-        source: ProofError,
+        source: Box<ProofError>,
     },
     /// A slot's proof is refused.
     #[error("slot {slot:#x} of {address} is not proven: {source}")]
@@ -100,7 +100,7 @@ pub(crate) enum ProofFailure {
         /// The slot.
         slot: U256,
         /// Why.
-        source: ProofError,
+        source: Box<ProofError>,
     },
     /// The answer says something else than its own proof.
     #[error("{address}: {field} is said to be {said}, but {proven} is proven")]
@@ -172,7 +172,7 @@ fn check(
 ) -> Result<(), ProofFailure> {
     let address = answer.address;
     let proven = tree::verify_account(hash, root, address, &answer.account_proof)
-        .map_err(|source| ProofFailure::Account { address, source })?;
+        .map_err(|source| ProofFailure::Account { address, source: source.into() })?;
     let (nonce, balance, code_hash) = proven.map_or((0, 0, KECCAK256_EMPTY), |account| {
         (account.nonce, account.balance, account.code_hash)
     });
@@ -191,7 +191,7 @@ fn check(
     for storage in &answer.storage_proof {
         let slot: U256 = storage.key.as_b256().into();
         let value = tree::verify_slot(hash, root, (address, slot), &storage.proof)
-            .map_err(|source| ProofFailure::Slot { address, slot, source })?;
+            .map_err(|source| ProofFailure::Slot { address, slot, source: source.into() })?;
         said(&format!("slot {slot:#x}"), storage.value.to_string(), value.to_string())?;
         line(report, &format!("  slot {slot:#x}"), format!("{value:#x}"));
     }

@@ -11,6 +11,7 @@ pub mod npm;
 pub mod python;
 pub mod rpc;
 pub mod sign;
+pub mod stateless;
 pub mod suites;
 
 pub use genesis_file::GenesisFile;

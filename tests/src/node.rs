@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{Client, root};
+use crate::{Client, root, stateless};
 
 /// How long a node may take to say where it listens.
 const START_MAX: Duration = Duration::from_secs(60);
@@ -28,6 +28,8 @@ pub struct Node {
     child: Child,
     address: SocketAddr,
     output: Arc<Mutex<Vec<String>>>,
+    /// Whether its blocks are run again, each on its witness alone, before it ends.
+    checks_blocks: bool,
 }
 
 impl Node {
@@ -35,7 +37,9 @@ impl Node {
     pub fn start(arguments: &[&str]) -> Result<Self> {
         let mut command = Command::new(binary()?);
         command.args(["--port", "0"]).args(arguments);
-        Self::spawn(clean(command))
+        let mut node = Self::spawn(clean(command))?;
+        node.checks_blocks = true;
+        Ok(node)
     }
 
     /// Starts a command that prints `Listening on ADDRESS`, as anvil does too.
@@ -60,7 +64,7 @@ impl Node {
             });
         }
         match receiver.recv_timeout(START_MAX) {
-            Ok(address) => Ok(Self { child, address, output }),
+            Ok(address) => Ok(Self { child, address, output, checks_blocks: false }),
             Err(_) => {
                 // It may have ended by itself; what it printed says why.
                 let _ = child.kill();
@@ -116,6 +120,7 @@ impl Node {
 
     /// Kills it with SIGKILL and waits until it is gone.
     pub fn kill(mut self) -> Result<()> {
+        self.checks_blocks = false;
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
@@ -123,6 +128,7 @@ impl Node {
 
     /// Asks it to end with SIGTERM; it has to end with success.
     pub fn stop(mut self) -> Result<()> {
+        self.check_blocks()?;
         let status = Command::new("kill").args(["-TERM", &self.id().to_string()]).status()?;
         if !status.success() {
             bail!("cannot send SIGTERM to {}", self.id());
@@ -139,8 +145,25 @@ impl Node {
     }
 }
 
+impl Node {
+    /// Runs its blocks on their witnesses, once.
+    fn check_blocks(&mut self) -> Result<()> {
+        let runs = std::mem::take(&mut self.checks_blocks) && self.child.try_wait()?.is_none();
+        if runs {
+            stateless::check(&mut self.client()?)?;
+        }
+        Ok(())
+    }
+}
+
 impl Drop for Node {
     fn drop(&mut self) {
+        if !thread::panicking()
+            && let Err(error) = self.check_blocks()
+        {
+            let _ = self.child.kill();
+            panic!("{error:#}\n{}", self.output());
+        }
         // It is gone already after `kill` and `stop`.
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -7,8 +7,8 @@ use revm::state::AccountInfo;
 
 use super::rules::{check_form, check_sender};
 use super::*;
-use crate::accounts::impersonated_signature;
 use crate::config::Order;
+use executor::impersonated_signature;
 
 const SENDER: Address = Address::repeat_byte(0xaa);
 const OTHER: Address = Address::repeat_byte(0xbb);

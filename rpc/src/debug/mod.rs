@@ -2,6 +2,7 @@
 
 mod raw;
 mod traces;
+mod witness;
 
 use crate::api::Api;
 use crate::methods::Table;
@@ -10,4 +11,5 @@ use crate::methods::Table;
 pub(crate) fn register(table: &mut Table<Api>) {
     traces::register(table);
     raw::register(table);
+    witness::register(table);
 }

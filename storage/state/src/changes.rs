@@ -31,11 +31,44 @@ pub trait Before {
     fn code(&self, code_hash: B256) -> Result<Option<Bytes>, Self::Error>;
 
     /// Returns how many accounts hold the code.
-    fn holder_count(&self, code_hash: B256) -> Result<u64, Self::Error>;
+    fn holder_count(&self, holding: &Holding<'_>) -> Result<u64, Self::Error>;
 
     /// Returns whether what has no leaf is read in another chain's state.
     fn is_forked(&self) -> bool {
         false
+    }
+}
+
+/// A code whose number of holders changes.
+#[derive(Debug)]
+pub struct Holding<'a> {
+    /// Its hash.
+    pub code_hash: B256,
+    /// By how much the number changes.
+    pub change: i64,
+    /// The code, if it is at hand: it always is when it may be new.
+    pub code: Option<&'a Bytes>,
+}
+
+impl Holding<'_> {
+    /// The number of holders for who has no count of them: what the leaves tell, which show
+    /// whether there is any, and what is said of the last one.
+    pub fn count_by_leaves<B: Before>(
+        &self,
+        before: &B,
+        loses_last: bool,
+    ) -> Result<u64, B::Error> {
+        /// More than there ever are.
+        const MANY: u64 = u64::MAX / 2;
+        if self.change < 0 {
+            return Ok(if loses_last { self.change.unsigned_abs() } else { MANY });
+        }
+        // Code without any chunk has no leaf that could come or go.
+        let code = self.code.map(Bytes::as_ref).unwrap_or_default();
+        match code_leaves(before.hash(), self.code_hash, code).next() {
+            Some((key, _)) if before.leaf(&key)?.is_some() => Ok(MANY),
+            _ => Ok(0),
+        }
     }
 }
 
@@ -270,7 +303,8 @@ impl Draft {
     ) -> Result<Vec<(B256, u64)>, B::Error> {
         let mut holders = Vec::new();
         for (code_hash, by) in holder_changes(leaves) {
-            let count = before.holder_count(code_hash)?;
+            let code = self.code.get(&code_hash);
+            let count = before.holder_count(&Holding { code_hash, change: by, code })?;
             let new_count = count.saturating_add_signed(by);
             if (count == 0) != (new_count == 0) {
                 let code = match self.code.get(&code_hash) {

@@ -17,7 +17,7 @@ use genesis::container;
 use revm::{bytecode::Bytecode, primitives::KECCAK_EMPTY, state::AccountInfo};
 use tree::{BasicData, Chunking, HashFunction, Key, Stem, Update, Value, sub};
 
-pub use changes::{Before, Changes, Draft, LeafChange, holder_changes};
+pub use changes::{Before, Changes, Draft, Holding, LeafChange, holder_changes};
 pub use forked::{GONE, LocalAccount, OWN_STORAGE, OWN_STORAGE_VALUE, local_account};
 
 /// The tree of a chain's state.
