@@ -149,6 +149,7 @@ impl Stateless {
         let header = Header { blob_gas_used: given.blob_gas_used.map(|_| 0), ..given.clone() };
         let mut execution =
             BlockExecution::begin(&self.engine, header, self.rules.clone(), &state)?;
+        execution.set_rest(block.body.ommers.clone(), block.body.withdrawals.clone());
         for (index, transaction) in block.body.transactions.iter().enumerate() {
             let sender = self.sender(transaction).ok_or(StatelessError::Signature { index })?;
             let pushed = execution.push(transaction.clone(), sender);

@@ -140,9 +140,13 @@ impl AccountEntry {
                     .into()
             }
         };
+        let balance = self.balance;
+        if balance >> 128 != U256::ZERO {
+            return Err(Problem::Balance { balance }.at(path("balance")));
+        }
         let mut storage = self.storage.unwrap_or_default();
         storage.retain(|_, value| !value.is_zero());
-        Ok(GenesisAccount { balance: self.balance, nonce: self.nonce, code, storage })
+        Ok(GenesisAccount { balance, nonce: self.nonce, code, storage })
     }
 }
 

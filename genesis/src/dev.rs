@@ -15,7 +15,7 @@ use alloy_genesis::ChainConfig;
 use alloy_primitives::{Address, B256, Bytes, U256, address, hex};
 use revm::primitives::hardfork::SpecId;
 
-use crate::{ChainSpec, Genesis, GenesisAccount, Headers, RiscvParams};
+use crate::{ChainSpec, Genesis, GenesisAccount, Headers, RiscvParams, TreeHash};
 
 /// The chain id of a dev chain, as in anvil and Hardhat.
 pub const DEV_CHAIN_ID: u64 = 31_337;
@@ -114,7 +114,12 @@ impl Genesis {
         }
         let config = dev_config(options.chain_id, fork);
         Self {
-            spec: ChainSpec { config, riscv: options.riscv, headers: Headers::Tandem },
+            spec: ChainSpec {
+                config,
+                riscv: options.riscv,
+                headers: Headers::Tandem,
+                tree_hash: TreeHash::default(),
+            },
             number: options.number,
             parent_hash: B256::ZERO,
             timestamp: options.timestamp,

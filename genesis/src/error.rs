@@ -53,6 +53,12 @@ pub enum Problem {
         /// The chain's limit.
         max: u32,
     },
+    /// EIP-8297 keeps balances in 16 bytes.
+    #[error("{balance} is 2^128 or more: the state tree cannot hold it")]
+    Balance {
+        /// The balance in wei.
+        balance: alloy_primitives::U256,
+    },
     /// Two spellings of one address.
     #[error("the account is given twice")]
     Twice,

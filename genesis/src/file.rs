@@ -13,7 +13,7 @@ use revm::primitives::hardfork::SpecId;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    ChainSpec, GenesisAccount, Headers, RiscvParams,
+    ChainSpec, GenesisAccount, Headers, RiscvParams, TreeHash,
     account::Entries,
     error::{GenesisError, Problem},
 };
@@ -98,6 +98,8 @@ const WHOLE_FILE: &str = "genesis file";
 const RISCV: &str = "riscv";
 /// Key of the kind of headers in `config`.
 const HEADERS: &str = "headers";
+/// Key of the state tree's hash in `config`.
+const TREE_HASH: &str = "treeHash";
 
 impl ChainSpec {
     /// The rules that `config` of a genesis file sets.
@@ -111,7 +113,11 @@ impl ChainSpec {
             Some(value) => parse("config.headers", value)?,
             None => Headers::default(),
         };
-        Ok(Self { config, riscv, headers })
+        let tree_hash = match config.extra_fields.remove(TREE_HASH) {
+            Some(value) => parse("config.treeHash", value)?,
+            None => TreeHash::default(),
+        };
+        Ok(Self { config, riscv, headers, tree_hash })
     }
 
     fn to_config(&self) -> ChainConfig {
@@ -121,6 +127,10 @@ impl ChainSpec {
         if self.headers != Headers::default() {
             let headers = serde_json::to_value(self.headers).expect("an enum of two words");
             config.extra_fields.insert(HEADERS.to_owned(), headers);
+        }
+        if self.tree_hash != TreeHash::default() {
+            let name = serde_json::to_value(self.tree_hash).expect("a unit variant");
+            config.extra_fields.insert(TREE_HASH.to_owned(), name);
         }
         config
     }

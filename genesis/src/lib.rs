@@ -35,4 +35,4 @@ pub use file::Genesis;
 pub use receipt::{TxReceipt, logs_bloom};
 pub use revm::primitives::hardfork::SpecId;
 pub use riscv::{RiscvGas, RiscvParams};
-pub use spec::{ChainSpec, Headers};
+pub use spec::{ChainSpec, Headers, TreeHash};

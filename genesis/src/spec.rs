@@ -21,6 +21,8 @@ pub struct ChainSpec {
     pub riscv: RiscvParams,
     /// What the roots and blooms of headers are.
     pub headers: Headers,
+    /// The hash of the state tree.
+    pub tree_hash: TreeHash,
 }
 
 /// Whose headers a chain has (`config.headers`, see `docs/spec/block.md`).
@@ -33,6 +35,19 @@ pub enum Headers {
     /// As other clients make and check them: `stateRoot` is the Merkle Patricia trie's, blooms are
     /// real, and blocks before the merge follow the rules of proof of work but for the seal.
     Ethereum,
+}
+
+/// The hash of a chain's state tree, `config.treeHash` of the genesis file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TreeHash {
+    /// BLAKE3-256.
+    #[default]
+    Blake3,
+    /// Keccak-256.
+    Keccak256,
+    /// Poseidon2 over the KoalaBear field: experimental.
+    Poseidon2,
 }
 
 impl ChainSpec {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use alloy_primitives::{Address, B256, U256, address, bytes};
-use tandem_genesis::{Container, Genesis, RiscvParams, SpecId};
+use tandem_genesis::{Container, Genesis, RiscvParams, SpecId, TreeHash};
 
 /// A small genesis file with the given members of `config` and entries of `alloc`.
 fn file(config: &str, alloc: &str) -> String {
@@ -17,6 +17,38 @@ const LONDON: &str = r#","homesteadBlock":0,"eip150Block":0,"eip155Block":0,"eip
 fn refused(text: &str, expected: &str) {
     let error = Genesis::from_json(text).expect_err(expected).to_string();
     assert_eq!(error, expected, "\n{text}");
+}
+
+#[test]
+fn the_state_tree_has_the_hash_that_is_named() {
+    let read = |config: &str| Genesis::from_json(&file(config, "")).expect("a genesis");
+    assert_eq!(read("").spec.tree_hash, TreeHash::Blake3);
+    for (name, hash) in [
+        ("blake3", TreeHash::Blake3),
+        ("keccak256", TreeHash::Keccak256),
+        ("poseidon2", TreeHash::Poseidon2),
+    ] {
+        let genesis = read(&format!(r#","treeHash":"{name}""#));
+        assert_eq!(genesis.spec.tree_hash, hash);
+        assert_eq!(Genesis::from_json(&genesis.to_json()).expect("a genesis"), genesis);
+    }
+    refused(
+        &file(r#","treeHash":"sha256""#, ""),
+        "config.treeHash: unknown variant `sha256`, expected one of `blake3`, `keccak256`, \
+         `poseidon2`",
+    );
+}
+
+#[test]
+fn balances_that_the_tree_cannot_hold_are_refused() {
+    let a = "0x00000000000000000000000000000000000000aa";
+    let with = |balance: U256| file("", &format!(r#""{a}":{{"balance":"{balance:#x}"}}"#));
+    let limit = U256::from(1) << 128;
+    assert!(Genesis::from_json(&with(limit - U256::from(1))).is_ok());
+    refused(
+        &with(limit),
+        &format!("alloc.{a}.balance: {limit} is 2^128 or more: the state tree cannot hold it"),
+    );
 }
 
 #[test]

@@ -163,6 +163,9 @@ pub enum QueryError {
     /// The state root says nothing of what the chain has from another one.
     #[error("a forked chain has no proofs: its state root covers what was written here, no more")]
     Unprovable,
+    /// Headers have the root of another tree.
+    #[error("a chain with other clients' headers has no proofs of the binary tree in them")]
+    OtherRoot,
     /// Too much was changed since a block for one request.
     #[error(
         "proof of block {number}: one request may go by {limit} changed leaves and got to block \

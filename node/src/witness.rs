@@ -45,6 +45,9 @@ impl Chain {
 }
 
 fn make(shared: &Shared, number: u64) -> Result<BlockWitness, CallError> {
+    if shared.engine().spec().is_ethereum() {
+        return Err(QueryError::OtherRoot.into());
+    }
     let store = shared.store();
     let recorder = store.recorder(number).map_err(part_error)?;
     let block = store.snapshot().map_err(QueryError::from)?.block(number);
@@ -55,6 +58,7 @@ fn make(shared: &Shared, number: u64) -> Result<BlockWitness, CallError> {
     let engine = Engine::new(Arc::clone(shared.engine().spec()));
     let rules = block_rules(shared.config());
     let mut execution = BlockExecution::begin(&engine, header, rules, &recorder)?;
+    execution.set_rest(block.ommers.clone(), block.withdrawals.clone());
     for (transaction, sender) in block.transactions.iter().zip(&block.senders) {
         execution.push(transaction.clone(), *sender)?;
     }

@@ -178,6 +178,7 @@ impl From<QueryError> for RpcError {
             | QueryError::StateNotAvailable { .. }
             | QueryError::Unsealed
             | QueryError::Unprovable
+            | QueryError::OtherRoot
             | QueryError::FarBlock { .. }
             | QueryError::TooManyLogs { .. }
             | QueryError::AfterHead { .. } => Self::server(error),

@@ -175,7 +175,7 @@ fn open_directory(
         tables,
         size_max: options.size_max,
         origin: RwLock::new(Arc::new(origin)),
-        hash: tree_hash(genesis),
+        hash: state::tree_hash(genesis.spec.tree_hash),
         merkles: Kept::default(),
         code_cache: CodeCache::default(),
         past: PastTree::default(),
@@ -292,11 +292,6 @@ fn open_tables(env: &Env, path: &Path) -> Result<(Tables, Option<(u64, B256)>), 
     }
 }
 
-/// The hash that the genesis chooses for the state tree.
-const fn tree_hash(_genesis: &Genesis) -> HashFunction {
-    HashFunction::Blake3
-}
-
 /// Returns the hash of the block that a chain of this genesis begins with.
 pub fn genesis_hash(genesis: &Genesis) -> Result<B256, StoreError> {
     Ok(first_block(genesis, None)?.hash())
@@ -307,7 +302,7 @@ fn genesis_root(genesis: &Genesis) -> Result<B256, StoreError> {
     if genesis.spec.is_ethereum() {
         return Ok(Merkle::of_genesis(genesis).root());
     }
-    let mut leaves = Scratch::new(tree_hash(genesis));
+    let mut leaves = Scratch::new(state::tree_hash(genesis.spec.tree_hash));
     for (address, account) in &genesis.alloc {
         let fields =
             AccountFields { nonce: account.nonce, balance: account.balance, code: &account.code };

@@ -47,6 +47,8 @@ enum TreeHash {
     Blake3,
     /// Keccak-256
     Keccak256,
+    /// Poseidon2, as docs/spec/state.md has it
+    Poseidon2,
 }
 
 impl From<TreeHash> for HashFunction {
@@ -54,6 +56,7 @@ impl From<TreeHash> for HashFunction {
         match name {
             TreeHash::Blake3 => Self::Blake3,
             TreeHash::Keccak256 => Self::Keccak256,
+            TreeHash::Poseidon2 => Self::Poseidon2,
         }
     }
 }

@@ -6,8 +6,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use genesis::TreeHash;
 use serde_json::{Value, json};
-use tandem_tests::{Node, node, npm};
+use tandem_tests::{GenesisFile, Node, node, npm, stateless};
 
 use crate::support::address;
 
@@ -15,6 +16,37 @@ use crate::support::address;
 fn an_example_verifies_from_the_block_hash() -> Result<()> {
     let node = Node::start(&[])?;
     npm::run_script("proof.mjs", &[&node.url()])
+}
+
+#[test]
+fn every_hash_of_the_tree_proves() -> Result<()> {
+    for (hash, name) in [(TreeHash::Keccak256, "keccak256"), (TreeHash::Poseidon2, "poseidon2")] {
+        let folder = tempfile::tempdir()?;
+        let genesis = GenesisFile::write_hashed(folder.path(), hash)?;
+        let data = folder.path().join("data");
+        let data = data.to_str().context("a path")?;
+        let node = Node::start(&["--genesis", genesis.path()?, "--datadir", data])?;
+        if hash == TreeHash::Keccak256 {
+            npm::run_script("proof.mjs", &[&node.url(), name])?;
+        }
+        let mut client = node.client()?;
+        let (sender, to) = (address(0)?, "0x00000000000000000000000000000000deadbeef");
+        let transfer = json!([{"from": sender, "to": to, "value": "0x5"}]);
+        client.call("anvil_setStorageAt", json!([to, "0x1ff", format!("0x{:064x}", 9)]))?;
+        client.call("eth_sendTransaction", transfer)?;
+        let proof = client.call("eth_getProof", json!([to, ["0x1ff"], "latest"]))?;
+        let header = client.call("debug_getRawHeader", json!(["latest"]))?;
+        let header = header.as_str().context("a header")?;
+        let output = verify(&proof, &["--header", header, "--tree-hash", name])?;
+        let text = String::from_utf8(output.stdout)?;
+        ensure!(output.status.success() && text.contains("slot 0x1ff: 0x9"), "{name}: {text}");
+        let output = verify(&proof, &["--header", header])?;
+        ensure!(output.status.code() == Some(1), "{name}: not BLAKE3");
+        ensure!(stateless::check(&mut client)? >= 1, "{name}: a block on its witness");
+        node.stop()?;
+        genesis.check_root(data.as_ref())?;
+    }
+    Ok(())
 }
 
 /// Runs `tandem proof verify - OPTIONS` on an answer.

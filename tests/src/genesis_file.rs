@@ -8,7 +8,7 @@ use std::{
 
 use alloy::primitives::{B256, U256};
 use anyhow::{Result, ensure};
-use genesis::{DevOptions, Genesis};
+use genesis::{DevOptions, Genesis, TreeHash};
 use node::NodeConfig;
 use storage::{Durability, OpenOptions, Store};
 
@@ -27,10 +27,16 @@ pub struct GenesisFile {
 impl GenesisFile {
     /// Writes it to `folder`.
     pub fn write(folder: &Path) -> Result<Self> {
+        Self::write_hashed(folder, TreeHash::default())
+    }
+
+    /// Writes that of a chain whose state tree has this hash.
+    pub fn write_hashed(folder: &Path, hash: TreeHash) -> Result<Self> {
         let balance = U256::from(10).pow(U256::from(22));
         let accounts = (0..ACCOUNTS).map(|index| Ok((sign::account(index)?.address(), balance)));
         let accounts = accounts.collect::<Result<_>>()?;
-        let genesis = Genesis::dev(DevOptions { accounts, ..DevOptions::default() });
+        let mut genesis = Genesis::dev(DevOptions { accounts, ..DevOptions::default() });
+        genesis.spec.tree_hash = hash;
         let path = folder.join("genesis.json");
         fs::write(&path, genesis.to_json())?;
         Ok(Self { genesis, path })

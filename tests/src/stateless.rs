@@ -10,7 +10,6 @@ use executor::{Stateless, Witness};
 use genesis::ChainSpec;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tree::HashFunction;
 use vm::{Engine, Rules};
 
 use crate::{Client, rpc::quantity};
@@ -76,8 +75,10 @@ fn run(genesis: u64, block: &Bytes, answer: Value) -> Result<()> {
     let [state] = &answer.state[..] else { bail!("{} states", answer.state.len()) };
     ensure!(!answer.keys.is_empty(), "a block reads something");
     let Chain { config, check_block_gas_limit, check_sender_code, .. } = answer.chain;
+    let spec = ChainSpec::from_json(config, genesis)?;
     let stateless = Stateless {
-        engine: Engine::new(Arc::new(ChainSpec::from_json(config, genesis)?)),
+        hash: state::tree_hash(spec.tree_hash),
+        engine: Engine::new(Arc::new(spec)),
         rules: Rules {
             check_block_gas_limit,
             check_sender_code,
@@ -85,7 +86,6 @@ fn run(genesis: u64, block: &Bytes, answer: Value) -> Result<()> {
             code_size_max: answer.chain.code_size_max,
             ..Rules::block()
         },
-        hash: HashFunction::Blake3,
         impersonation: answer.chain.impersonation,
     };
     let edits = answer.edits.into_iter().map(|Edit { key, value }| (key, value));

@@ -13,7 +13,7 @@ mod forked;
 
 use alloc::{collections::BTreeMap, vec::Vec};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
-use genesis::container;
+use genesis::{TreeHash, container};
 use revm::{bytecode::Bytecode, primitives::KECCAK_EMPTY, state::AccountInfo};
 use tree::{BasicData, Chunking, HashFunction, Key, Stem, Update, Value, sub};
 
@@ -22,6 +22,15 @@ pub use forked::{GONE, LocalAccount, OWN_STORAGE, OWN_STORAGE_VALUE, local_accou
 
 /// The tree of a chain's state.
 pub type StateTree = tree::Tree<HashFunction>;
+
+/// The hash that a genesis chooses for the state tree.
+pub const fn tree_hash(choice: TreeHash) -> HashFunction {
+    match choice {
+        TreeHash::Blake3 => HashFunction::Blake3,
+        TreeHash::Keccak256 => HashFunction::Keccak256,
+        TreeHash::Poseidon2 => HashFunction::Poseidon2,
+    }
+}
 
 /// The largest balance that the state tree holds (EIP-8297).
 pub const BALANCE_MAX: U256 = U256::from_limbs([u64::MAX, u64::MAX, 0, 0]);

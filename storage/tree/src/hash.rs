@@ -1,5 +1,6 @@
 //! The tree's hash functions.
 
+use crate::poseidon;
 use alloy_primitives::{B256, keccak256};
 
 /// A 256-bit hash function over bytes; the tree is generic over it, and over nothing else.
@@ -28,6 +29,16 @@ impl Hash for Keccak256 {
     }
 }
 
+/// Poseidon2 over the KoalaBear field, with this project's encoding of bytes. Experimental.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Poseidon2;
+
+impl Hash for Poseidon2 {
+    fn hash(self, input: &[u8]) -> B256 {
+        poseidon::hash(input)
+    }
+}
+
 /// The hash of a chain's tree, as its genesis chooses it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum HashFunction {
@@ -36,11 +47,13 @@ pub enum HashFunction {
     Blake3,
     /// [`Keccak256`].
     Keccak256,
+    /// [`Poseidon2`].
+    Poseidon2,
 }
 
 impl HashFunction {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Blake3, Self::Keccak256];
+    pub const ALL: [Self; 3] = [Self::Blake3, Self::Keccak256, Self::Poseidon2];
 }
 
 impl Hash for HashFunction {
@@ -48,6 +61,7 @@ impl Hash for HashFunction {
         match self {
             Self::Blake3 => Blake3.hash(input),
             Self::Keccak256 => Keccak256.hash(input),
+            Self::Poseidon2 => Poseidon2.hash(input),
         }
     }
 }

@@ -14,12 +14,13 @@ mod embed;
 mod hash;
 mod key;
 mod partial;
+mod poseidon;
 mod proof;
 mod reveal;
 mod tree;
 
 pub use embed::{BasicData, BasicDataError, Chunking, chunks, delegation, delegation_target};
-pub use hash::{Blake3, Hash, HashFunction, Keccak256};
+pub use hash::{Blake3, Hash, HashFunction, Keccak256, Poseidon2};
 pub use key::{CODE_ZONE, HEADER_ZONE, KEY_LEN_MAX, Key, STORAGE_ZONE, Stem, sub};
 pub use partial::{Hidden, PartialTree};
 pub use proof::{
