@@ -48,13 +48,14 @@ pub struct StatePart {
 /// An account with the proof of it and of some of its slots.
 #[derive(Debug, Clone)]
 pub struct AccountProof {
-    /// The root that all proofs start from.
+    /// The root that the proofs of slots start from: the state's, or in a Merkle trie that of the
+    /// account's storage.
     pub root: B256,
     /// The account.
     pub address: Address,
     /// What is proven of it, `None` if there is no such account.
     pub account: Option<ProvenAccount>,
-    /// The nodes, see [`tree::verify_account`].
+    /// The nodes, see [`tree::verify_account`]; in a Merkle trie those of EIP-1186.
     pub proof: Vec<Vec<u8>>,
     /// The slots, in the order in which they were asked for.
     pub slots: Vec<SlotProof>,
@@ -93,12 +94,16 @@ impl Store {
         Ok(StatePart { root: place.tree.root(), tree, hash: self.0.hash })
     }
 
-    /// Returns accounts and slots as they are after a block, with proofs.
+    /// Returns accounts and slots as they are after a block, with proofs: of the Merkle trie where
+    /// headers hold its root.
     pub fn prove(
         &self,
         number: u64,
         targets: &[(Address, Vec<U256>)],
     ) -> Result<Vec<AccountProof>, StoreError> {
+        if self.0.origin.read().merkle {
+            return self.prove_in_trie(number, targets);
+        }
         let hash = self.0.hash;
         let mut keys = BTreeSet::new();
         for (address, slots) in targets {
@@ -214,7 +219,7 @@ impl Place {
 
 /// The root of the leaves after a block; a header that came from elsewhere may have another one.
 fn root_after(snapshot: &Snapshot, number: u64) -> Result<B256, StoreError> {
-    if number > snapshot.first() {
+    if number > snapshot.first() || snapshot.origin.merkle {
         return Ok(snapshot.shared.change_row(&snapshot.tx, number, BLOCK_PART)?.root);
     }
     let header = snapshot.header(number)?.ok_or_else(|| snapshot.not_kept(number))?;

@@ -50,7 +50,7 @@ pub(crate) enum FileError {
 
 /// Adds the blocks of `files`, one file after the other.
 pub(crate) fn import(settings: &Settings, files: &[PathBuf]) -> Result<(), FileError> {
-    log::start(settings);
+    let _log = log::start(settings)?;
     if settings.genesis.is_none() && !chain_genesis::has_chain(settings) {
         return Err(FileError::NoGenesis);
     }
@@ -96,7 +96,7 @@ pub(crate) fn export(
     file: &Path,
     range: ExportRange,
 ) -> Result<(), FileError> {
-    log::start(settings);
+    let _log = log::start(settings)?;
     if !chain_genesis::has_chain(settings) {
         return Err(FileError::NoChain);
     }

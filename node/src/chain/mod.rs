@@ -32,7 +32,7 @@ use crate::error::{Failure, StartError, SubmitError};
 use crate::event::Event;
 use crate::fork::{Fork, ForkStart, Item, Replayed};
 use crate::gate::Gate;
-use crate::import::IMPORTED_NOTE;
+use crate::import::{FOREIGN_GAS_LIMIT, IMPORTED_NOTE};
 use crate::pool::{Pool, PoolLimits, PoolTransaction, rules};
 use crate::sequencer::{Sequencer, Task, wall_clock};
 use crate::settings::Settings;
@@ -189,6 +189,9 @@ impl Chain {
         let sealing =
             if is_foreign && sealing == Sealing::Auto { Sealing::Manual } else { sealing };
         let mut settings = Settings::new(&config, sealing, &head.header, wall_clock());
+        if is_foreign {
+            settings.gas_limit = config.gas_limit.unwrap_or(FOREIGN_GAS_LIMIT);
+        }
         if let Some(fork) = &fork {
             settings.go_on_from(&config, (fork.number(), &head.header), wall_clock());
         }

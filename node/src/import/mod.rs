@@ -26,6 +26,9 @@ use crate::chain::{Chain, blocking};
 const BATCH_BLOCKS: usize = 128;
 /// Bytes of blocks that the sequencer takes at once.
 const BATCH_BYTES: usize = 16 << 20;
+/// Where the gas limit of blocks on top of another client's chain goes, step by step, if nothing
+/// else is set: as other clients have it.
+pub(crate) const FOREIGN_GAS_LIMIT: u64 = 60_000_000;
 /// Name of the note in the store that holds the number of the newest imported block.
 pub(crate) const IMPORTED_NOTE: &str = "imported";
 

@@ -11,7 +11,9 @@ use vm::Rules;
 use super::Sequencer;
 use super::seal::roots;
 use crate::error::Failure;
-use crate::import::{self, Candidate, FieldValue, IMPORTED_NOTE, ImportError, Imported};
+use crate::import::{
+    self, Candidate, FOREIGN_GAS_LIMIT, FieldValue, IMPORTED_NOTE, ImportError, Imported,
+};
 use crate::settings::block_rules;
 use executor::{BlockExecution, Executed, OMMER_DEPTH_MAX};
 
@@ -36,9 +38,10 @@ impl Sequencer {
         if imported.added > 0 {
             let number = self.head.header.number;
             self.shared.set_imported(number);
-            let gas_limit = self.head.header.gas_limit;
-            let given = self.shared.config().gas_limit;
-            self.shared.change_settings(|settings| settings.gas_limit = given.unwrap_or(gas_limit));
+            if self.shared.engine().spec().is_ethereum() {
+                let gas_limit = self.shared.config().gas_limit.unwrap_or(FOREIGN_GAS_LIMIT);
+                self.shared.change_settings(|settings| settings.gas_limit = gas_limit);
+            }
             let value = number.to_be_bytes().to_vec();
             self.job.changes.push(Commit::Meta { key: IMPORTED_NOTE, value });
         }

@@ -16,7 +16,9 @@ use revm::{
     state::AccountInfo,
 };
 
-use crate::{Snapshot, StoreError};
+use tree::ProvenAccount;
+
+use crate::{AccountProof, SlotProof, Snapshot, Store, StoreError};
 use trie::{Trie, Value};
 
 /// A state as a Merkle Patricia trie.
@@ -141,6 +143,39 @@ impl Merkle {
         let AccountInfo { nonce, balance, code_hash, .. } = *info;
         let code_hash = if code_hash.is_zero() { KECCAK_EMPTY } else { code_hash };
         self.0.insert(key, Account { nonce, balance, code_hash, storage });
+    }
+}
+
+impl Store {
+    /// Returns accounts and slots as they are after a block, with the trie's nodes.
+    pub(crate) fn prove_in_trie(
+        &self,
+        number: u64,
+        targets: &[(Address, Vec<U256>)],
+    ) -> Result<Vec<AccountProof>, StoreError> {
+        let snapshot = Snapshot::sealed(self.0.clone(), number)?;
+        let merkle = snapshot.merkle()?.ok_or(StoreError::Unprovable)?;
+        let nodes = |proof: Vec<Bytes>| proof.into_iter().map(Vec::from).collect();
+        let prove = |(address, slots): &(Address, Vec<U256>)| {
+            let MerkleProof { account: proof, storage_root: root, slots: slot_proofs } =
+                merkle.prove(*address, slots);
+            let account = match snapshot.account(*address)? {
+                Some(info) => Some(ProvenAccount {
+                    nonce: info.nonce,
+                    balance: info.balance.saturating_to(),
+                    code_hash: info.code_hash,
+                    code_size: snapshot.code(*address)?.len() as u32,
+                }),
+                None => None,
+            };
+            let slots = slots.iter().zip(slot_proofs).map(|(slot, proof)| {
+                let value = snapshot.storage(*address, *slot)?;
+                Ok(SlotProof { slot: *slot, value, proof: nodes(proof) })
+            });
+            let slots = slots.collect::<Result<_, StoreError>>()?;
+            Ok(AccountProof { root, address: *address, account, proof: nodes(proof), slots })
+        };
+        targets.iter().map(prove).collect()
     }
 }
 
