@@ -163,6 +163,12 @@ pub enum QueryError {
     /// The state root says nothing of what the chain has from another one.
     #[error("a forked chain has no proofs: its state root covers what was written here, no more")]
     Unprovable,
+    /// A dev user has changed rules that the block was sealed under.
+    #[error("block {number} comes out otherwise today: the node's rules have been changed since")]
+    Replay {
+        /// Number of the block.
+        number: u64,
+    },
     /// Headers have the root of another tree.
     #[error("a chain with other clients' headers has no proofs of the binary tree in them")]
     OtherRoot,

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use alloy_consensus::Header;
+use alloy_consensus::{Header, Transaction};
 use alloy_eips::BlockId;
 use alloy_primitives::{Address, Bytes, U256};
 use executor::{BlockExecution, Witness};
 use state::Changes;
 use storage::StoreError;
-use vm::{Engine, Rules};
+use vm::{Rules, Signers};
 
 use crate::chain::{Chain, Shared, blocking};
 use crate::config::Profile;
@@ -22,6 +22,10 @@ use crate::settings::block_rules;
 pub struct BlockWitness {
     /// What [`executor::Stateless`] takes.
     pub witness: Witness,
+    /// The chain's id, of which a dev user may have set another since.
+    pub chain_id: u64,
+    /// Signatures whose signer a dev user has set.
+    pub signers: Signers,
     /// Accounts and slots that the block read.
     pub accounts: BTreeMap<Address, BTreeSet<U256>>,
 }
@@ -54,8 +58,11 @@ fn make(shared: &Shared, number: u64) -> Result<BlockWitness, CallError> {
     let block = block.map_err(QueryError::from)?.ok_or(Failure::Missing { number })?;
     let header: &Header = &block.header;
     let header = Header { blob_gas_used: header.blob_gas_used.map(|_| 0), ..header.clone() };
-    // An engine of its own: what the shared one keeps would not be asked for.
-    let engine = Engine::new(Arc::clone(shared.engine().spec()));
+    // What the shared engine keeps would not be asked for.
+    let engine = shared.engine().without_caches();
+    if let Some(chain_id) = block.transactions.iter().find_map(|tx| tx.chain_id()) {
+        engine.set_chain_id(chain_id);
+    }
     let rules = block_rules(shared.config());
     let mut execution = BlockExecution::begin(&engine, header, rules, &recorder)?;
     execution.set_rest(block.ommers.clone(), block.withdrawals.clone());
@@ -63,6 +70,10 @@ fn make(shared: &Shared, number: u64) -> Result<BlockWitness, CallError> {
         execution.push(transaction.clone(), *sender)?;
     }
     let executed = execution.finish()?;
+    let root = block.header.state_root;
+    if (Header { state_root: root, ..executed.header }).hash_slow() != block.hash() {
+        return Err(QueryError::Replay { number }.into());
+    }
     Changes::of_bundle(&executed.changes, &recorder).map_err(QueryError::from)?;
     let recorded = recorder.finish(store).map_err(part_error)?;
     let oldest = recorded.oldest.unwrap_or(number).min(number - 1);
@@ -85,5 +96,7 @@ fn make(shared: &Shared, number: u64) -> Result<BlockWitness, CallError> {
         edits: edits.map(|(key, value)| (Bytes::copy_from_slice(key.as_slice()), *value)).collect(),
         dropped: recorded.dropped,
     };
-    Ok(BlockWitness { witness, accounts: recorded.accounts })
+    let signers = engine.signers().map(|signers| (*signers).clone()).unwrap_or_default();
+    let chain_id = engine.chain_id();
+    Ok(BlockWitness { witness, chain_id, signers, accounts: recorded.accounts })
 }

@@ -179,6 +179,7 @@ impl From<QueryError> for RpcError {
             | QueryError::Unsealed
             | QueryError::Unprovable
             | QueryError::OtherRoot
+            | QueryError::Replay { .. }
             | QueryError::FarBlock { .. }
             | QueryError::TooManyLogs { .. }
             | QueryError::AfterHead { .. } => Self::server(error),

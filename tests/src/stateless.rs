@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use alloy_consensus::{Block, TxEnvelope};
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes};
 use alloy_rlp::Decodable;
 use anyhow::{Context, Result, bail, ensure};
 use executor::{Stateless, Witness};
@@ -47,6 +47,13 @@ struct Chain {
     tx_gas_limit_cap: Option<u64>,
     code_size_max: Option<usize>,
     impersonation: bool,
+    signers: Vec<SetSigner>,
+}
+
+#[derive(Debug, Deserialize)]
+struct SetSigner {
+    signature: Bytes,
+    signer: Address,
 }
 
 /// Runs the blocks of a node's chain on their witnesses, and says how many there were.
@@ -88,6 +95,9 @@ fn run(genesis: u64, block: &Bytes, answer: Value) -> Result<()> {
         },
         impersonation: answer.chain.impersonation,
     };
+    for SetSigner { signature, signer } in answer.chain.signers {
+        stateless.engine.set_signer(signature.as_ref().try_into()?, signer);
+    }
     let edits = answer.edits.into_iter().map(|Edit { key, value }| (key, value));
     let witness = Witness {
         state: state.clone(),

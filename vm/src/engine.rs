@@ -22,7 +22,7 @@ const IMAGE_CACHE_MAX: usize = 256 << 20;
 pub struct Engine(Arc<Parts>);
 
 /// Signatures, as r ‖ s ‖ v, and who is to be taken for their signer.
-pub(crate) type Signers = BTreeMap<[u8; 65], Address>;
+pub type Signers = BTreeMap<[u8; 65], Address>;
 
 /// What a dev user has changed of the chain's rules.
 #[derive(Clone, Default)]
@@ -53,6 +53,15 @@ impl Engine {
         }))
     }
 
+    /// An engine for the same chain, with what dev users changed of it, that has nothing cached:
+    /// whatever it runs, it asks for all code.
+    pub fn without_caches(&self) -> Self {
+        let fresh = Self::new(self.0.spec.clone());
+        let changes = self.0.changes.with(|changes| changes.clone());
+        fresh.0.changes.with(|own| *own = changes);
+        fresh
+    }
+
     /// The chain's specification.
     pub fn spec(&self) -> &Arc<ChainSpec> {
         &self.0.spec
@@ -77,7 +86,7 @@ impl Engine {
     }
 
     /// Signatures whose signer a dev user has set, if there are any.
-    pub(crate) fn signers(&self) -> Option<Arc<Signers>> {
+    pub fn signers(&self) -> Option<Arc<Signers>> {
         self.0.changes.with(|changes| changes.signers.clone())
     }
 

@@ -24,7 +24,7 @@ pub mod trace;
 mod transition;
 mod watch;
 
-pub use engine::Engine;
+pub use engine::{Engine, Signers};
 pub use error::{EngineError, TxError};
 pub use execution::{AccountEdit, Execution, Outcome};
 pub use machines::{CONSOLE, Print, PrintKind, TrapReport};

@@ -5,12 +5,13 @@ use crate::arguments::Arguments;
 use crate::error::{Reply, RpcError};
 use crate::methods::Table;
 use alloy_eips::BlockId;
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes};
+use genesis::ChainSpec;
 use node::witness::BlockWitness;
 use serde::Serialize;
 use serde_json::Value;
 use std::sync::Arc;
-use vm::Rules;
+use vm::{Rules, Signers};
 
 /// Adds the methods of this file.
 pub(crate) fn register(table: &mut Table<Api>) {
@@ -48,6 +49,14 @@ struct ChainRules {
     tx_gas_limit_cap: Option<u64>,
     code_size_max: Option<usize>,
     impersonation: bool,
+    signers: Vec<SetSigner>,
+}
+
+/// A signature whose signer a dev user has set.
+#[derive(Clone, Debug, Serialize)]
+struct SetSigner {
+    signature: Bytes,
+    signer: Address,
 }
 
 async fn witness(api: Arc<Api>, mut arguments: Arguments) -> Reply<ExecutionWitness> {
@@ -65,7 +74,7 @@ async fn witness_at(api: &Api, block: BlockId) -> Reply<ExecutionWitness> {
     if header.number == api.chain.genesis().number {
         return Err(RpcError::server("the genesis block is not executed: it has no witness"));
     }
-    let BlockWitness { witness, accounts } = api.chain.witness(block).await?;
+    let BlockWitness { witness, chain_id, signers, accounts } = api.chain.witness(block).await?;
     let keys = accounts.iter().flat_map(|(address, slots)| {
         let slots = slots.iter().map(|slot| slot.to_be_bytes::<32>().into());
         std::iter::once(Bytes::copy_from_slice(address.as_slice())).chain(slots)
@@ -78,19 +87,26 @@ async fn witness_at(api: &Api, block: BlockId) -> Reply<ExecutionWitness> {
         headers: witness.headers,
         edits: edits.collect(),
         dropped_codes: witness.dropped,
-        chain: chain_rules(api),
+        chain: chain_rules(api, chain_id, signers),
     })
 }
 
-fn chain_rules(api: &Api) -> ChainRules {
+fn chain_rules(api: &Api, chain_id: u64, signers: Signers) -> ChainRules {
+    let mut spec = ChainSpec::clone(api.chain.spec());
+    spec.config.chain_id = chain_id;
+    let signers = signers.into_iter().map(|(signature, signer)| SetSigner {
+        signature: Bytes::copy_from_slice(&signature),
+        signer,
+    });
     let (rules, impersonation) = api.chain.block_rules();
     let Rules { check_block_gas_limit, check_sender_code, tx_gas_limit_cap, .. } = rules;
     ChainRules {
-        config: api.chain.spec().to_json(),
+        config: spec.to_json(),
         check_block_gas_limit,
         check_sender_code,
         tx_gas_limit_cap,
         code_size_max: rules.code_size_max,
         impersonation,
+        signers: signers.collect(),
     }
 }
