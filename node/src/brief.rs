@@ -1,8 +1,8 @@
 //! Work that is short as a rule, done where it is asked for.
 //!
 //! Handing a call to another thread costs more than most calls take: two context switches. So a
-//! call runs on the thread of its request: if that serves nobody else, or as long as enough threads of the runtime stay free to
-//! serve everybody else; beyond that it goes to the blocking pool.
+//! call runs on the thread of its request: if that serves nobody else, or as long as enough threads
+//! of the runtime stay free to serve everybody else; beyond that it goes to the blocking pool.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};

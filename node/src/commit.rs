@@ -110,6 +110,7 @@ fn finish(shared: &Shared, job: Job) {
     match &result {
         Ok(()) => {
             if let Some(head) = job.head {
+                heads(&job.events).for_each(|block| shared.recent().put(block));
                 shared.set_head(head);
             }
             settle(shared, &job.events);
@@ -122,12 +123,15 @@ fn finish(shared: &Shared, job: Job) {
 
 /// The pool need not show the transactions of these blocks any longer: the store does.
 fn settle(shared: &Shared, events: &[Event]) {
-    let blocks = events.iter().filter_map(|event| match event {
-        Event::Head(block) => Some(block),
-        Event::Removed(_) | Event::Pending(_) => None,
-    });
-    for block in blocks {
+    for block in heads(events) {
         let hashes = block.transactions.iter().map(|transaction| *transaction.tx_hash());
         shared.pool_mut().settle(hashes);
     }
+}
+
+fn heads(events: &[Event]) -> impl Iterator<Item = &Arc<ExecutedBlock>> {
+    events.iter().filter_map(|event| match event {
+        Event::Head(block) => Some(block),
+        Event::Removed(_) | Event::Pending(_) => None,
+    })
 }

@@ -22,6 +22,7 @@ mod gate;
 pub mod import;
 pub mod pool;
 pub mod query;
+mod recent;
 pub mod riscv;
 mod sequencer;
 mod settings;

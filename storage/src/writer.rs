@@ -9,13 +9,16 @@ use crate::{
     merkle::Merkle,
     store::{self, Shared},
 };
-use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy_primitives::{
+    Address, B256, Bytes, U256, keccak256,
+    map::{HashMap, HashSet},
+};
 use genesis::Genesis;
 use parking_lot::Mutex;
 use revm::{DatabaseRef, bytecode::Bytecode, database::BundleState, state::AccountInfo};
 use state::{Before, Changes, Draft, Holding, LeafChange, StateTree};
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::BTreeMap,
     fmt,
     sync::{Arc, atomic::Ordering},
 };
@@ -123,7 +126,7 @@ impl Writer {
             origin,
             head,
             sequence: 0,
-            edited: HashSet::new(),
+            edited: HashSet::default(),
             merkle: None,
             overlay: Overlay::default(),
             begins: false,

@@ -34,6 +34,7 @@ use crate::fork::{Fork, ForkStart, Item, Replayed};
 use crate::gate::Gate;
 use crate::import::{FOREIGN_GAS_LIMIT, IMPORTED_NOTE};
 use crate::pool::{Pool, PoolLimits, PoolTransaction, rules};
+use crate::recent::Recent;
 use crate::sequencer::{Sequencer, Task, wall_clock};
 use crate::settings::Settings;
 
@@ -58,6 +59,7 @@ pub(crate) struct Shared {
     pool: RwLock<Pool>,
     settings: RwLock<Settings>,
     head: ArcSwap<ExecutedBlock>,
+    recent: Recent,
     events: broadcast::Sender<Event>,
     /// Number of the newest block that was imported, 0 if none was.
     imported: AtomicU64,
@@ -122,7 +124,13 @@ impl Shared {
     }
 
     pub(crate) fn set_head(&self, head: Arc<ExecutedBlock>) {
+        self.recent.put(&head);
         self.head.store(head);
+    }
+
+    /// The newest durable blocks.
+    pub(crate) fn recent(&self) -> &Recent {
+        &self.recent
     }
 
     pub(crate) fn imported(&self) -> u64 {
@@ -200,6 +208,7 @@ impl Chain {
             pool: RwLock::new(pool),
             settings: RwLock::new(settings),
             head: ArcSwap::new(head),
+            recent: Recent::default(),
             imported: AtomicU64::new(imported),
             events: broadcast::channel(EVENTS_MAX).0,
             failed: AtomicBool::new(false),

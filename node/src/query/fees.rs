@@ -1,5 +1,7 @@
 //! What the node suggests to pay, and what was paid.
 
+use std::sync::Arc;
+
 use alloy_consensus::Transaction;
 use alloy_eips::BlockNumberOrTag;
 use storage::{ExecutedBlock, Snapshot};
@@ -81,7 +83,11 @@ impl Chain {
         let mut history = FeeHistory { oldest, ..FeeHistory::default() };
         for number in oldest..=newest {
             let missing = Failure::Missing { number };
-            let header = snapshot.header(number)?.ok_or(missing.clone())?;
+            let recent = self.shared.recent().find(number);
+            let header = match &recent {
+                Some(block) => block.header.clone(),
+                None => snapshot.header(number)?.ok_or(missing.clone())?,
+            };
             history.base_fees.push(header.base_fee_per_gas.unwrap_or_default().into());
             history.blob_base_fees.push(blob_base_fee(self.spec(), &header).unwrap_or_default());
             history.gas_used_ratios.push(ratio(header.gas_used, header.gas_limit));
@@ -90,7 +96,10 @@ impl Chain {
             let blob_gas_used = header.blob_gas_used.unwrap_or_default();
             history.blob_gas_used_ratios.push(ratio(blob_gas_used, blob_gas_max));
             if !percentiles.is_empty() {
-                let block = snapshot.block(number)?.ok_or(missing)?;
+                let block = match recent {
+                    Some(block) => block,
+                    None => Arc::new(snapshot.block(number)?.ok_or(missing)?),
+                };
                 history.rewards.push(tips_at(percentiles, paid(&block)));
             }
             if number == newest {

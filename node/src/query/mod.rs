@@ -145,9 +145,10 @@ impl Chain {
         };
         match position {
             Position::Head => Ok(Some(self.shared.head())),
-            Position::Number(number) => {
-                Ok(self.shared.store().snapshot()?.block(number)?.map(Arc::new))
-            }
+            Position::Number(number) => match self.shared.recent().find(number) {
+                Some(block) => Ok(Some(block)),
+                None => Ok(self.shared.store().snapshot()?.block(number)?.map(Arc::new)),
+            },
             Position::Pending => Ok(Some(self.pending().await?.block)),
         }
     }
