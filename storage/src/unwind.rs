@@ -11,7 +11,10 @@ use crate::{
 };
 use alloy_primitives::B256;
 use state::LeafChange;
-use std::{collections::BTreeMap, sync::atomic::Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+};
 use tree::{Key, Update, Value};
 
 /// What the rows above a mark say about the state at it.
@@ -42,7 +45,7 @@ impl Writer {
         let head = shared.undo_leaves(&tx, (to, &self.origin), &past)?;
         let updates: Vec<_> =
             past.leaves.iter().map(|(key, value)| Update { key: *key, value: *value }).collect();
-        let rebuilt = self.tree.apply(&updates);
+        let rebuilt = Arc::make_mut(&mut self.tree).apply(&updates);
         if rebuilt != head.root {
             return Err(StoreError::RootMismatch { recorded: head.root, rebuilt });
         }

@@ -88,7 +88,8 @@ pub struct Mark {
 pub struct Writer {
     pub(crate) shared: Arc<Shared>,
     pub(crate) origin: Arc<Origin>,
-    pub(crate) tree: StateTree,
+    /// Shared with those who copy it ([`crate::Frozen`]).
+    pub(crate) tree: Arc<StateTree>,
     pub(crate) head: Mark,
     /// The newest change made.
     pub(crate) sequence: u64,
@@ -121,7 +122,7 @@ impl fmt::Debug for Writer {
 impl Writer {
     pub(crate) fn new(shared: Arc<Shared>, origin: Arc<Origin>, head: Mark) -> Self {
         Self {
-            tree: StateTree::new(shared.hash),
+            tree: Arc::new(StateTree::new(shared.hash)),
             shared,
             origin,
             head,
@@ -149,11 +150,11 @@ impl Writer {
             let key = Key::parse(&key).filter(|parsed| parsed.as_slice() == &*key);
             batch.push(Update { key: key.ok_or_else(bad_row)?, value: Some(value) });
             if batch.len() == REBUILD_BATCH {
-                writer.tree.apply(&batch);
+                Arc::make_mut(&mut writer.tree).apply(&batch);
                 batch.clear();
             }
         }
-        let rebuilt = writer.tree.apply(&batch);
+        let rebuilt = Arc::make_mut(&mut writer.tree).apply(&batch);
         if rebuilt != head.root {
             return Err(StoreError::RootMismatch { recorded: head.root, rebuilt });
         }
@@ -275,7 +276,7 @@ impl Writer {
     pub fn take_back(&mut self, delta: &StateDelta, merkle: Option<Merkle>) {
         let back = |change: &PartChange| Update { key: change.key, value: change.old };
         let updates: Vec<_> = delta.leaves.iter().map(back).collect();
-        self.tree.apply(&updates);
+        Arc::make_mut(&mut self.tree).apply(&updates);
         self.sequence -= 1;
         self.overlay.take_back(delta, self.sequence);
         self.head = Mark { number: delta.number - 1, edits: 0 };
@@ -327,7 +328,7 @@ impl Writer {
     /// Applies changed leaves to the tree and returns what a commit has to write.
     pub(crate) fn apply_changes(&mut self, changes: Changes, number: u64, part: u32) -> StateDelta {
         let root_before = self.tree.root();
-        let root = self.tree.apply(&changes.updates());
+        let root = Arc::make_mut(&mut self.tree).apply(&changes.updates());
         let leaves = changes.leaves.iter().map(|&LeafChange { key, old, new }| {
             let first = !self.edited.contains(&key);
             PartChange { key, old, new, first }

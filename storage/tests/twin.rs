@@ -7,7 +7,9 @@ mod workload;
 use alloy_primitives::{Address, B256, Bytes, Log, LogData, U256, keccak256};
 use proptest::prelude::*;
 use std::{collections::BTreeMap, sync::Arc};
-use tandem_storage::{Commit, LogEntry, LogFilter, Mark, Snapshot, Store, StoreError, Writer};
+use tandem_storage::{
+    Commit, LogEntry, LogFilter, Mark, Snapshot, Start, Store, StoreError, Writer,
+};
 use tree::HashFunction;
 use workload::{Change, Fields};
 
@@ -32,6 +34,8 @@ struct Twin {
     after: Vec<State>,
     /// State that each block was executed on.
     before: Vec<State>,
+    /// What each block changed.
+    changes: Vec<Vec<Change>>,
     now: State,
     hashes: Vec<B256>,
     logs: Vec<LogEntry>,
@@ -196,6 +200,7 @@ impl Pair {
         let twin = Twin {
             after: vec![now.clone()],
             before: vec![State::new()],
+            changes: vec![Vec::new()],
             now,
             hashes: vec![view.hash(0).unwrap().unwrap()],
             logs: Vec::new(),
@@ -268,6 +273,7 @@ impl Pair {
             }
         }
         self.twin.before.push(self.twin.now.clone());
+        self.twin.changes.push(changes.to_vec());
         change_state(&mut self.twin.now, changes);
         self.twin.after.push(self.twin.now.clone());
         self.twin.hashes.push(block.hash());
@@ -295,6 +301,7 @@ impl Pair {
         self.store().1.unwind(Mark { number: to as u64, edits }).unwrap();
         self.twin.after.truncate(to + 1);
         self.twin.before.truncate(to + 1);
+        self.twin.changes.truncate(to + 1);
         self.twin.hashes.truncate(to + 1);
         self.twin.logs.retain(|entry| entry.number <= to as u64);
         self.twin.edits = edits;
@@ -332,10 +339,28 @@ impl Pair {
         for number in numbers {
             check_proofs(store, number as u64, &twin.after[number]);
         }
+        check_scratches(&twin, &live, writer);
         let next = live.head() + 1;
         assert!(live.header(next).unwrap().is_none());
         assert!(matches!(store.snapshot_at(next), Err(StoreError::BlockNotKept { .. })));
     }
+}
+
+/// Copies of the state have the roots that blocks got, and lead to them.
+fn check_scratches(twin: &Twin, live: &Snapshot, writer: &Writer) {
+    let scratch = |start| writer.freeze().unwrap().scratch(start).unwrap();
+    assert_eq!(scratch(Start::Head).root(), writer.root());
+    for (number, changes) in twin.changes.iter().enumerate() {
+        let number = number as u64;
+        let root = live.header(number).unwrap().unwrap().state_root;
+        assert_eq!(scratch(Start::After(number)).root(), root, "after {number}");
+        if number > 0 {
+            let mut before = scratch(Start::Before(number));
+            assert_eq!(before.apply(&workload::bundle(changes)).unwrap(), root, "in {number}");
+        }
+    }
+    let beyond = writer.freeze().unwrap().scratch(Start::After(live.head() + 1));
+    assert!(matches!(beyond, Err(StoreError::BlockNotKept { .. })), "{beyond:?}");
 }
 
 proptest! {
