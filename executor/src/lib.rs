@@ -20,17 +20,21 @@ use core::fmt;
 use alloy_consensus::{Eip658Value, Header, Receipt, Transaction, TxEnvelope};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_eips::eip4895::Withdrawals;
+use alloy_eips::eip7928::BlockAccessList;
 use alloy_eips::{eip2935, eip4788, eip7928};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use genesis::{SpecId, TxReceipt};
 use revm::DatabaseRef;
-use revm::context::BlockEnv;
+use revm::Inspector;
+use revm::context::{BlockEnv, TxEnv};
 use revm::context_interface::block::BlobExcessGasAndPrice;
+use revm::context_interface::result::ExecutionResult;
 use revm::database::BundleState;
 use revm::database::states::{TransitionState, bundle_state::BundleRetention};
 use revm::database_interface::bal::BalState;
+use revm::interpreter::interpreter::EthInterpreter;
 use revm::state::bal::BlockAccessIndex;
-use vm::{Engine, EngineError, Execution, Outcome, Print, Rules, TrapReport, TxError};
+use vm::{Context, Engine, EngineError, Execution, Outcome, Print, Rules, TrapReport, TxError};
 
 pub use header::{NextBlock, gas_limits, next_base_fee, next_excess_blob_gas};
 pub use proof_of_work::OMMER_DEPTH_MAX;
@@ -204,13 +208,20 @@ where
         rules: Rules,
         db: DB,
     ) -> Result<Self, ExecutorError<DB::Error>> {
+        let mut block = Self::new(engine, header, rules, db);
+        block.open()?;
+        Ok(block)
+    }
+
+    /// Makes the block `header` on the state `db`; [`Self::open`] is to come next.
+    pub fn new(engine: &Engine, header: Header, rules: Rules, db: DB) -> Self {
         let spec = engine.spec();
         let fork = spec.fork(header.number, header.timestamp);
         let blobs = spec.blob_params(header.timestamp);
         let unlimited = !rules.check_block_gas_limit;
         let execution = Execution::new(engine, block_env(engine, &header), rules, db);
         let withdrawals = fork.is_enabled_in(SpecId::SHANGHAI).then(Withdrawals::default);
-        let mut block = Self {
+        Self {
             execution,
             engine: engine.clone(),
             header,
@@ -223,9 +234,7 @@ where
             ommers: Vec::new(),
             roots: None,
             body: Body { withdrawals, ..Body::default() },
-        };
-        block.open()?;
-        Ok(block)
+        }
     }
 
     /// Gives the block what it has besides transactions.
@@ -240,7 +249,8 @@ where
         self.roots = roots.filter(|_| !self.fork.is_enabled_in(SpecId::BYZANTIUM));
     }
 
-    fn open(&mut self) -> Result<(), ExecutorError<DB::Error>> {
+    /// Makes the system calls that come first.
+    pub fn open(&mut self) -> Result<(), ExecutorError<DB::Error>> {
         if self.fork.is_enabled_in(SpecId::AMSTERDAM) {
             // EIP-7928: index 0 is what comes before the first transaction.
             self.execution.state().bal_state = BalState::new().with_bal_builder();
@@ -276,26 +286,52 @@ where
             Err(error) => return Err(PushError::Engine(error)),
         };
         check_balances(&outcome)?;
-        let outcome = self.execution.commit(outcome);
+        let gas_used = outcome.result.tx_gas_used();
+        let success = outcome.result.is_success();
+        let outcome = self.include(transaction, sender, outcome);
+        Ok(Pushed { prints: outcome.prints, trap: outcome.trap, gas_used, success })
+    }
+
+    /// Runs a transaction as `tx` under the eyes of a revm inspector, whether or not the block has
+    /// room for it.
+    pub fn inspect<I>(
+        &mut self,
+        (transaction, sender): (TxEnvelope, Address),
+        tx: &TxEnv,
+        inspector: &mut I,
+    ) -> Result<Outcome, EngineError<DB::Error>>
+    where
+        I: Inspector<Context<DB>, EthInterpreter>,
+    {
+        self.execution.state().bal_state.bal_index = self.access_index();
+        let outcome = self.execution.inspect(tx, inspector)?;
+        Ok(self.include(transaction, sender, outcome))
+    }
+
+    /// Commits what a transaction did, and writes its receipt, which takes the logs.
+    fn include(&mut self, transaction: TxEnvelope, sender: Address, outcome: Outcome) -> Outcome {
+        let mut outcome = self.execution.commit(outcome);
         let gas = *outcome.result.gas();
         self.regular_gas += gas.block_regular_gas_used();
         self.state_gas += gas.block_state_gas_used();
-        self.size += size;
+        self.size += transaction.encode_2718_len() + 8;
         let used = self.body.receipts.last().map_or(0, |last| last.receipt.cumulative_gas_used);
         let blob_gas = transaction.blob_gas_used().unwrap_or_default();
         if let Some(total) = &mut self.header.blob_gas_used {
             *total += blob_gas;
         }
         let success = outcome.result.is_success();
-        let logs = if success { outcome.result.into_logs() } else { Vec::new() };
+        let logs = match &mut outcome.result {
+            ExecutionResult::Success { logs, .. } => core::mem::take(logs),
+            ExecutionResult::Revert { .. } | ExecutionResult::Halt { .. } => Vec::new(),
+        };
         let cumulative_gas_used = used + gas.tx_gas_used();
         let status = self.receipt_status(success);
         let receipt = Receipt { status, cumulative_gas_used, logs };
         self.body.receipts.push(TxReceipt { tx_type: transaction.tx_type(), receipt });
         self.body.transactions.push(transaction);
         self.body.senders.push(sender);
-        let gas_used = gas.tx_gas_used();
-        Ok(Pushed { prints: outcome.prints, trap: outcome.trap, gas_used, success })
+        outcome
     }
 
     /// The state root after the transaction just committed, or whether it succeeded (EIP-658).
@@ -357,8 +393,21 @@ where
         Ok(self.execution.add_balances(amounts)?)
     }
 
-    /// Pays what is to be paid, makes the system calls that come last, and completes the header but for the state root.
-    pub fn finish(mut self) -> Result<Executed, ExecutorError<DB::Error>> {
+    /// Leaves the block as it is: what it has changed so far, and the state below.
+    pub fn into_parts(self) -> (BundleState, DB) {
+        self.execution.into_parts()
+    }
+
+    /// Pays what is to be paid, makes the system calls that come last, and completes the header but
+    /// for the state root.
+    pub fn finish(self) -> Result<Executed, ExecutorError<DB::Error>> {
+        Ok(self.finish_with_accesses()?.0)
+    }
+
+    /// [`Self::finish`], with the block access list (EIP-7928) from Amsterdam on.
+    pub fn finish_with_accesses(
+        mut self,
+    ) -> Result<(Executed, Option<BlockAccessList>), ExecutorError<DB::Error>> {
         self.execution.state().bal_state.bal_index = self.access_index();
         self.pay()?;
         if self.fork.is_enabled_in(SpecId::PRAGUE) {
@@ -367,13 +416,15 @@ where
             self.header.requests_hash = Some(requests.requests_hash());
             self.body.requests = requests.take();
         }
-        if let Some(accesses) = self.execution.state().take_built_alloy_bal() {
-            let hash = eip7928::compute_block_access_list_hash(&accesses);
+        let accesses = self.execution.state().take_built_alloy_bal();
+        if let Some(accesses) = &accesses {
+            let hash = eip7928::compute_block_access_list_hash(accesses);
             self.header.block_access_list_hash = Some(hash);
         }
         self.header.gas_used = self.gas_used();
         header::complete(&mut self.header, &self.body, self.engine.spec().headers);
         let Self { header, body, execution, .. } = self;
-        Ok(Executed { header, body, changes: execution.into_changes() })
+        let executed = Executed { header, body, changes: execution.into_changes() };
+        Ok((executed, accesses))
     }
 }

@@ -84,6 +84,16 @@ impl ChainSpec {
         .map(|(name, at, mainnet)| BlobFork { name, at, mainnet })
     }
 
+    /// The blocks at which forks start, each once and in order.
+    pub fn fork_blocks(&self) -> Vec<u64> {
+        starts(&self.block_activations())
+    }
+
+    /// The times at which forks start, each once and in order.
+    pub fn fork_times(&self) -> Vec<u64> {
+        starts(&self.time_activations())
+    }
+
     /// Refuses a schedule that skips a fork, turns two round, or asks for what is not there.
     /// `genesis_number` is the number of the chain's first block.
     pub(crate) fn check(&self, genesis_number: u64) -> Result<(), GenesisError> {
@@ -202,6 +212,13 @@ impl ChainSpec {
         }
         Ok(())
     }
+}
+
+fn starts(activations: &[Activation]) -> Vec<u64> {
+    let mut starts: Vec<_> = activations.iter().filter_map(|fork| fork.at).collect();
+    starts.sort_unstable();
+    starts.dedup();
+    starts
 }
 
 fn key(name: &str) -> String {

@@ -216,12 +216,25 @@ pub enum QueryError {
         head: u64,
     },
     /// More percentiles than one request may have.
-    #[error("over the query limit {}: {count} percentiles", crate::fee::PERCENTILES_MAX)]
+    #[error(
+        "invalid reward percentile: over the query limit {}: {count} percentiles",
+        crate::fee::PERCENTILES_MAX
+    )]
     TooManyPercentiles {
         /// How many were asked for.
         count: usize,
     },
-    /// Percentiles are out of range or not ascending.
+    /// Percentiles do not ascend.
+    #[error("invalid reward percentile: #{}:{before} >= #{index}:{value}", index.saturating_sub(1))]
+    PercentileOrder {
+        /// Place of the one that is wrong.
+        index: usize,
+        /// The one before.
+        before: f64,
+        /// The one that is wrong.
+        value: f64,
+    },
+    /// A percentile is out of range.
     #[error("invalid reward percentile: {value}")]
     Percentile {
         /// The one that is wrong.
@@ -282,6 +295,32 @@ pub enum CallError {
     NoPrecompile {
         /// The account.
         address: Address,
+    },
+    /// An override changes an account to which another one moves a precompile.
+    #[error("account {address} has already been overridden by a precompile")]
+    PrecompileThere {
+        /// The account.
+        address: Address,
+    },
+    /// An override moves a precompile to an account that is overridden, too.
+    #[error("account {address} is already overridden")]
+    Overridden {
+        /// The account.
+        address: Address,
+    },
+    /// A hash is given for an account or slot that the state does not have.
+    #[error("unknown preimage: no account or slot of the state has the hash {hash}")]
+    UnknownPreimage {
+        /// The hash.
+        hash: B256,
+    },
+    /// The call is meant for another chain.
+    #[error("chainId does not match node's (have={have}, want={want})")]
+    OtherChain {
+        /// The chain that it names.
+        have: u64,
+        /// The node's.
+        want: u64,
     },
     /// The call took too long.
     #[error("execution aborted (timeout = {seconds}s)")]

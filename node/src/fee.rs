@@ -41,10 +41,14 @@ pub fn tips_at(percentiles: &[f64], mut paid: Vec<(u128, u64)>) -> Vec<u128> {
     let mut rest = paid.iter();
     let (mut tip, mut sum) = rest.next().copied().unwrap_or_default();
     for percentile in percentiles {
-        #[expect(clippy::cast_precision_loss, reason = "a gas sum is far below 2^52")]
-        let threshold = total as f64 * percentile / 100.0;
-        #[expect(clippy::cast_precision_loss, reason = "a gas sum is far below 2^52")]
-        while (sum as f64) < threshold {
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a gas sum is far below 2^52; geth cuts the threshold off"
+        )]
+        let threshold = (total as f64 * percentile / 100.0) as u64;
+        while sum < threshold {
             let Some((next, gas)) = rest.next() else { break };
             tip = *next;
             sum += gas;

@@ -7,6 +7,7 @@
 
 pub mod accounts;
 mod brief;
+pub mod building;
 pub mod call;
 mod chain;
 pub mod clock;
@@ -20,13 +21,16 @@ pub mod fee;
 pub mod fork;
 mod gate;
 pub mod import;
+pub mod past;
 pub mod pool;
 pub mod query;
 mod recent;
 pub mod riscv;
 mod sequencer;
 mod settings;
+pub mod simulate;
 mod trace;
+mod trial;
 pub mod witness;
 
 pub use brief::dedicate_thread;

@@ -26,7 +26,7 @@ use executor::tx_env;
 impl Chain {
     /// Runs `work` for as long as a trace may take. What takes longer runs on to the end of its
     /// gas, but nobody waits for it.
-    async fn traced<T: Send + 'static>(
+    pub(crate) async fn traced<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, CallError> + Send + 'static,
     ) -> Result<T, CallError> {
@@ -96,13 +96,14 @@ impl Chain {
 }
 
 /// A sealed block that is run again.
-struct Replay<'a> {
+pub(crate) struct Replay<'a> {
     block: &'a ExecutedBlock,
-    execution: BlockExecution<StateView>,
+    pub(crate) execution: BlockExecution<StateView>,
 }
 
 impl<'a> Replay<'a> {
-    fn begin(shared: &Shared, block: &'a ExecutedBlock) -> Result<Self, CallError> {
+    /// Opens the block on the state that it was sealed on.
+    pub(crate) fn begin(shared: &Shared, block: &'a ExecutedBlock) -> Result<Self, CallError> {
         let number = block.number();
         let snapshot = match shared.store().snapshot_before(number) {
             Err(StoreError::BlockNotKept { .. }) => {
@@ -126,7 +127,7 @@ impl<'a> Replay<'a> {
     }
 
     /// Runs the transactions before `index`.
-    fn skip(&mut self, index: usize) -> Result<(), CallError> {
+    pub(crate) fn skip(&mut self, index: usize) -> Result<(), CallError> {
         let before = self.block.transactions.iter().zip(&self.block.senders).take(index);
         for (transaction, sender) in before {
             self.execution.push(transaction.clone(), *sender)?;

@@ -3,7 +3,7 @@
 use crate::filters::Filters;
 use crate::methods::{MethodTable, Table};
 use crate::server::{Server, ServerConfig, listen};
-use crate::{debug, dev, eth, net, rv, txpool};
+use crate::{debug, dev, eth, net, reth, rv, testing, txpool};
 use jsonrpsee::server::RegisterMethodError;
 use node::Chain;
 use node::config::Profile;
@@ -54,9 +54,11 @@ pub(crate) fn methods(chain: Chain) -> Result<MethodTable, RegisterMethodError> 
     txpool::register(&mut table);
     debug::register(&mut table);
     rv::register(&mut table);
+    reth::register(&mut table);
     if profile == Profile::Dev {
         eth::register_unlocked(&mut table);
         dev::register(&mut table);
+        testing::register(&mut table);
     }
     table.finish()
 }

@@ -6,10 +6,13 @@ use alloy_eips::BlockId;
 use alloy_primitives::{B256, Bytes};
 use jsonrpsee::types::ErrorObjectOwned;
 use jsonrpsee::types::error::{OVERSIZED_RESPONSE_CODE, OVERSIZED_RESPONSE_MSG};
+use node::building::BuildError;
 use node::error::{CallError, DevError, Failure, QueryError, SubmitError};
 use node::riscv::RiscvError;
+use node::simulate::SimulateError;
 use std::fmt::Display;
 use storage::StoreError;
+use vm::TxError;
 
 /// What a method answers.
 pub(crate) type Reply<T> = Result<T, RpcError>;
@@ -41,6 +44,15 @@ const REVERTED: i32 = 3;
 /// A transaction was taken, but not sealed in time (EIP-7966); its hash goes with the error.
 const NOT_SEALED: i32 = 4;
 
+/// A simulated block takes more gas than it has.
+const BLOCK_GAS_LIMIT: i32 = -38015;
+/// Numbers of simulated blocks do not ascend.
+const BLOCK_NUMBER: i32 = -38020;
+/// Timestamps of simulated blocks do not ascend.
+const BLOCK_TIMESTAMP: i32 = -38021;
+/// A limit that the node sets itself.
+const LIMIT: i32 = -38026;
+
 impl RpcError {
     /// An error with any of the codes above.
     pub(crate) fn new(code: i32, message: impl Display) -> Self {
@@ -60,6 +72,21 @@ impl RpcError {
     /// The server refuses, with geth's code for it.
     pub(crate) fn server(message: impl Display) -> Self {
         Self::new(SERVER, message)
+    }
+
+    /// The condition of a conditional transaction does not hold (ERC-7796).
+    pub(crate) fn condition_failed(message: impl Display) -> Self {
+        Self::new(-32003, message)
+    }
+
+    /// The condition of a conditional transaction is too large (ERC-7796).
+    pub(crate) fn condition_too_large(message: impl Display) -> Self {
+        Self::new(-32005, message)
+    }
+
+    /// A limit of the node's own, with execution-apis' code for it.
+    pub(crate) fn limit(message: impl Display) -> Self {
+        Self::new(LIMIT, message)
     }
 
     /// The node is at fault; the log has more.
@@ -109,10 +136,7 @@ impl RpcError {
 
     /// A contract has reverted with `data`.
     pub(crate) fn reverted(data: Bytes) -> Self {
-        let message = match crate::revert::reason(&data) {
-            Some(reason) => format!("execution reverted: {reason}"),
-            None => "execution reverted".to_owned(),
-        };
+        let message = crate::revert::message(&data);
         Self { code: REVERTED, message, data: Some(data) }
     }
 
@@ -140,7 +164,6 @@ impl RpcError {
     }
 
     /// The text.
-    #[cfg(test)]
     pub(crate) fn message(&self) -> &str {
         &self.message
     }
@@ -170,11 +193,11 @@ impl From<QueryError> for RpcError {
         match error {
             QueryError::BlockNotFound(id) => Self::no_block(id),
             QueryError::Failure(failure) => failure.into(),
-            QueryError::Range { .. }
-            | QueryError::TooManyPercentiles { .. }
-            | QueryError::WideRange { .. }
-            | QueryError::Percentile { .. } => Self::invalid_params(error),
+            QueryError::Range { .. } | QueryError::WideRange { .. } => Self::invalid_params(error),
             QueryError::TransactionNotFound(_)
+            | QueryError::TooManyPercentiles { .. }
+            | QueryError::PercentileOrder { .. }
+            | QueryError::Percentile { .. }
             | QueryError::StateNotAvailable { .. }
             | QueryError::Unsealed
             | QueryError::Unprovable
@@ -193,16 +216,62 @@ impl From<CallError> for RpcError {
             CallError::Revert { output, .. } => Self::reverted(output),
             CallError::Query(error) => error.into(),
             CallError::Invalid(error) => Self::server(error),
-            CallError::MixedStorage { .. }
-            | CallError::NoPrecompile { .. }
-            | CallError::Tracer(_) => Self::invalid_params(error),
+            CallError::Tracer(_) => Self::invalid_params(error),
             CallError::Halt { .. }
+            | CallError::MixedStorage { .. }
+            | CallError::NoPrecompile { .. }
+            | CallError::PrecompileThere { .. }
+            | CallError::Overridden { .. }
+            | CallError::OtherChain { .. }
+            | CallError::UnknownPreimage { .. }
             | CallError::GasAllowance { .. }
             | CallError::MixedFees
             | CallError::Timeout { .. }
             | CallError::TooLong { .. }
             | CallError::Busy { .. } => Self::server(error),
         }
+    }
+}
+
+impl From<BuildError> for RpcError {
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::Call(error) => error.into(),
+            other => Self::server(other),
+        }
+    }
+}
+
+impl From<SimulateError> for RpcError {
+    fn from(error: SimulateError) -> Self {
+        let code = match &error {
+            SimulateError::Call(error) => return error.clone().into(),
+            SimulateError::Empty => INVALID_PARAMS,
+            SimulateError::TooManyBlocks
+            | SimulateError::TooManyBlockCalls { .. }
+            | SimulateError::TooManyCalls { .. } => LIMIT,
+            SimulateError::BlockNumber { .. } => BLOCK_NUMBER,
+            SimulateError::Timestamp { .. } => BLOCK_TIMESTAMP,
+            SimulateError::BlockGasLimit { .. } => BLOCK_GAS_LIMIT,
+            SimulateError::Transaction(_) => SERVER,
+            SimulateError::Invalid { error, .. } => invalid_code(error),
+        };
+        Self::new(code, error)
+    }
+}
+
+/// The codes that execution-apis give to simulated transactions that are not valid.
+fn invalid_code(error: &TxError) -> i32 {
+    match error {
+        TxError::NonceTooLow { .. } => -38010,
+        TxError::NonceTooHigh { .. } => -38011,
+        TxError::FeeTooLow { .. } => -38012,
+        TxError::IntrinsicGas { .. } => -38013,
+        TxError::InsufficientFunds { .. } | TxError::CostOverflow { .. } => -38014,
+        TxError::SenderHasCode { .. } => -38024,
+        TxError::InitCodeSize { .. } => -38025,
+        TxError::TipAboveFee { .. } => INVALID_PARAMS,
+        _ => INTERNAL,
     }
 }
 

@@ -24,10 +24,12 @@ mod log_filter;
 mod methods;
 mod net;
 mod request;
+mod reth;
 mod revert;
 mod rv;
 mod server;
 mod subscription_id;
+mod testing;
 mod txpool;
 
 pub use api::{ServeError, serve};

@@ -2,11 +2,14 @@
 
 use crate::api::Api;
 use crate::arguments::Arguments;
-use crate::error::Reply;
+use crate::error::{Reply, RpcError};
 use crate::methods::Table;
-use alloy_primitives::{B256, Bytes, U64, keccak256};
+use alloy_primitives::{B256, Bytes, U64, U256, keccak256};
 use node::config::Profile;
+use serde::Serialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Adds the methods of this file.
 pub(crate) fn register(table: &mut Table<Api>) {
@@ -16,6 +19,7 @@ pub(crate) fn register(table: &mut Table<Api>) {
     table.quick("web3_clientVersion", client_version);
     table.quick("web3_sha3", sha3);
     table.quick("rpc_modules", modules);
+    table.task("admin_nodeInfo", node_info);
     table.aliases(&[("eth_networkId", "net_version")]);
 }
 
@@ -51,10 +55,58 @@ fn sha3(_: &Api, mut arguments: Arguments) -> Reply<B256> {
     Ok(keccak256(arguments.required::<Bytes>("data")?))
 }
 
+/// geth's description of a node in a network. This one is in none: it has no key, no address and no
+/// ports there.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NodeInfo {
+    id: String,
+    name: String,
+    enode: String,
+    ip: String,
+    ports: Ports,
+    listen_addr: String,
+    protocols: Protocols,
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+struct Ports {
+    discovery: u16,
+    listener: u16,
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+struct Protocols {
+    eth: EthProtocol,
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+struct EthProtocol {
+    network: u64,
+    difficulty: U256,
+    genesis: B256,
+    config: Value,
+    head: B256,
+}
+
+async fn node_info(api: Arc<Api>, _: Arguments) -> Reply<NodeInfo> {
+    let first = api.chain.genesis().number.into();
+    let genesis = api.chain.header(first).await?.ok_or_else(|| RpcError::no_block(first))?;
+    let head = api.chain.head();
+    let eth = EthProtocol {
+        network: api.chain.chain_id(),
+        difficulty: head.header.difficulty,
+        genesis: genesis.hash(),
+        config: serde_json::to_value(&api.chain.spec().config).map_err(RpcError::internal)?,
+        head: head.hash(),
+    };
+    Ok(NodeInfo { name: client_name(), protocols: Protocols { eth }, ..NodeInfo::default() })
+}
+
 fn modules(api: &Api, _: Arguments) -> Reply<BTreeMap<&'static str, &'static str>> {
-    let mut modules = vec!["debug", "eth", "net", "rpc", "rv", "txpool", "web3"];
+    let mut modules = vec!["admin", "debug", "eth", "net", "reth", "rpc", "rv", "txpool", "web3"];
     if api.chain.profile() == Profile::Dev {
-        modules.extend(["anvil", "evm", "hardhat", "personal"]);
+        modules.extend(["anvil", "evm", "hardhat", "personal", "testing"]);
     }
     Ok(modules.into_iter().map(|module| (module, "1.0")).collect())
 }

@@ -5,6 +5,14 @@ use alloy_primitives::U256;
 const ERROR: [u8; 4] = [0x08, 0xc3, 0x79, 0xa0];
 const PANIC: [u8; 4] = [0x4e, 0x48, 0x7b, 0x71];
 
+/// geth's message for a revert with `data`.
+pub(crate) fn message(data: &[u8]) -> String {
+    match reason(data) {
+        Some(reason) => format!("execution reverted: {reason}"),
+        None => "execution reverted".to_owned(),
+    }
+}
+
 /// The reason in `data`, if it has a form that says one.
 pub(crate) fn reason(data: &[u8]) -> Option<String> {
     let (selector, body) = data.split_first_chunk::<4>()?;

@@ -9,7 +9,7 @@ use crate::{
 };
 use alloy_primitives::{B256, Bytes};
 use revm::{DatabaseRef, database::BundleState};
-use state::{Before, Changes, LeafChange, StateTree, holder_changes};
+use state::{Before, Changes, Holding, LeafChange, StateTree, holder_changes};
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
@@ -141,7 +141,8 @@ impl Scratch {
         }
         let mut holders = Vec::new();
         for (code_hash, by) in holder_changes(&undone) {
-            holders.push((code_hash, self.holder_count(code_hash)?.saturating_add_signed(by)));
+            let holding = Holding { code_hash, change: by, code: None };
+            holders.push((code_hash, self.holder_count(&holding)?.saturating_add_signed(by)));
         }
         self.change(&Changes { leaves: undone, holders, ..Changes::default() });
         Ok(())
@@ -195,7 +196,8 @@ impl Before for Scratch {
         }
     }
 
-    fn holder_count(&self, code_hash: B256) -> Result<u64, StoreError> {
+    fn holder_count(&self, holding: &Holding<'_>) -> Result<u64, StoreError> {
+        let code_hash = holding.code_hash;
         match self.holders.get(&code_hash) {
             Some(count) => Ok(*count),
             None => self.shared.holder_count(&self.tx, code_hash),

@@ -2,7 +2,7 @@
 
 use crate::{
     StoreError,
-    codec::{self, BLOCK_PART, Head, HistoryKey},
+    codec::{self, BLOCK_PART, ChangeRow, Head, HistoryKey},
     forked::Origin,
     mdbx::Read,
     merkle::Merkle,
@@ -301,6 +301,42 @@ impl Snapshot {
             }
         }
         Ok(keys)
+    }
+
+    /// Returns the accounts that differ from what they were after block `from`.
+    pub fn changed_accounts(&self, from: u64) -> Result<BTreeSet<Address>, StoreError> {
+        let to = self.number();
+        let table = self.shared.tables.changes;
+        let mut old = BTreeMap::new();
+        let mut rows = self.tx.cursor(table)?;
+        let mut row = rows.seek(&codec::pair_key(from + 1, 0))?;
+        while let Some((key, value)) = row {
+            let bad_row = || self.shared.bad_row(table, &key);
+            let (number, _) = codec::read_pair(&key).ok_or_else(bad_row)?;
+            if number > to {
+                break;
+            }
+            for leaf in ChangeRow::decode(&value).ok_or_else(bad_row)?.leaves {
+                old.entry(leaf.key).or_insert(leaf.old);
+            }
+            row = rows.next()?;
+        }
+        let mut changed = BTreeSet::new();
+        for (key, value) in old {
+            if self.leaf(&key)? != value
+                && let Some(address) = self.address_of(&key)?
+            {
+                changed.insert(address);
+            }
+        }
+        Ok(changed)
+    }
+
+    /// The account that a leaf belongs to; none for code, which accounts share.
+    fn address_of(&self, key: &Key) -> Result<Option<Address>, StoreError> {
+        let Some(stem) = key.stem() else { return Ok(None) };
+        let row = self.tx.value(self.shared.tables.addresses, stem.0.as_slice())?;
+        Ok(row.filter(|row| row.len() == 20).map(|row| Address::from_slice(&row)))
     }
 
     /// Rebuilds the state root out of accounts, slots and code, without looking at the tree.

@@ -8,7 +8,10 @@ use revm::{
     Database, DatabaseCommit, DatabaseRef, Inspector,
     bytecode::Bytecode,
     context::{BlockEnv, ContextTr, Evm, JournalTr, TxEnv},
-    context_interface::result::{EVMError, ExecutionResult, InvalidTransaction},
+    context_interface::{
+        block::BlobExcessGasAndPrice,
+        result::{EVMError, ExecutionResult, InvalidTransaction},
+    },
     database::{BundleState, states::bundle_state::BundleRetention},
     database_interface::bal::EvmDatabaseError,
     handler::{Handler, SystemCallTx},
@@ -217,8 +220,36 @@ impl<DB: DatabaseRef> Execution<DB> {
         self.stack.evm.precompiles.shift(from, to)
     }
 
+    /// Whether a precompile answers at `address`.
+    pub fn is_precompile(&self, address: Address) -> bool {
+        self.stack.evm.precompiles.contains(address)
+    }
+
+    /// Lets no precompile answer at `address` any more.
+    pub fn remove_precompile(&mut self, address: Address) {
+        self.stack.evm.precompiles.remove(address);
+    }
+
+    /// Sets the blob base fee, whatever the block's excess blob gas.
+    pub fn set_blob_base_fee(&mut self, wei: u128) {
+        let blobs = &mut self.stack.evm.ctx.block.blob_excess_gas_and_price;
+        let excess_blob_gas = blobs.map_or(0, |blobs| blobs.excess_blob_gas);
+        *blobs = Some(BlobExcessGasAndPrice { excess_blob_gas, blob_gasprice: wei });
+    }
+
     /// Everything committed, as one change of the state.
-    pub fn into_changes(mut self) -> BundleState {
+    pub fn into_changes(self) -> BundleState {
+        self.into_parts().0
+    }
+
+    /// Everything committed, as one change of the state, and the state below.
+    pub fn into_parts(mut self) -> (BundleState, DB) {
+        let changes = self.take_changes();
+        (changes, self.stack.evm.ctx.journaled_state.database.database.db)
+    }
+
+    /// Takes what was committed since this was last asked, as one change of the state.
+    pub fn take_changes(&mut self) -> BundleState {
         let state = self.state();
         state.merge_transitions(BundleRetention::PlainState);
         state.take_bundle()
@@ -246,7 +277,7 @@ impl<DB: DatabaseRef> Execution<DB> {
         self.stack.reset();
         self.stack.evm.ctx.tx = tx.clone();
         let base_fee = self.stack.evm.ctx.block.basefee;
-        if !self.rules.check_base_fee && tx.gas_price == 0 {
+        if self.rules.lower_base_fee && tx.gas_price == 0 {
             self.stack.evm.ctx.block.basefee = 0;
         }
         let result = run(&mut Frames { stack: &mut self.stack, watch });

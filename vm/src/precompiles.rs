@@ -20,10 +20,9 @@ const ECRECOVER_GAS: u64 = 3_000;
 /// The fork's precompiles under the addresses where they answer.
 pub(crate) struct Precompiles {
     fork: EthPrecompiles,
-    /// From where a precompile answers to where it belongs.
-    moved: BTreeMap<Address, Address>,
-    addresses: AddressSet,
-    /// The journal has not been told of `addresses` yet.
+    /// Where overrides changed what answers: the precompile's own address, or `None` for nothing.
+    overrides: BTreeMap<Address, Option<Address>>,
+    /// The journal has not been told of the fork's addresses yet.
     changed: bool,
     /// Signatures for which ecrecover gives what a dev user wants.
     signers: Option<Arc<Signers>>,
@@ -33,19 +32,32 @@ impl Precompiles {
     /// The precompiles of `fork` where they belong.
     pub(crate) fn new(fork: SpecId, signers: Option<Arc<Signers>>) -> Self {
         let fork = EthPrecompiles::new(fork);
-        let addresses = fork.warm_addresses().clone();
-        Self { fork, moved: BTreeMap::new(), addresses, changed: true, signers }
+        Self { fork, overrides: BTreeMap::new(), changed: true, signers }
+    }
+
+    /// The own address of the precompile that answers at `address`.
+    fn origin(&self, address: Address) -> Option<Address> {
+        match self.overrides.get(&address) {
+            Some(origin) => *origin,
+            None => self.fork.warm_addresses().contains(&address).then_some(address),
+        }
+    }
+
+    /// Whether a precompile answers at `address`.
+    pub(crate) fn contains(&self, address: Address) -> bool {
+        self.origin(address).is_some()
+    }
+
+    /// Lets no precompile answer at `address` any more.
+    pub(crate) fn remove(&mut self, address: Address) {
+        self.overrides.insert(address, None);
     }
 
     /// Makes the precompile that answers at `from` answer at `to` instead; false if there is none.
     pub(crate) fn shift(&mut self, from: Address, to: Address) -> bool {
-        if !self.addresses.remove(&from) {
-            return false;
-        }
-        let origin = self.moved.remove(&from).unwrap_or(from);
-        self.moved.insert(to, origin);
-        self.addresses.insert(to);
-        self.changed = true;
+        let Some(origin) = self.origin(from) else { return false };
+        self.overrides.insert(from, None);
+        self.overrides.insert(to, Some(origin));
         true
     }
 }
@@ -54,7 +66,8 @@ impl<CTX: ContextTr> PrecompileProvider<CTX> for Precompiles {
     type Output = InterpreterResult;
 
     fn set_spec(&mut self, _spec: <CTX::Cfg as Cfg>::Spec) -> bool {
-        // An execution never leaves its fork: only an override changes the addresses.
+        // An execution never leaves its fork. As in geth, an override changes who answers, not which
+        // addresses are warm.
         core::mem::take(&mut self.changed)
     }
 
@@ -63,17 +76,12 @@ impl<CTX: ContextTr> PrecompileProvider<CTX> for Precompiles {
         context: &mut CTX,
         inputs: &CallInputs,
     ) -> Result<Option<InterpreterResult>, String> {
-        if self.moved.is_empty() && self.signers.is_none() {
+        if self.overrides.is_empty() && self.signers.is_none() {
             return self.fork.run(context, inputs);
         }
-        if !self.addresses.contains(&inputs.bytecode_address) {
-            return Ok(None);
-        }
-        let mut inputs = inputs.clone();
-        if let Some(origin) = self.moved.get(&inputs.bytecode_address) {
-            inputs.bytecode_address = *origin;
-        }
-        if inputs.bytecode_address == ECRECOVER
+        let Some(origin) = self.origin(inputs.bytecode_address) else { return Ok(None) };
+        let inputs = CallInputs { bytecode_address: origin, ..inputs.clone() };
+        if origin == ECRECOVER
             && let Some(signers) = &self.signers
             && let Some(signer) = signer(signers, &inputs.input.bytes(context))
             && inputs.gas_limit >= ECRECOVER_GAS
@@ -87,7 +95,7 @@ impl<CTX: ContextTr> PrecompileProvider<CTX> for Precompiles {
     }
 
     fn warm_addresses(&self) -> &AddressSet {
-        &self.addresses
+        self.fork.warm_addresses()
     }
 }
 

@@ -11,9 +11,9 @@ pub struct Rules {
     /// The sender must be able to pay gas and value; otherwise the value is lent.
     pub check_balance: bool,
     /// The gas price must reach the block's base fee.
-    ///
-    /// Without it a transaction that offers no gas price also sees a base fee of 0, as in geth.
     pub check_base_fee: bool,
+    /// A transaction that offers no gas price sees a base fee of 0, as in geth's `eth_call`.
+    pub lower_base_fee: bool,
     /// The transaction's gas limit must fit the block's.
     pub check_block_gas_limit: bool,
     /// The sender must have no code but a delegation (EIP-3607).
@@ -34,6 +34,7 @@ impl Rules {
             check_nonce: true,
             check_balance: true,
             check_base_fee: true,
+            lower_base_fee: false,
             check_block_gas_limit: true,
             check_sender_code: true,
             check_chain_id: true,
@@ -48,6 +49,7 @@ impl Rules {
             check_nonce: false,
             check_balance: true,
             check_base_fee: false,
+            lower_base_fee: true,
             check_block_gas_limit: false,
             check_sender_code: false,
             check_chain_id: true,

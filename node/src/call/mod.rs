@@ -4,14 +4,17 @@
 
 mod access_list;
 mod estimate;
-mod halt;
+pub(crate) mod halt;
+mod many;
 mod request;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use alloy_consensus::Header;
 use alloy_eips::BlockId;
 use alloy_primitives::{Address, U256};
+use revm::DatabaseRef;
 use revm::context::{BlockEnv, TxEnv};
 use revm::context_interface::block::BlobExcessGasAndPrice;
 use revm::context_interface::either::Either;
@@ -19,6 +22,7 @@ use revm::context_interface::result::ExecutionResult;
 use storage::StoreError;
 use vm::{AccountEdit, Engine, Execution, Outcome, Rules};
 
+pub use many::{Bundle, BundleOutcome};
 pub use request::{
     AccessListOutcome, AccountOverride, BlockOverrides, Call, CallOutcome, Overrides,
 };
@@ -27,6 +31,7 @@ use crate::chain::Chain;
 use crate::config::NodeConfig;
 use crate::error::{CallError, Failure};
 use crate::query::{Position, StateView};
+use crate::simulate::CallLogs;
 use executor::block_env;
 
 /// The least gas limit of a call if none is set: enough for most, not for a busy hour.
@@ -54,14 +59,25 @@ impl Chain {
         let session = self.session(id).await?;
         self.execute(move |_| {
             let (mut execution, tx) = session.prepare(&call, &overrides)?;
-            outcome(execution.call(&tx)?)
+            let ran = execution.call(&tx)?;
+            let Some(reason) = halt::unnamed(&ran) else { return outcome(ran) };
+            // Only a look at each step tells which instruction it was.
+            let mut logs = CallLogs::default();
+            let gas_used = execution.inspect(&tx, &mut logs)?.result.tx_gas_used();
+            let reason = halt::text(&reason, logs.last(), tx.kind.is_create());
+            Err(CallError::Halt { reason, trap: None, gas_used })
         })
         .await
     }
 
     /// State and block at `id`.
     pub(crate) async fn session(&self, id: BlockId) -> Result<Session, CallError> {
-        let (state, header) = match self.resolve(id)? {
+        let (state, header) = self.state_and_header(id).await?;
+        Ok(Session::new(self.engine(), self.config(), state, &header))
+    }
+
+    async fn state_and_header(&self, id: BlockId) -> Result<(StateView, Header), CallError> {
+        Ok(match self.resolve(id)? {
             Position::Pending => {
                 let pending = self.pending().await?;
                 let snapshot = self.state_at(Position::Head)?.into_snapshot();
@@ -73,8 +89,7 @@ impl Chain {
                 let header = self.header_of(&state)?;
                 (state, header)
             }
-        };
-        Ok(Session::new(self.engine(), self.config(), state, &header))
+        })
     }
 
     /// The header of the block that `state` follows.
@@ -120,7 +135,7 @@ impl Session {
             ..Rules::call()
         };
         let mut execution = Execution::new(&self.engine, self.block, rules, self.state);
-        override_state(&mut execution, overrides)?;
+        override_state(&mut execution, &overrides.state)?;
         let tx = match call.nonce {
             Some(_) => tx,
             None => {
@@ -191,17 +206,28 @@ impl Session {
     }
 }
 
-/// Changes the accounts that the caller wants changed.
-fn override_state(
-    execution: &mut Execution<StateView>,
-    overrides: &Overrides,
+/// Changes the accounts that the caller wants changed, as geth does and in its order.
+pub(crate) fn override_state<DB: DatabaseRef<Error = StoreError>>(
+    execution: &mut Execution<DB>,
+    accounts: &BTreeMap<Address, AccountOverride>,
 ) -> Result<(), CallError> {
-    for (address, account) in &overrides.state {
+    let mut moved_to = BTreeSet::new();
+    for (address, account) in accounts {
         let address = *address;
-        if let Some(to) = account.move_precompile_to
-            && !execution.move_precompile(address, to)
-        {
-            return Err(CallError::NoPrecompile { address });
+        if moved_to.contains(&address) {
+            return Err(CallError::PrecompileThere { address });
+        }
+        if let Some(to) = account.move_precompile_to {
+            if !execution.is_precompile(address) {
+                return Err(CallError::NoPrecompile { address });
+            }
+            if accounts.contains_key(&to) {
+                return Err(CallError::Overridden { address: to });
+            }
+            execution.move_precompile(address, to);
+            moved_to.insert(to);
+        } else if execution.is_precompile(address) {
+            execution.remove_precompile(address);
         }
         let storage = match (&account.state, &account.state_diff) {
             (Some(_), Some(_)) => return Err(CallError::MixedStorage { address }),
@@ -236,7 +262,9 @@ pub(crate) fn outcome(outcome: Outcome) -> Result<CallOutcome, CallError> {
     }
 }
 
-fn vm_error(error: revm::database_interface::bal::EvmDatabaseError<StoreError>) -> CallError {
+pub(crate) fn vm_error(
+    error: revm::database_interface::bal::EvmDatabaseError<StoreError>,
+) -> CallError {
     use revm::database_interface::bal::EvmDatabaseError;
     match error {
         EvmDatabaseError::Database(error) => error.into(),

@@ -21,7 +21,7 @@ use genesis::{ChainSpec, Container, Genesis};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use revm::DatabaseRef;
 use storage::{ExecutedBlock, OpenOptions, Snapshot, Store, Writer};
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::{Semaphore, broadcast, oneshot};
 use vm::Engine;
 use vm::riscv::Image;
 
@@ -37,6 +37,7 @@ use crate::pool::{Pool, PoolLimits, PoolTransaction, rules};
 use crate::recent::Recent;
 use crate::sequencer::{Sequencer, Task, wall_clock};
 use crate::settings::Settings;
+use crate::trial::TRIALS_MAX;
 
 /// Events that a slow subscriber may lag behind before it loses some.
 const EVENTS_MAX: usize = 4_096;
@@ -63,6 +64,8 @@ pub(crate) struct Shared {
     events: broadcast::Sender<Event>,
     /// Number of the newest block that was imported, 0 if none was.
     imported: AtomicU64,
+    /// Who may copy the state tree.
+    trials: Arc<Semaphore>,
     failed: AtomicBool,
     failure: OnceLock<Failure>,
     gate: Gate,
@@ -141,6 +144,10 @@ impl Shared {
         self.imported.store(number, Ordering::Release);
     }
 
+    pub(crate) fn trials(&self) -> &Arc<Semaphore> {
+        &self.trials
+    }
+
     pub(crate) fn publish(&self, event: Event) {
         // Without subscribers there is nobody to miss it.
         let _ = self.events.send(event);
@@ -211,6 +218,7 @@ impl Chain {
             recent: Recent::default(),
             imported: AtomicU64::new(imported),
             events: broadcast::channel(EVENTS_MAX).0,
+            trials: Arc::new(Semaphore::new(TRIALS_MAX)),
             failed: AtomicBool::new(false),
             failure: OnceLock::new(),
             gate: Gate::new(config.calls_max(), Duration::from_secs(config.call_time_max)),

@@ -57,6 +57,8 @@ impl Chain {
     ) -> Result<FeeHistory, QueryError> {
         check_percentiles(&percentiles)?;
         let head = self.head().header.number;
+        // The pending block has paid nothing yet: it is left out, and counts nonetheless.
+        let count = count.saturating_sub(u64::from(newest.is_pending()));
         let newest = self.resolve_tag(newest, head).unwrap_or(head);
         if newest > head {
             return Err(QueryError::AfterHead { number: newest, head });
@@ -138,12 +140,15 @@ fn check_percentiles(percentiles: &[f64]) -> Result<(), QueryError> {
     if percentiles.len() > PERCENTILES_MAX {
         return Err(QueryError::TooManyPercentiles { count: percentiles.len() });
     }
-    let mut before = 0.0;
-    for value in percentiles {
-        if !(before..=100.0).contains(value) {
+    let mut before = None;
+    for (index, value) in percentiles.iter().enumerate() {
+        if !(0.0..=100.0).contains(value) {
             return Err(QueryError::Percentile { value: *value });
         }
-        before = *value;
+        if let Some(before) = before.filter(|before| before >= value) {
+            return Err(QueryError::PercentileOrder { index, before, value: *value });
+        }
+        before = Some(*value);
     }
     Ok(())
 }

@@ -17,9 +17,10 @@ use alloy_primitives::{Address, B256, Bloom};
 use storage::{ExecutedBlock, LogEntry, LogFilter, StoreError, TxLocation, TxReceipt};
 
 pub use pending::Pending;
+pub(crate) use pending::build_pending;
 pub use state::StateView;
 
-use crate::chain::Chain;
+use crate::chain::{Chain, blocking};
 use crate::error::QueryError;
 use crate::fee;
 use crate::pool::{PoolStatus, PoolTransaction};
@@ -244,6 +245,48 @@ impl Chain {
     /// The waiting transaction of `sender` with this nonce.
     pub fn waiting_of(&self, sender: Address, nonce: u64) -> Option<Arc<PoolTransaction>> {
         self.shared.pool().find_by_nonce(sender, nonce).cloned()
+    }
+
+    /// The transaction of `sender` with this nonce, if a block has it.
+    ///
+    /// The block is the first after which the sender's nonce is larger; where dev edits or
+    /// authorizations moved the nonce instead, there is none.
+    pub async fn transaction_of(
+        &self,
+        sender: Address,
+        nonce: u64,
+    ) -> Result<Option<IncludedTransaction>, QueryError> {
+        let store = self.shared.store().clone();
+        blocking(move || {
+            let nonce_after = |number| -> Result<u64, StoreError> {
+                let account = store.snapshot_at(number)?.account(sender)?;
+                Ok(account.map_or(0, |account| account.nonce))
+            };
+            let snapshot = store.snapshot()?;
+            let (mut first, mut last) = (snapshot.first(), snapshot.head());
+            if nonce_after(last)? <= nonce {
+                return Ok(None);
+            }
+            while first < last {
+                let middle = first + (last - first) / 2;
+                if nonce_after(middle)? > nonce {
+                    last = middle;
+                } else {
+                    first = middle + 1;
+                }
+            }
+            let Some(block) = snapshot.block(first)? else { return Ok(None) };
+            let mut all = block.transactions.into_iter().zip(block.senders).zip(0..);
+            let found = all
+                .find(|((transaction, from), _)| *from == sender && transaction.nonce() == nonce);
+            Ok(found.map(|((transaction, sender), index)| IncludedTransaction {
+                transaction,
+                sender,
+                header: block.header,
+                index,
+            }))
+        })
+        .await?
     }
 
     /// Everything that waits, in order of arrival; the flag says whether it could run.

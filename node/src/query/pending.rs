@@ -31,14 +31,15 @@ impl Chain {
     pub async fn pending(&self) -> Result<Pending, QueryError> {
         let shared = Arc::clone(&self.shared);
         let snapshot = shared.store().snapshot()?;
-        brief(move || build(&shared, &snapshot)).await?
+        brief(move || build_pending(&shared, &snapshot)).await?
     }
 
     pub(super) async fn pending_state(&self) -> Result<StateView, QueryError> {
         let shared = Arc::clone(&self.shared);
         let snapshot = shared.store().snapshot()?;
-        let pending =
-            brief(move || build(&shared, &snapshot).map(|pending| (pending.changes, snapshot)));
+        let pending = brief(move || {
+            build_pending(&shared, &snapshot).map(|pending| (pending.changes, snapshot))
+        });
         let (changes, snapshot) = pending.await??;
         Ok(StateView::with_changes(snapshot, changes))
     }
@@ -49,7 +50,8 @@ impl Chain {
     }
 }
 
-fn build(shared: &Shared, snapshot: &Snapshot) -> Result<Pending, QueryError> {
+/// Builds the block that would be sealed now on the state of `snapshot`.
+pub(crate) fn build_pending(shared: &Shared, snapshot: &Snapshot) -> Result<Pending, QueryError> {
     let number = snapshot.head();
     let parent = snapshot.header(number)?.ok_or(Failure::Missing { number })?;
     let next = shared.settings().next_block(parent.timestamp, wall_clock());

@@ -45,6 +45,19 @@ impl StateView {
         self.hashes = hashes;
     }
 
+    /// Tells the hash of a block that is not on the chain.
+    pub(crate) fn add_block_hash(&mut self, number: u64, hash: B256) {
+        self.hashes.insert(number, hash);
+    }
+
+    /// Puts changes over those that are there already.
+    pub(crate) fn add_changes(&mut self, changes: BundleState) {
+        match &mut self.changes {
+            Some(before) => Arc::make_mut(before).extend(changes),
+            None => self.changes = Some(Arc::new(changes)),
+        }
+    }
+
     /// The snapshot below, for itself.
     pub fn into_snapshot(self) -> Snapshot {
         self.snapshot
@@ -81,6 +94,29 @@ impl StateView {
             None => self.code_by_hash_ref(account.code_hash)?,
         };
         Ok(code.original_bytes())
+    }
+
+    /// The code with this hash, if some account has it, or had it.
+    pub fn find_code(&self, code_hash: B256) -> Result<Option<Bytes>, StoreError> {
+        match self.code_by_hash_ref(code_hash) {
+            Ok(code) => Ok(Some(code.original_bytes())),
+            Err(StoreError::MissingCode { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// All slots of `address` that are not zero.
+    pub fn storage_of(&self, address: Address) -> Result<BTreeMap<U256, U256>, StoreError> {
+        let changed = self.changes.as_ref().and_then(|changes| changes.account(&address));
+        let mut slots = match changed {
+            Some(changed) if changed.was_destroyed() => BTreeMap::new(),
+            _ => self.snapshot.storage_of(address)?,
+        };
+        for (slot, value) in changed.into_iter().flat_map(|changed| &changed.storage) {
+            slots.insert(*slot, value.present_value);
+        }
+        slots.retain(|_, value| !value.is_zero());
+        Ok(slots)
     }
 
     /// A storage slot of `address`.

@@ -4,6 +4,7 @@
 //! task changed goes to the commit thread, which answers the caller once it is durable. Start with
 //! [`Sequencer::run`]; [`seal`] makes blocks, [`dev`] is what dev users may do.
 
+mod build;
 mod dev;
 mod edit;
 mod fork;
@@ -19,7 +20,7 @@ use alloy_consensus::Transaction;
 use alloy_primitives::{Address, B256};
 use revm::DatabaseRef;
 use revm::state::AccountInfo;
-use storage::{Commit, ExecutedBlock, Writer};
+use storage::{Commit, ExecutedBlock, Frozen, Writer};
 
 pub use dev::SealedBlocks;
 pub(crate) use rewind::Savepoint;
@@ -115,6 +116,19 @@ impl Sequencer {
         if !idle {
             self.committer.send(job);
         }
+    }
+
+    /// What the sequencer and readers share.
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// The state as it is now, once all of it is durable.
+    pub(crate) fn frozen(&mut self) -> Result<Frozen, Failure> {
+        self.check_alive()?;
+        self.hand_over(None);
+        self.committer.wait()?;
+        Ok(self.writer.freeze()?)
     }
 
     /// Sets when the next block is due, from now on.

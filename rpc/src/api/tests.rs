@@ -7,13 +7,26 @@ use node::NodeConfig;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
+mod sending;
+mod simulate;
+mod state;
+
 /// A chain with the dev accounts, and its methods.
 async fn start(config: NodeConfig) -> (Chain, Methods) {
+    start_at(config, genesis::SpecId::OSAKA).await
+}
+
+/// The same from another fork on.
+async fn start_at(config: NodeConfig, fork: genesis::SpecId) -> (Chain, Methods) {
     let (_, accounts) = node::accounts::dev_accounts(&config).unwrap();
     let balance = config.balance_wei();
     let accounts = accounts.into_iter().map(|account| (account.address, balance)).collect();
-    let genesis =
-        Genesis::dev(DevOptions { accounts, timestamp: 1_700_000_000, ..DevOptions::default() });
+    let genesis = Genesis::dev(DevOptions {
+        accounts,
+        fork,
+        timestamp: 1_700_000_000,
+        ..DevOptions::default()
+    });
     let chain = Chain::start(config, genesis).unwrap();
     let methods = methods(chain.clone()).unwrap().methods;
     (chain, methods)
@@ -75,7 +88,8 @@ async fn testnets_have_no_dev_methods_and_no_accounts() {
     for name in methods.method_names() {
         let namespace = name.split('_').next().unwrap_or_default();
         assert!(
-            ["eth", "net", "web3", "rpc", "txpool", "debug", "rv", "erigon"].contains(&namespace),
+            ["eth", "net", "web3", "rpc", "txpool", "debug", "rv", "erigon", "reth", "admin"]
+                .contains(&namespace),
             "{name}"
         );
     }

@@ -2,14 +2,17 @@
 
 use crate::api::Api;
 use crate::arguments::Arguments;
-use crate::error::Reply;
+use crate::error::{Reply, RpcError};
 use crate::methods::Table;
 use crate::request;
 use alloy_eips::BlockId;
 use alloy_primitives::{Bytes, U64, U256};
 use alloy_rpc_types_eth::state::StateOverride;
-use alloy_rpc_types_eth::{AccessListResult, BlockOverrides, TransactionRequest};
-use node::call::{Call, Overrides};
+use alloy_rpc_types_eth::{
+    AccessListResult, BlockOverrides, Bundle, EthCallResponse, StateContext, TransactionRequest,
+};
+use node::call::{Call, CallOutcome, Overrides};
+use node::error::CallError;
 use std::sync::Arc;
 
 /// Adds the methods of this file.
@@ -17,6 +20,7 @@ pub(crate) fn register(table: &mut Table<Api>) {
     table.task("eth_call", call);
     table.task("eth_estimateGas", estimate_gas);
     table.task("eth_createAccessList", create_access_list);
+    table.task("eth_callMany", call_many);
 }
 
 /// A call, the block it runs on, and what to change before.
@@ -45,4 +49,33 @@ async fn create_access_list(api: Arc<Api>, mut arguments: Arguments) -> Reply<Ac
     let found = api.chain.create_access_list(call, block, overrides).await?;
     let gas_used = U256::from(found.gas_used);
     Ok(AccessListResult { access_list: found.access_list, gas_used, error: found.error })
+}
+
+/// reth's: bundles of calls, each call on the state that the one before left.
+async fn call_many(api: Arc<Api>, mut arguments: Arguments) -> Reply<Vec<Vec<EthCallResponse>>> {
+    let bundles: Vec<Bundle> = arguments.required("bundles")?;
+    if bundles.is_empty() {
+        return Err(RpcError::invalid_params("bundles are empty."));
+    }
+    let context: StateContext = arguments.optional("state context")?.unwrap_or_default();
+    let state = arguments.optional::<StateOverride>("state overrides")?;
+    let state = request::overrides(state, None).state;
+    let block = context.block_number.unwrap_or_default();
+    let index = context.transaction_index.unwrap_or_default().index();
+    let bundles = bundles.into_iter().map(bundle).collect::<Reply<Vec<_>>>()?;
+    let outcomes = api.chain.call_many(bundles, (block, index), state).await?;
+    let response = |outcome: Result<CallOutcome, CallError>| match outcome {
+        Ok(outcome) => EthCallResponse { value: Some(outcome.output), error: None },
+        Err(error) => {
+            let error = Some(RpcError::from(error).message().to_owned());
+            EthCallResponse { value: None, error }
+        }
+    };
+    Ok(outcomes.into_iter().map(|bundle| bundle.into_iter().map(response).collect()).collect())
+}
+
+fn bundle(bundle: Bundle) -> Reply<node::call::Bundle> {
+    let block = request::overrides(None, bundle.block_override.map(Box::new)).block;
+    let calls = bundle.transactions.into_iter().map(request::call).collect::<Reply<_>>()?;
+    Ok(node::call::Bundle { block, calls })
 }

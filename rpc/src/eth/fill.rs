@@ -5,12 +5,13 @@ use crate::arguments::Arguments;
 use crate::error::{Reply, RpcError};
 use crate::methods::Table;
 use crate::request;
-use alloy_consensus::{SignableTransaction, TypedTransaction};
+use alloy_consensus::{TxEnvelope, TypedTransaction};
 use alloy_eips::BlockId;
 use alloy_primitives::{Address, Bytes, TxKind};
 use alloy_rpc_types_eth::{FillTransaction, TransactionRequest};
 use genesis::SpecId;
 use node::call::Overrides;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// Adds the methods of this file.
@@ -18,18 +19,24 @@ pub(crate) fn register(table: &mut Table<Api>) {
     table.task("eth_fillTransaction", fill_transaction);
 }
 
+/// geth's and reth's: the transaction with zeros for a signature, and the bytes that it has so.
 async fn fill_transaction(
     api: Arc<Api>,
     mut arguments: Arguments,
-) -> Reply<FillTransaction<TypedTransaction>> {
+) -> Reply<FillTransaction<Value>> {
     let mut wanted: TransactionRequest = arguments.required("transaction")?;
     let from = wanted.from.unwrap_or_default();
     if wanted.nonce.is_none() {
         wanted.nonce = Some(api.chain.next_nonce(from)?);
     }
-    let tx = fill(&api, from, wanted).await?.into_transaction()?;
-    let mut raw = Vec::with_capacity(tx.payload_len_for_signature());
-    tx.encode_for_signing(&mut raw);
+    let unsigned = node::simulate::unsigned(fill(&api, from, wanted).await?.into_transaction()?);
+    let mut raw = Vec::new();
+    node::simulate::encode(&unsigned, &mut raw);
+    let mut tx = serde_json::to_value(&unsigned).map_err(RpcError::internal)?;
+    if let (TxEnvelope::Legacy(_), Value::Object(fields)) = (&unsigned, &mut tx) {
+        // Other than a signed one, it has a `v` of 0.
+        fields.insert("v".to_owned(), json!("0x0"));
+    }
     Ok(FillTransaction { raw: raw.into(), tx })
 }
 

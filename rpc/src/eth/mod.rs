@@ -2,16 +2,21 @@
 //!
 //! Start with `call` for a method that runs a contract, with `state` for one that reads.
 
+mod access_list;
 mod block;
 mod call;
+mod conditional;
+mod config;
 mod fees;
 mod fill;
 mod logs;
 mod node_info;
 mod proof;
 mod receipt;
+mod resend;
 mod send;
 mod sign;
+mod simulate;
 mod state;
 mod subscribe;
 mod transaction;
@@ -20,7 +25,8 @@ use crate::api::Api;
 use crate::methods::Table;
 
 pub(crate) use fill::fill;
-pub(crate) use send::{Reserved, send_unlocked};
+pub(crate) use send::{Reserved, decode_recovered, send_unlocked};
+pub(crate) use subscribe::tell;
 pub(crate) use transaction::raw_by_hash as raw_transaction;
 
 /// Adds the methods that every profile has.
@@ -32,6 +38,10 @@ pub(crate) fn register(table: &mut Table<Api>) {
     transaction::register(table);
     receipt::register(table);
     call::register(table);
+    simulate::register(table);
+    access_list::register(table);
+    config::register(table);
+    conditional::register(table);
     fees::register(table);
     logs::register(table);
     subscribe::register(table);
@@ -42,5 +52,6 @@ pub(crate) fn register(table: &mut Table<Api>) {
 /// Adds the methods that use the node's own accounts.
 pub(crate) fn register_unlocked(table: &mut Table<Api>) {
     send::register_unlocked(table);
+    resend::register_unlocked(table);
     sign::register(table);
 }

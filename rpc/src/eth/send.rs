@@ -6,7 +6,7 @@ use crate::arguments::Arguments;
 use crate::convert;
 use crate::error::{Reply, RpcError};
 use crate::methods::Table;
-use alloy_consensus::transaction::SignerRecoverable;
+use alloy_consensus::transaction::{Recovered, SignerRecoverable};
 use alloy_consensus::{Transaction, TxEnvelope};
 use alloy_eips::eip2718::{Decodable2718, Encodable2718};
 use alloy_primitives::{Address, B256, Bytes};
@@ -41,11 +41,16 @@ async fn send_raw(api: Arc<Api>, mut arguments: Arguments) -> Reply<B256> {
     submit_raw(&api, &arguments.required("transaction")?).await
 }
 
-async fn submit_raw(api: &Api, bytes: &Bytes) -> Reply<B256> {
+/// Takes a signed transaction.
+pub(super) async fn submit_raw(api: &Api, bytes: &Bytes) -> Reply<B256> {
+    Ok(api.chain.submit(decode_recovered(bytes)?).await?)
+}
+
+/// Reads a signed transaction and finds its sender.
+pub(crate) fn decode_recovered(bytes: &[u8]) -> Reply<Recovered<TxEnvelope>> {
     let transaction = decode(bytes)?;
     let sender = transaction.recover_signer().map_err(|_| RpcError::server("invalid sender"))?;
-    let recovered = alloy_consensus::transaction::Recovered::new_unchecked(transaction, sender);
-    Ok(api.chain.submit(recovered).await?)
+    Ok(Recovered::new_unchecked(transaction, sender))
 }
 
 fn decode(bytes: &[u8]) -> Reply<TxEnvelope> {

@@ -51,9 +51,11 @@ async fn storage_values(
 ) -> Reply<BTreeMap<Address, Vec<B256>>> {
     let wanted: BTreeMap<Address, Vec<Slot>> = arguments.required("slots")?;
     let count: usize = wanted.values().map(Vec::len).sum();
-    if count == 0 || count > SLOTS_MAX {
-        let text = format!("invalid argument 0 (slots): {count} slots, between 1 and {SLOTS_MAX}");
-        return Err(RpcError::invalid_params(text));
+    if count > SLOTS_MAX {
+        return Err(RpcError::limit(format!("too many slots: {count} (max {SLOTS_MAX})")));
+    }
+    if count == 0 {
+        return Err(RpcError::invalid_params("empty request"));
     }
     let state = api.chain.state(arguments.block()?).await?;
     let mut values = BTreeMap::new();

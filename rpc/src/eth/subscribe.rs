@@ -138,6 +138,14 @@ async fn subscribe(params: Params<'static>, pending: PendingSubscriptionSink, ap
     }
 }
 
+/// Tells a subscriber `value`; false if its subscription has ended.
+pub(crate) async fn tell<T: Serialize>(sink: &SubscriptionSink, value: &T) -> bool {
+    match serde_json::value::to_raw_value(value) {
+        Ok(notification) => send(sink, notification).await,
+        Err(_) => false,
+    }
+}
+
 async fn send(sink: &SubscriptionSink, notification: Box<RawValue>) -> bool {
     let sent = sink.send_timeout(notification, SLOW_MAX).await;
     if let Err(error) = &sent {

@@ -19,6 +19,7 @@ pub(crate) fn register(table: &mut Table<Api>) {
     table.quick("eth_getRawTransactionByHash", raw_by_hash);
     table.task("eth_getRawTransactionByBlockHashAndIndex", raw_by_block_hash);
     table.task("eth_getRawTransactionByBlockNumberAndIndex", raw_by_block_number);
+    table.task("eth_getTransactionBySenderAndNonce", by_nonce);
     table.quick("eth_pendingTransactions", pending);
 }
 
@@ -26,6 +27,16 @@ fn by_hash(api: &Api, mut arguments: Arguments) -> Reply<Option<Transaction>> {
     let hash = arguments.hash("transaction hash")?;
     let waiting = api.chain.waiting(hash);
     match api.chain.transaction(hash)? {
+        Some(found) => Ok(Some(convert::included(found))),
+        None => Ok(waiting.map(|waiting| convert::waiting(&waiting))),
+    }
+}
+
+async fn by_nonce(api: Arc<Api>, mut arguments: Arguments) -> Reply<Option<Transaction>> {
+    let sender = arguments.required("sender")?;
+    let nonce = arguments.number("nonce")?;
+    let waiting = api.chain.waiting_of(sender, nonce);
+    match api.chain.transaction_of(sender, nonce).await? {
         Some(found) => Ok(Some(convert::included(found))),
         None => Ok(waiting.map(|waiting| convert::waiting(&waiting))),
     }

@@ -1,0 +1,107 @@
+//! `debug_subscribe`: traces of a run of blocks, told block by block.
+
+use crate::api::Api;
+use crate::arguments::Arguments;
+use crate::error::{Reply, RpcError};
+use crate::eth::tell;
+use crate::methods::Table;
+use alloy_eips::BlockId;
+use alloy_primitives::{B256, U64};
+use alloy_rpc_types_trace::geth::{GethDebugTracingOptions, GethTrace};
+use jsonrpsee::server::PendingSubscriptionSink;
+use jsonrpsee::types::Params;
+use serde::Serialize;
+use std::sync::Arc;
+
+/// Adds the methods of this file.
+pub(super) fn register(table: &mut Table<Api>) {
+    let added = table.module.register_subscription(
+        "debug_subscribe",
+        "debug_subscription",
+        "debug_unsubscribe",
+        |params, pending, api, _| subscribe(params, pending, api),
+    );
+    let added = added.map(|_| ());
+    table.result(added);
+}
+
+/// The traces of one block.
+#[derive(Clone, Debug, Serialize)]
+struct BlockTraces {
+    block: U64,
+    hash: B256,
+    traces: Vec<TransactionTrace>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TransactionTrace {
+    tx_hash: B256,
+    result: GethTrace,
+}
+
+/// Which blocks to trace, from the one after the first, and how.
+#[derive(Debug)]
+struct Wanted {
+    numbers: std::ops::RangeInclusive<u64>,
+    options: GethDebugTracingOptions,
+}
+
+async fn read(params: &Params<'_>, api: &Api) -> Reply<Wanted> {
+    let mut arguments = Arguments::new(params)?;
+    let kind: String = arguments.required("subscription")?;
+    if kind != "traceChain" {
+        let text = format!("no \"{kind}\" subscription in debug namespace");
+        return Err(RpcError::invalid_params(text));
+    }
+    let mut ends = [0; 2];
+    for (end, name) in ends.iter_mut().zip(["start block", "end block"]) {
+        let id = BlockId::Number(arguments.block_number(name)?);
+        let header = api.chain.header(id).await?;
+        *end = header.ok_or_else(|| RpcError::no_block(id))?.number;
+    }
+    let [start, end] = ends;
+    if start >= end {
+        let text = format!("end block (#{end}) needs to come after start block (#{start})");
+        return Err(RpcError::server(text));
+    }
+    let options = arguments.optional("options")?.unwrap_or_default();
+    Ok(Wanted { numbers: start + 1..=end, options })
+}
+
+async fn subscribe(params: Params<'static>, pending: PendingSubscriptionSink, api: Arc<Api>) {
+    let Wanted { numbers, options } = match read(&params, &api).await {
+        Ok(wanted) => wanted,
+        Err(error) => return pending.reject(error).await,
+    };
+    let Ok(sink) = pending.accept().await else { return };
+    let last = *numbers.end();
+    for number in numbers {
+        let traced = trace(&api, number, options.clone()).await;
+        let traces = match traced {
+            Ok(traces) => traces,
+            Err(error) => {
+                tracing::warn!(number, ?error, "a chain of traces ends early");
+                return;
+            }
+        };
+        // geth tells nothing of blocks without transactions, but for the last one.
+        if traces.traces.is_empty() && number != last {
+            continue;
+        }
+        if sink.is_closed() || !tell(&sink, &traces).await {
+            return;
+        }
+    }
+}
+
+async fn trace(api: &Api, number: u64, options: GethDebugTracingOptions) -> Reply<BlockTraces> {
+    let id = BlockId::number(number);
+    let header = api.chain.header(id).await?.ok_or_else(|| RpcError::no_block(id))?;
+    let traces = api.chain.trace_block(BlockId::hash(header.hash()), options).await?.into_iter();
+    Ok(BlockTraces {
+        block: U64::from(number),
+        hash: header.hash(),
+        traces: traces.map(|(tx_hash, result)| TransactionTrace { tx_hash, result }).collect(),
+    })
+}
