@@ -79,7 +79,9 @@ impl Chain {
 
     /// Puts the accounts of a dump over those of the chain.
     pub async fn load_state(&self, dump: Vec<u8>) -> Result<(), DevError> {
-        let (edits, timestamp) = blocking(move || read(&dump)).await??;
+        // On a fork, slots that the dump does not name stay as the other chain has them.
+        let clears = self.fork().is_none();
+        let (edits, timestamp) = blocking(move || read(&dump, clears)).await??;
         self.ask(move |sequencer| {
             sequencer.edit_all(&edits)?;
             if let Some(timestamp) = timestamp {
@@ -113,7 +115,7 @@ fn accounts(view: &StateView) -> Result<BTreeMap<Address, AccountDump>, DevError
     Ok(dumped)
 }
 
-fn read(dump: &[u8]) -> Result<(Vec<AccountEdit>, Option<u64>), DevError> {
+fn read(dump: &[u8], clears: bool) -> Result<(Vec<AccountEdit>, Option<u64>), DevError> {
     let bad = |error: &dyn std::fmt::Display| DevError::Dump(error.to_string());
     if dump.starts_with(&GZIP_MAGIC) {
         return Err(bad(&"it is compressed: unpack it with gunzip first"));
@@ -128,7 +130,7 @@ fn read(dump: &[u8]) -> Result<(Vec<AccountEdit>, Option<u64>), DevError> {
             nonce: Some(number(&account.nonce).ok_or_else(|| bad(&"nonce is no number"))?),
             code: Some(account.code),
             storage: storage.map(|(slot, value)| (slot.into(), value.into())).collect(),
-            clear_storage: true,
+            clear_storage: clears,
         })
     });
     Ok((edits.collect::<Result<_, DevError>>()?, timestamp))
@@ -159,7 +161,7 @@ mod tests {
             "accounts":{"0x0000000000000000000000000000000000000001":
             {"nonce":3,"balance":"0x10","code":"0x60","storage":{"0x1":"0x2"}}},
             "best_block_number":2,"blocks":[],"transactions":[],"historical_states":null}"#;
-        let (edits, timestamp) = read(dump.as_bytes()).unwrap();
+        let (edits, timestamp) = read(dump.as_bytes(), true).unwrap();
         assert_eq!(timestamp, Some(0x65));
         assert_eq!(edits[0].nonce, Some(3));
         assert_eq!(edits[0].storage, [(U256::from(1), U256::from(2))]);
@@ -167,7 +169,7 @@ mod tests {
 
     #[test]
     fn other_bytes_are_refused() {
-        assert!(matches!(read(b"{}"), Err(DevError::Dump(_))));
-        assert!(matches!(read(&[0x1f, 0x8b, 0]), Err(DevError::Dump(_))));
+        assert!(matches!(read(b"{}", true), Err(DevError::Dump(_))));
+        assert!(matches!(read(&[0x1f, 0x8b, 0], true), Err(DevError::Dump(_))));
     }
 }

@@ -206,13 +206,14 @@ impl Snapshot {
         self.shared.leaf(&self.tx, key)
     }
 
-    /// Returns all accounts; reads the whole state. Of a forked chain those that it has written.
+    /// Returns all accounts; reads the whole state. Of a forked chain those that it has written,
+    /// removed ones being empty.
     pub fn accounts(&self) -> Result<BTreeMap<Address, AccountInfo>, StoreError> {
         let table = self.shared.tables.addresses;
         let mut accounts = BTreeMap::new();
         if self.origin.forked.is_some() {
             for address in self.written_addresses()? {
-                accounts.extend(self.account(address)?.map(|info| (address, info)));
+                accounts.insert(address, self.account(address)?.unwrap_or_default());
             }
             return Ok(accounts);
         }
@@ -261,15 +262,16 @@ impl Snapshot {
     }
 
     /// Returns all slots of an account that are not zero. Of a forked chain those that it has
-    /// written.
+    /// written, zero or not.
     pub fn storage_of(&self, address: Address) -> Result<BTreeMap<U256, U256>, StoreError> {
         let stem = Stem::of(self.shared.hash, address);
         let mut keys = self.keys_from(&stem.header_prefix())?;
         keys.retain(|key| key.sub() >= tree::sub::FIRST_SLOT);
         keys.extend(self.keys_from(&stem.storage_prefix())?);
+        let keeps_zeros = self.origin.forked.is_some();
         let mut slots = BTreeMap::new();
         for key in keys {
-            if let Some(value) = self.leaf(&key)?.filter(|value| !value.is_zero()) {
+            if let Some(value) = self.leaf(&key)?.filter(|value| keeps_zeros || !value.is_zero()) {
                 slots.insert(self.slot_of(&key)?, value.into());
             }
         }

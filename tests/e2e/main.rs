@@ -3,6 +3,7 @@
 
 mod chain;
 mod devnet;
+mod fork;
 mod live;
 mod machines;
 mod proofs;

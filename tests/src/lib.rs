@@ -8,6 +8,7 @@ pub mod contracts;
 pub mod genesis_file;
 pub mod node;
 pub mod npm;
+pub mod proxy;
 pub mod python;
 pub mod rpc;
 pub mod sign;
@@ -16,6 +17,7 @@ pub mod suites;
 
 pub use genesis_file::GenesisFile;
 pub use node::Node;
+pub use proxy::Proxy;
 pub use rpc::Client;
 
 use std::path::PathBuf;

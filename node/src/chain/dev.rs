@@ -224,7 +224,9 @@ impl Chain {
             None => self.fork_rules(),
         };
         let start = blocking(move || fork::begin(config, rules)).await??;
-        let ForkStart { fork, genesis, .. } = start;
+        let ForkStart { fork, mut genesis, .. } = start;
+        // The store keeps its tree's hash.
+        genesis.spec.tree_hash = self.spec().tree_hash;
         self.ask(move |sequencer| sequencer.restart(genesis, Some(fork))).await
     }
 
@@ -259,13 +261,15 @@ impl Chain {
     fn fresh_genesis(&self) -> Genesis {
         let rules = self.fork_rules();
         let default = DevOptions::default();
-        Genesis::dev(DevOptions {
+        let mut genesis = Genesis::dev(DevOptions {
             accounts: rules.accounts,
             gas_limit: rules.gas_limit.unwrap_or(default.gas_limit),
             base_fee_wei: self.config().base_fee.unwrap_or(default.base_fee_wei),
             timestamp: wall_clock(),
             riscv: rules.riscv,
             ..default
-        })
+        });
+        genesis.spec.tree_hash = self.spec().tree_hash;
+        genesis
     }
 }
