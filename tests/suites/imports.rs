@@ -4,7 +4,7 @@
 use std::{fs, path::Path};
 
 use alloy_consensus::{Block, Header, TxEnvelope, transaction::SignerRecoverable};
-use alloy_eips::eip2718::Decodable2718;
+use alloy_eips::{BlockId, eip2718::Decodable2718};
 use alloy_primitives::{Address, B64, B256, Bloom, Bytes, U256};
 use anyhow::{Context, Result, bail, ensure};
 use genesis::{Genesis, Headers};
@@ -274,8 +274,15 @@ async fn blocks_on_top(folder: &Path, blocks: &[(Block<TxEnvelope>, usize)]) -> 
         let datadir = tempfile::tempdir()?;
         let file = datadir.path().join("chain.rlp");
         chain.export_file(file.clone(), ExportRange::default()).await?;
-        let done = other.import_file(file).await?;
+        let done = other.import_file(file.clone()).await?;
         ensure!(done == Imported { added: 3, known: length as u64 }, "{done:?}");
+        ensure!(other.head().hash() == sealed.head.hash(), "the heads differ");
+        // Back, and the same way again.
+        other.rollback(5).await?;
+        let safe = other.header(BlockId::safe()).await?.context("no safe block")?;
+        ensure!(safe.number == length as u64 - 2, "safe is {}", safe.number);
+        let again = other.import_file(file).await?;
+        ensure!(again == Imported { added: 5, known: length as u64 - 2 }, "{again:?}");
         ensure!(other.head().hash() == sealed.head.hash(), "the heads differ");
         chain.stop().await;
         other.stop().await;

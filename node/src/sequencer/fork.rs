@@ -40,6 +40,7 @@ impl Sequencer {
         drop(snapshot);
         let forked_at = fork.as_ref().map(|fork| fork.number());
         self.shared.begin_anew(genesis, fork);
+        self.forget_imported(0);
         self.head = Arc::clone(&head);
         self.shared.set_head(Arc::clone(&head));
         let config = self.shared.config().clone();

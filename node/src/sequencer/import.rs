@@ -37,15 +37,26 @@ impl Sequencer {
         });
         if imported.added > 0 {
             let number = self.head.header.number;
-            self.shared.set_imported(number);
+            self.note_imported(number);
             if self.shared.engine().spec().is_ethereum() {
                 let gas_limit = self.shared.config().gas_limit.unwrap_or(FOREIGN_GAS_LIMIT);
                 self.shared.change_settings(|settings| settings.gas_limit = gas_limit);
             }
-            let value = number.to_be_bytes().to_vec();
-            self.job.changes.push(Commit::Meta { key: IMPORTED_NOTE, value });
         }
         result.map(|()| imported)
+    }
+
+    fn note_imported(&mut self, number: u64) {
+        self.shared.set_imported(number);
+        let value = number.to_be_bytes().to_vec();
+        self.job.changes.push(Commit::Meta { key: IMPORTED_NOTE, value });
+    }
+
+    /// What comes after block `number` from now on is not imported.
+    pub(super) fn forget_imported(&mut self, number: u64) {
+        if self.shared.imported() > number {
+            self.note_imported(number);
+        }
     }
 
     fn is_known(&self, header: &Header) -> Result<bool, ImportError> {

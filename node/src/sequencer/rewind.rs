@@ -98,6 +98,7 @@ impl Sequencer {
         self.writer.unwind(mark)?;
         self.head = Arc::clone(&head);
         self.job.head = Some(head);
+        self.forget_imported(mark.number);
         self.job.events.extend(removed.into_iter().map(Event::Removed));
         let senders = self.shared.pool().senders();
         let nonces = senders
