@@ -4,6 +4,7 @@
 mod chain;
 mod devnet;
 mod fork;
+mod hostile;
 mod live;
 mod machines;
 mod proofs;
@@ -11,5 +12,6 @@ mod python;
 mod scripts;
 mod support;
 mod tokens;
+mod tools;
 mod traces;
 mod transactions;

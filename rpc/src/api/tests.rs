@@ -81,6 +81,28 @@ async fn docs_list_what_is_registered() {
     }
 }
 
+/// The lists under `rpc/methods` are a promise to clients: they change only on purpose.
+/// `TANDEM_TEST_BLESS=1` writes what there is.
+#[tokio::test]
+async fn the_golden_lists_name_every_method() {
+    for (profile, name) in [(Profile::Dev, "dev"), (Profile::Testnet, "testnet")] {
+        let (chain, methods) = start(NodeConfig { profile, ..NodeConfig::default() }).await;
+        let names: BTreeSet<_> = methods.method_names().collect();
+        let have: String = names.iter().map(|name| format!("{name}\n")).collect();
+        let path = format!("{}/methods/{name}.txt", env!("CARGO_MANIFEST_DIR"));
+        if std::env::var_os("TANDEM_TEST_BLESS").is_some() {
+            std::fs::write(&path, &have).unwrap();
+        }
+        let golden = std::fs::read_to_string(&path).unwrap();
+        let golden: BTreeSet<_> = golden.lines().collect();
+        let more: Vec<_> = names.difference(&golden).collect();
+        let fewer: Vec<_> = golden.difference(&names).collect();
+        assert!(more.is_empty() && fewer.is_empty(), "{path}: new {more:?}, gone {fewer:?}");
+        drop(methods);
+        chain.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn testnets_have_no_dev_methods_and_no_accounts() {
     let profile = Profile::Testnet;
