@@ -45,7 +45,7 @@ pub async fn serve(chain: Chain, config: ServerConfig) -> Result<Server, ServeEr
 /// The methods of the chain's profile. Needs a tokio runtime, on which filters follow the chain.
 pub(crate) fn methods(chain: Chain) -> Result<MethodTable, RegisterMethodError> {
     let profile = chain.profile();
-    let filters = Arc::new(Filters::default());
+    let filters = Arc::new(Filters::new(chain.subscribe()));
     tokio::spawn(crate::filters::follow(Arc::downgrade(&filters), chain.subscribe()));
     let api = Api { chain, filters, reserved: eth::Reserved::default() };
     let mut table = Table::new(api).forwarding(crate::forked::forward);

@@ -18,7 +18,7 @@ use std::sync::Weak;
 use std::time::{Duration, Instant};
 use storage::ExecutedBlock;
 use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 /// A filter that nobody has polled for so long is removed.
 const IDLE_MAX: Duration = Duration::from_secs(300);
@@ -54,9 +54,10 @@ pub(crate) enum Changes {
 }
 
 /// All filters of a server.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Filters {
     filters: Mutex<HashMap<String, Entry>>,
+    events: Mutex<Receiver<Event>>,
 }
 
 #[derive(Debug)]
@@ -80,8 +81,33 @@ pub(crate) struct Poll {
 }
 
 impl Filters {
+    /// No filters yet; those to come hear of these events.
+    pub(crate) fn new(events: Receiver<Event>) -> Self {
+        Self { filters: Mutex::default(), events: Mutex::new(events) }
+    }
+
+    /// Tells the filters of everything that has happened on the chain.
+    ///
+    /// Every poll begins with it, for an event is published before the answer that it belongs to:
+    /// who polls after a send finds its transaction.
+    fn catch_up(&self) {
+        let mut events = self.events.lock();
+        loop {
+            match events.try_recv() {
+                Ok(Event::Head(_)) => {}
+                Ok(Event::Removed(block)) => self.block_removed(&block),
+                Ok(Event::Pending(transaction)) => self.transaction_waits(&transaction),
+                Err(TryRecvError::Lagged(count)) => {
+                    tracing::warn!(count, "filters have missed events");
+                }
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return,
+            }
+        }
+    }
+
     /// Adds a filter for what comes after block `head`, and says under which id.
     pub(crate) fn add(&self, kind: Kind, head: u64) -> Reply<String> {
+        self.catch_up();
         let mut filters = self.filters.lock();
         filters.retain(|_, entry| entry.polled.elapsed() < IDLE_MAX);
         if filters.len() >= FILTERS_MAX {
@@ -101,6 +127,7 @@ impl Filters {
 
     /// Takes what a filter has kept, and the blocks that it has not looked at up to `head`.
     pub(crate) fn poll(&self, id: &str, head: u64) -> Reply<Poll> {
+        self.catch_up();
         let mut filters = self.filters.lock();
         let entry = live(&mut filters, id)?;
         let blocks = (head > entry.block).then(|| (entry.block + 1, head));
@@ -190,33 +217,23 @@ impl Poll {
     }
 }
 
-/// Tells the filters what happens on the chain, until they or the chain are gone.
+/// Keeps the filters from falling behind the chain while nobody polls them, until they or the chain
+/// are gone.
 pub(crate) async fn follow(filters: Weak<Filters>, mut events: Receiver<Event>) {
-    loop {
-        let event = match events.recv().await {
-            Ok(event) => event,
-            Err(RecvError::Lagged(count)) => {
-                tracing::warn!(count, "filters have missed events");
-                continue;
-            }
-            Err(RecvError::Closed) => return,
-        };
+    while !matches!(events.recv().await, Err(RecvError::Closed)) {
         let Some(filters) = filters.upgrade() else { return };
-        match event {
-            Event::Head(_) => {}
-            Event::Removed(block) => filters.block_removed(&block),
-            Event::Pending(transaction) => filters.transaction_waits(&transaction),
-        }
+        filters.catch_up();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::sync::broadcast;
 
     #[test]
     fn a_poll_sees_each_block_once() {
-        let filters = Filters::default();
+        let filters = Filters::new(broadcast::channel(1).1);
         let id = filters.add(Kind::Blocks, 5).unwrap();
         assert_eq!(filters.poll(&id, 5).unwrap().blocks, None);
         assert_eq!(filters.poll(&id, 8).unwrap().blocks, Some((6, 8)));
@@ -228,7 +245,7 @@ mod tests {
 
     #[test]
     fn only_log_filters_have_logs() {
-        let filters = Filters::default();
+        let filters = Filters::new(broadcast::channel(1).1);
         let blocks = filters.add(Kind::Blocks, 0).unwrap();
         assert!(filters.log_filter(&blocks).is_err());
         let logs = filters.add(Kind::Logs(Box::default()), 0).unwrap();
@@ -237,7 +254,7 @@ mod tests {
 
     #[test]
     fn idle_filters_expire() {
-        let filters = Filters::default();
+        let filters = Filters::new(broadcast::channel(1).1);
         let id = filters.add(Kind::Blocks, 0).unwrap();
         if let Some(long_ago) = Instant::now().checked_sub(IDLE_MAX) {
             filters.filters.lock().get_mut(&id).unwrap().polled = long_ago;
