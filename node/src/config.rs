@@ -151,6 +151,12 @@ pub struct NodeConfig {
     pub calls_max: Option<usize>,
     /// Most seconds that a trace may take.
     pub trace_time_max: u64,
+    /// Most bytes that a trace may record.
+    pub trace_size_max: usize,
+    /// Most blocks with transactions that a search through traces runs again.
+    pub trace_blocks_max: u64,
+    /// Most traces that run at the same time; as many as there are processors if not set.
+    pub traces_max: Option<usize>,
     /// Most blocks that one request may seal.
     pub seal_blocks_max: u64,
     /// Most logs in one answer; if not set, any number in the dev profile.
@@ -202,6 +208,9 @@ impl Default for NodeConfig {
             call_time_max: 30,
             calls_max: None,
             trace_time_max: 60,
+            trace_size_max: 256 << 20,
+            trace_blocks_max: 10_000,
+            traces_max: None,
             seal_blocks_max: 1_000_000,
             logs_max: None,
             log_range_max: None,
@@ -259,6 +268,12 @@ impl NodeConfig {
         self.log_range_max.or((self.profile == Profile::Testnet).then_some(TESTNET_LOG_RANGE_MAX))
     }
 
+    /// Most traces that run at the same time.
+    pub fn traces_max(&self) -> usize {
+        let processors = || std::thread::available_parallelism().map_or(2, usize::from);
+        self.traces_max.unwrap_or_else(processors).max(1)
+    }
+
     /// Balance of each dev account, in wei.
     pub fn balance_wei(&self) -> U256 {
         U256::from(self.balance) * U256::from(1_000_000_000_000_000_000u64)
@@ -283,6 +298,9 @@ impl NodeConfig {
         }
         if self.call_time_max == 0 {
             return Err(ConfigError::Zero { key: "call_time_max" });
+        }
+        if self.traces_max == Some(0) {
+            return Err(ConfigError::Zero { key: "traces_max" });
         }
         if self.gas_limit == Some(0) {
             return Err(ConfigError::Zero { key: "gas_limit" });

@@ -347,7 +347,36 @@ pub enum CallError {
     },
     /// A tracer was asked for that does not exist or was set up wrongly.
     #[error("{0}")]
-    Tracer(std::sync::Arc<vm::trace::TraceError<StoreError>>),
+    Tracer(std::sync::Arc<trace::TraceError<StoreError>>),
+    /// A trace has hit a limit.
+    #[error(transparent)]
+    Limit(#[from] crate::trace::LimitError),
+    /// The block to trace hangs in the air.
+    #[error("parent {parent:#x} not found")]
+    NoParent {
+        /// Hash of the block before it.
+        parent: B256,
+    },
+    /// No such block was refused.
+    #[error("bad block {hash:#x} not found")]
+    NoBadBlock {
+        /// Its hash.
+        hash: B256,
+    },
+    /// The block to trace has a transaction that nobody has signed.
+    #[error("invalid sender of transaction {index}")]
+    Sender {
+        /// Its place in the block.
+        index: usize,
+    },
+    /// A place in a block is behind its end.
+    #[error("transaction index {index} out of range for block {hash:#x}")]
+    TransactionIndex {
+        /// The place.
+        index: u64,
+        /// The block.
+        hash: B256,
+    },
     /// The block or its state is not there.
     #[error(transparent)]
     Query(#[from] QueryError),

@@ -29,7 +29,7 @@ pub mod riscv;
 mod sequencer;
 mod settings;
 pub mod simulate;
-mod trace;
+pub mod trace;
 mod trial;
 pub mod witness;
 

@@ -59,9 +59,9 @@ impl Chain {
             return Ok(self.state_at(Position::Number(block.number()))?);
         }
         let shared = Arc::clone(&self.shared);
-        self.traced(move || {
+        self.traced(None, move |budget| {
             let mut replay = Replay::begin(&shared, &block)?;
-            replay.skip(count)?;
+            replay.skip(count, budget)?;
             let (changes, mut view) = replay.execution.into_parts();
             view.add_changes(changes);
             Ok(view)
@@ -74,7 +74,7 @@ impl Chain {
         let start = Start::Before(block.number());
         let (frozen, _, permit) = self.freeze(start).await?;
         let shared = Arc::clone(&self.shared);
-        self.traced(move || {
+        self.traced(None, move |_| {
             let mut scratch = frozen.scratch(start).map_err(QueryError::from)?;
             let mut replay = Replay::begin(&shared, &block)?;
             let mut roots = Vec::with_capacity(block.transactions.len());
@@ -95,9 +95,9 @@ impl Chain {
         block: Arc<ExecutedBlock>,
     ) -> Result<(Executed, Option<BlockAccessList>), CallError> {
         let shared = Arc::clone(&self.shared);
-        self.traced(move || {
+        self.traced(None, move |budget| {
             let mut replay = Replay::begin(&shared, &block)?;
-            replay.skip(block.transactions.len())?;
+            replay.skip(block.transactions.len(), budget)?;
             let mut execution = replay.execution;
             execution.set_rest(block.ommers.clone(), block.withdrawals.clone());
             Ok(execution.finish_with_accesses()?)
@@ -135,7 +135,7 @@ impl Chain {
     /// The root that the state after the block at `id` would have after `updates`.
     pub async fn root_with(&self, updates: HashedUpdates, id: BlockId) -> Result<B256, CallError> {
         let trial = self.trial(id).await?;
-        self.traced(move || {
+        self.traced(None, move |_| {
             let mut trial = trial;
             let changes = named(&updates, trial.view.snapshot())?;
             Ok(trial.roots.apply(&changes).map_err(QueryError::from)?)

@@ -3,7 +3,7 @@
 use crate::filters::Filters;
 use crate::methods::{MethodTable, Table};
 use crate::server::{Server, ServerConfig, listen};
-use crate::{debug, dev, eth, net, reth, rv, testing, txpool};
+use crate::{debug, dev, eth, net, ots, reth, rv, testing, trace, txpool};
 use jsonrpsee::server::RegisterMethodError;
 use node::Chain;
 use node::config::Profile;
@@ -53,10 +53,13 @@ pub(crate) fn methods(chain: Chain) -> Result<MethodTable, RegisterMethodError> 
     net::register(&mut table);
     txpool::register(&mut table);
     debug::register(&mut table);
+    trace::register(&mut table);
+    ots::register(&mut table);
     rv::register(&mut table);
     reth::register(&mut table);
     if profile == Profile::Dev {
         eth::register_unlocked(&mut table);
+        debug::register_dev(&mut table);
         dev::register(&mut table);
         testing::register(&mut table);
     }

@@ -226,9 +226,14 @@ impl From<CallError> for RpcError {
             | CallError::UnknownPreimage { .. }
             | CallError::GasAllowance { .. }
             | CallError::MixedFees
-            | CallError::Timeout { .. }
             | CallError::TooLong { .. }
-            | CallError::Busy { .. } => Self::server(error),
+            | CallError::Busy { .. }
+            | CallError::Limit(_)
+            | CallError::NoParent { .. }
+            | CallError::NoBadBlock { .. }
+            | CallError::Sender { .. }
+            | CallError::TransactionIndex { .. }
+            | CallError::Timeout { .. } => Self::server(error),
         }
     }
 }

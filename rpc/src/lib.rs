@@ -23,6 +23,7 @@ mod local;
 mod log_filter;
 mod methods;
 mod net;
+mod ots;
 mod request;
 mod reth;
 mod revert;
@@ -30,6 +31,7 @@ mod rv;
 mod server;
 mod subscription_id;
 mod testing;
+mod trace;
 mod txpool;
 
 pub use api::{ServeError, serve};

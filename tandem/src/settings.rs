@@ -318,6 +318,18 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "SECONDS", default_value_t = 60, help_heading = LIMITS)]
     pub(crate) trace_time_max: u64,
 
+    /// Blocks with transactions that a search through traces runs again
+    #[arg(long, value_name = "BLOCKS", default_value_t = 10_000, help_heading = LIMITS)]
+    pub(crate) trace_blocks_max: u64,
+
+    /// Bytes that a trace may record
+    #[arg(long, value_name = "BYTES", default_value_t = 256 << 20, help_heading = LIMITS)]
+    pub(crate) trace_size_max: usize,
+
+    /// Traces that run at the same time [default: one for each processor]
+    #[arg(long, value_name = "NUM", help_heading = LIMITS)]
+    pub(crate) traces_max: Option<usize>,
+
     /// Base fee of the genesis block in wei [default: 1000000000]
     #[arg(long, value_name = "FEE", visible_alias = "base-fee", help_heading = ENVIRONMENT)]
     pub(crate) block_base_fee_per_gas: Option<u64>,
@@ -479,6 +491,9 @@ impl Settings {
             seal_blocks_max: self.seal_blocks_max,
             logs_max: self.logs_max,
             log_range_max: self.log_range_max,
+            trace_blocks_max: self.trace_blocks_max,
+            trace_size_max: self.trace_size_max,
+            traces_max: self.traces_max,
             ..NodeConfig::default()
         }
     }

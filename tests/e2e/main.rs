@@ -7,6 +7,7 @@ mod fork;
 mod hostile;
 mod live;
 mod machines;
+mod parity;
 mod proofs;
 mod python;
 mod scripts;

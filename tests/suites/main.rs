@@ -1,5 +1,5 @@
 //! Vectors of go-ethereum and ethereum/tests through the engine: precompiled contracts with their
-//! gas, arithmetic, and the decoding of transactions. Another client's chain, imported, and the
+//! gas, arithmetic, the decoding of transactions, and traces. Another client's chain, imported, and the
 //! exchanges of execution-apis over it. A word as the argument runs the parts that it names only.
 #![expect(clippy::print_stdout, reason = "the report is the result")]
 
@@ -7,6 +7,7 @@ mod arithmetic;
 mod execution_apis;
 mod imports;
 mod precompiles;
+mod tracers;
 mod transactions;
 
 use std::sync::Arc;
@@ -58,6 +59,9 @@ fn main() -> Result<()> {
     if wanted("transactions") {
         let folder = suites::unpack(&suites.join("transactions/ethereum-tests-tx-rlp.tar.gz"))?;
         transactions::run(folder.path(), &mut report)?;
+    }
+    if wanted("tracers") {
+        tracers::run(&suites.join("tracers"), &mut report)?;
     }
     let folder = suites.join("execution-apis");
     if wanted("imports") {

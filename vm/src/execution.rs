@@ -153,7 +153,7 @@ impl<DB: DatabaseRef> Execution<DB> {
     }
 
     /// Runs a transaction under the eyes of `watch` and commits nothing.
-    pub(crate) fn watch<W: Watch<Context<DB>>>(
+    pub fn watch<W: Watch<Context<DB>>>(
         &mut self,
         tx: &TxEnv,
         watch: &mut W,
@@ -286,8 +286,7 @@ impl<DB: DatabaseRef> Execution<DB> {
     }
 
     /// The traps of the last run, each with its frame's number in the order of beginning.
-    #[cfg(feature = "trace")]
-    pub(crate) fn traps(&self) -> &[(usize, TrapReport)] {
+    pub fn traps(&self) -> &[(usize, TrapReport)] {
         &self.stack.host.traps
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Start at [`Engine`], which knows the chain, and [`Execution`], which runs the transactions of
 //! one block over a state. `machines` puts RISC-V machines beside revm's frames, `riscv` is the
-//! machine itself, `create` decides what may become code, `trace` has the tracers.
+//! machine itself, `create` decides what may become code, [`watch`] is what tracers see.
 #![no_std]
 
 extern crate alloc;
@@ -19,10 +19,8 @@ mod precompiles;
 pub mod riscv;
 mod rules;
 mod source;
-#[cfg(feature = "trace")]
-pub mod trace;
 mod transition;
-mod watch;
+pub mod watch;
 
 pub use engine::{Engine, Signers};
 pub use error::{EngineError, TxError};

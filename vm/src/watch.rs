@@ -15,7 +15,7 @@ use revm::{
 use crate::riscv::Machine;
 
 /// An inspector that may also look inside RISC-V frames.
-pub(crate) trait Watch<CTX>: Inspector<CTX, EthInterpreter> {
+pub trait Watch<CTX>: Inspector<CTX, EthInterpreter> {
     /// Whether it sees anything at all.
     const ACTIVE: bool = true;
 
@@ -42,29 +42,38 @@ pub(crate) trait Watch<CTX>: Inspector<CTX, EthInterpreter> {
 
 /// A system call that is no opcode, as it was served.
 #[derive(Clone, Debug)]
-#[cfg_attr(not(feature = "trace"), expect(dead_code, reason = "only tracers look at it"))]
-pub(crate) struct OwnSyscall {
-    pub(crate) name: &'static str,
-    pub(crate) pc: u64,
-    pub(crate) gas: u64,
-    pub(crate) gas_cost: u64,
-    pub(crate) depth: usize,
+pub struct OwnSyscall {
+    /// Its name.
+    pub name: &'static str,
+    /// The guest's program counter.
+    pub pc: u64,
+    /// Gas before it.
+    pub gas: u64,
+    /// Gas that it took.
+    pub gas_cost: u64,
+    /// The frame's depth: 0 is the transaction's own.
+    pub depth: usize,
 }
 
 /// An instruction that a guest has executed.
-#[cfg_attr(not(feature = "trace"), expect(dead_code, reason = "only tracers look at it"))]
-pub(crate) struct Instruction<'a> {
+#[derive(Debug)]
+pub struct Instruction<'a> {
     /// The frame's number in the transaction.
-    pub(crate) frame: usize,
-    pub(crate) machine: &'a Machine,
-    pub(crate) pc: u64,
+    pub frame: usize,
+    /// The machine after it.
+    pub machine: &'a Machine,
+    /// The guest's program counter.
+    pub pc: u64,
     /// The registers before it.
-    pub(crate) before: [u64; 32],
+    pub before: [u64; 32],
     /// Units that it took; the first of a straight run takes those of the run.
-    pub(crate) units: u64,
-    pub(crate) units_left: u64,
-    pub(crate) address: Address,
-    pub(crate) depth: usize,
+    pub units: u64,
+    /// Units that are left.
+    pub units_left: u64,
+    /// The account whose frame it is.
+    pub address: Address,
+    /// The frame's depth: 0 is the transaction's own.
+    pub depth: usize,
 }
 
 impl<CTX> Watch<CTX> for NoOpInspector {

@@ -34,7 +34,7 @@ fn find(
     let mut result = AccessListOutcome::default();
     for _ in 0..RUNS_MAX {
         deadline.check()?;
-        let (ran, access_list) = execution.access_list(&tx)?;
+        let (ran, access_list) = trace::access_list(&mut execution, &tx)?;
         let settled = access_list == tx.access_list;
         result.gas_used = ran.result.tx_gas_used();
         result.error = outcome(ran).err().map(|error| error.to_string());

@@ -31,7 +31,7 @@ impl Chain {
         (id, index): (BlockId, Option<usize>),
         state: BTreeMap<Address, AccountOverride>,
     ) -> Result<Vec<BundleOutcome>, CallError> {
-        let (mut view, header) = self.state_and_header(id).await?;
+        let (mut view, header) = self.base(id).await?;
         if let Some(index) = index.filter(|_| id != BlockId::pending()) {
             let block = self.block(id).await?.ok_or(QueryError::BlockNotFound(id))?;
             if index < block.transactions.len() {
@@ -39,7 +39,7 @@ impl Chain {
             }
         }
         let shared = Arc::clone(&self.shared);
-        self.traced(move || {
+        self.traced(None, move |_| {
             let mut overrides = Overrides { state, ..Overrides::default() };
             let mut all = Vec::with_capacity(bundles.len());
             for bundle in bundles.into_iter().filter(|bundle| !bundle.calls.is_empty()) {

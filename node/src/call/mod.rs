@@ -72,24 +72,25 @@ impl Chain {
 
     /// State and block at `id`.
     pub(crate) async fn session(&self, id: BlockId) -> Result<Session, CallError> {
-        let (state, header) = self.state_and_header(id).await?;
+        let (state, header) = self.base(id).await?;
         Ok(Session::new(self.engine(), self.config(), state, &header))
     }
 
-    async fn state_and_header(&self, id: BlockId) -> Result<(StateView, Header), CallError> {
-        Ok(match self.resolve(id)? {
+    /// State and header at `id`.
+    pub(crate) async fn base(&self, id: BlockId) -> Result<(StateView, Header), CallError> {
+        match self.resolve(id)? {
             Position::Pending => {
                 let pending = self.pending().await?;
                 let snapshot = self.state_at(Position::Head)?.into_snapshot();
                 let state = StateView::with_changes(snapshot, Arc::clone(&pending.changes));
-                (state, pending.block.header.inner().clone())
+                Ok((state, pending.block.header.inner().clone()))
             }
             position => {
                 let state = self.state_at(position)?;
                 let header = self.header_of(&state)?;
-                (state, header)
+                Ok((state, header))
             }
-        })
+        }
     }
 
     /// The header of the block that `state` follows.
@@ -104,7 +105,13 @@ impl Chain {
 }
 
 impl Session {
-    fn new(engine: &Engine, config: &NodeConfig, state: StateView, header: &Header) -> Self {
+    /// What calls see on `state` in a block like `header`.
+    pub(crate) fn new(
+        engine: &Engine,
+        config: &NodeConfig,
+        state: StateView,
+        header: &Header,
+    ) -> Self {
         let enforced = config.tx_gas_limit_enforced()
             && engine
                 .spec()

@@ -37,6 +37,7 @@ use crate::pool::{Pool, PoolLimits, PoolTransaction, rules};
 use crate::recent::Recent;
 use crate::sequencer::{Sequencer, Task, wall_clock};
 use crate::settings::Settings;
+use crate::trace::BadBlocks;
 use crate::trial::TRIALS_MAX;
 
 /// Events that a slow subscriber may lag behind before it loses some.
@@ -69,6 +70,10 @@ pub(crate) struct Shared {
     failed: AtomicBool,
     failure: OnceLock<Failure>,
     gate: Gate,
+    /// Places for traces that run at the same time.
+    traces: Arc<Semaphore>,
+    /// Blocks that were refused.
+    bad_blocks: BadBlocks,
 }
 
 impl Shared {
@@ -116,6 +121,14 @@ impl Shared {
 
     pub(crate) fn change_settings<T>(&self, change: impl FnOnce(&mut Settings) -> T) -> T {
         change(&mut self.settings.write())
+    }
+
+    pub(crate) fn traces(&self) -> &Arc<Semaphore> {
+        &self.traces
+    }
+
+    pub(crate) fn bad_blocks(&self) -> &BadBlocks {
+        &self.bad_blocks
     }
 
     pub(crate) fn genesis_number(&self) -> u64 {
@@ -222,6 +235,8 @@ impl Chain {
             failed: AtomicBool::new(false),
             failure: OnceLock::new(),
             gate: Gate::new(config.calls_max(), Duration::from_secs(config.call_time_max)),
+            traces: crate::trace::places(&config),
+            bad_blocks: BadBlocks::default(),
             config,
             beginning: Beginning::new(genesis, fork),
             mnemonic,

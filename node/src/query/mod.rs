@@ -120,7 +120,7 @@ impl Chain {
     }
 
     /// The number that `tag` means; `None` for the pending block.
-    fn resolve_tag(&self, tag: BlockNumberOrTag, head: u64) -> Option<u64> {
+    pub(crate) fn resolve_tag(&self, tag: BlockNumberOrTag, head: u64) -> Option<u64> {
         let behind = |epochs: u64| {
             let distance = self.config().slots_in_an_epoch.saturating_mul(epochs);
             head.saturating_sub(distance).max(self.shared.genesis_number())

@@ -4,7 +4,7 @@ use alloy_eips::BlockId;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
 use node::NodeConfig;
 use node::riscv::DeployRequest;
-use vm::trace::geth::{
+use trace::geth::{
     CallFrame, GethDebugBuiltInTracerType, GethDebugTracerType, GethDebugTracingOptions, GethTrace,
 };
 
@@ -57,7 +57,7 @@ async fn contracts_of_both_kinds_call_each_other_and_are_traced() {
 
     let tracer = GethDebugTracerType::BuiltInTracer(GethDebugBuiltInTracerType::CallTracer);
     let options = GethDebugTracingOptions { tracer: Some(tracer), ..Default::default() };
-    let trace = net.chain.trace_transaction(hash, options.clone()).await.unwrap();
+    let trace = net.chain.trace_transaction(hash, (options.clone(), None)).await.unwrap();
     let GethTrace::CallTracer(mut frame) = trace else { panic!("it is the call tracer's") };
     assert_eq!(frame.gas_used, U256::from(receipt.gas_used));
     for callee in [riscv, evm, riscv, evm] {
@@ -65,9 +65,13 @@ async fn contracts_of_both_kinds_call_each_other_and_are_traced() {
         frame = frame.calls.pop().unwrap_or_else(CallFrame::default);
     }
     let head = net.head();
-    let traces = net.chain.trace_block(BlockId::number(head), options).await.unwrap();
+    let traces = net.chain.trace_block(BlockId::number(head), (options, None)).await.unwrap();
     assert_eq!((traces.len(), traces[0].0), (1, hash));
-    let log = net.chain.trace_transaction(hash, GethDebugTracingOptions::default()).await.unwrap();
+    let log = net
+        .chain
+        .trace_transaction(hash, (GethDebugTracingOptions::default(), None))
+        .await
+        .unwrap();
     let GethTrace::Default(log) = log else { panic!("it is the struct log") };
     assert_eq!(log.gas, receipt.gas_used);
     assert!(log.struct_logs.iter().any(|step| step.op == "SSTORE" && step.depth == 1));
@@ -84,7 +88,7 @@ async fn traces_start_from_edits_made_before_their_block() {
     let hash = hash.await.unwrap();
     net.chain.set_balance(STRANGER, U256::from(1_000)).await.unwrap();
     net.send(net.transfer(0, 1)).await.unwrap();
-    let trace = net.chain.trace_transaction(hash, GethDebugTracingOptions::default()).await;
+    let trace = net.chain.trace_transaction(hash, (GethDebugTracingOptions::default(), None)).await;
     let GethTrace::Default(log) = trace.unwrap() else { panic!("it is the struct log") };
     assert_eq!(U256::from_be_slice(&log.return_value), U256::from(42));
 }

@@ -110,8 +110,11 @@ async fn testnets_have_no_dev_methods_and_no_accounts() {
     for name in methods.method_names() {
         let namespace = name.split('_').next().unwrap_or_default();
         assert!(
-            ["eth", "net", "web3", "rpc", "txpool", "debug", "rv", "erigon", "reth", "admin"]
-                .contains(&namespace),
+            [
+                "eth", "net", "web3", "rpc", "txpool", "debug", "rv", "erigon", "reth", "admin",
+                "trace", "ots",
+            ]
+            .contains(&namespace),
             "{name}"
         );
     }

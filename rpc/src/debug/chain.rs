@@ -15,7 +15,6 @@ use std::sync::Arc;
 /// Adds the methods of this file.
 pub(super) fn register(table: &mut Table<Api>) {
     table.quick("debug_chainConfig", chain_config);
-    table.quick("debug_getBadBlocks", bad_blocks);
     table.quick("debug_replayBadBlock", replay_bad_block);
     table.task("debug_getAccessibleState", accessible_state);
     table.task("debug_printBlock", print_block);
@@ -27,12 +26,7 @@ fn chain_config(api: &Api, _: Arguments) -> Reply<Value> {
     serde_json::to_value(&api.chain.spec().config).map_err(RpcError::internal)
 }
 
-/// The node seals every block itself, so there never is a bad one.
-fn bad_blocks(_: &Api, _: Arguments) -> Reply<[Value; 0]> {
-    Ok([])
-}
-
-/// As above: no bad block is ever found.
+/// No block that was refused is kept with what running it gave.
 fn replay_bad_block(_: &Api, mut arguments: Arguments) -> Reply<Value> {
     let hash = arguments.hash("block hash")?;
     Err(RpcError::server(format!("bad block {hash} not found")))

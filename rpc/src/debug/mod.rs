@@ -1,6 +1,8 @@
 //! `debug_`: traces, and bytes as they are hashed. A file per topic.
 
+mod bad;
 mod chain;
+mod options;
 mod raw;
 mod state;
 mod subscribe;
@@ -17,6 +19,7 @@ use storage::ExecutedBlock;
 /// Adds the methods of this folder.
 pub(crate) fn register(table: &mut Table<Api>) {
     traces::register(table);
+    bad::register(table);
     raw::register(table);
     witness::register(table);
     state::register(table);
@@ -36,4 +39,9 @@ async fn off_thread<T: Send + 'static>(
 ) -> Reply<Reply<T>> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|_| RpcError::internal("a worker of the node failed"))
+}
+
+/// Adds the methods that only a dev node has.
+pub(crate) fn register_dev(table: &mut Table<Api>) {
+    traces::register_files(table);
 }

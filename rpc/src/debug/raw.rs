@@ -29,10 +29,15 @@ async fn block(api: &Api, id: BlockId) -> Reply<Arc<ExecutedBlock>> {
 
 async fn raw_block(api: Arc<Api>, mut arguments: Arguments) -> Reply<Bytes> {
     let block = block(&api, arguments.block()?).await?;
+    Ok(encoded(&block))
+}
+
+/// A block's RLP.
+pub(super) fn encoded(block: &ExecutedBlock) -> Bytes {
     let header: Header = block.header.inner().clone();
     let mut raw = Vec::new();
     block.body().into_block(header).encode(&mut raw);
-    Ok(raw.into())
+    raw.into()
 }
 
 async fn raw_header(api: Arc<Api>, mut arguments: Arguments) -> Reply<Bytes> {

@@ -11,7 +11,11 @@ use alloy_rpc_types_trace::geth::{GethDebugTracingOptions, GethTrace};
 use jsonrpsee::server::PendingSubscriptionSink;
 use jsonrpsee::types::Params;
 use serde::Serialize;
+use serde_json::Value;
 use std::sync::Arc;
+
+/// The one kind of subscription.
+const TRACE_CHAIN: &str = "traceChain";
 
 /// Adds the methods of this file.
 pub(super) fn register(table: &mut Table<Api>) {
@@ -23,6 +27,7 @@ pub(super) fn register(table: &mut Table<Api>) {
     );
     let added = added.map(|_| ());
     table.result(added);
+    table.aliases(&[("debug_traceChain", "debug_subscribe")]);
 }
 
 /// The traces of one block.
@@ -49,14 +54,18 @@ struct Wanted {
 
 async fn read(params: &Params<'_>, api: &Api) -> Reply<Wanted> {
     let mut arguments = Arguments::new(params)?;
-    let kind: String = arguments.required("subscription")?;
-    if kind != "traceChain" {
-        let text = format!("no \"{kind}\" subscription in debug namespace");
-        return Err(RpcError::invalid_params(text));
-    }
+    let first: Value = arguments.required("subscription")?;
+    // Under its own name the method leaves the kind out.
+    let start = if first == TRACE_CHAIN {
+        arguments.block_number("start block")?
+    } else {
+        serde_json::from_value(first.clone()).map_err(|_| {
+            RpcError::invalid_params(format!("no {first} subscription in debug namespace"))
+        })?
+    };
     let mut ends = [0; 2];
-    for (end, name) in ends.iter_mut().zip(["start block", "end block"]) {
-        let id = BlockId::Number(arguments.block_number(name)?);
+    for (end, tag) in ends.iter_mut().zip([start, arguments.block_number("end block")?]) {
+        let id = BlockId::Number(tag);
         let header = api.chain.header(id).await?;
         *end = header.ok_or_else(|| RpcError::no_block(id))?.number;
     }
@@ -98,7 +107,8 @@ async fn subscribe(params: Params<'static>, pending: PendingSubscriptionSink, ap
 async fn trace(api: &Api, number: u64, options: GethDebugTracingOptions) -> Reply<BlockTraces> {
     let id = BlockId::number(number);
     let header = api.chain.header(id).await?.ok_or_else(|| RpcError::no_block(id))?;
-    let traces = api.chain.trace_block(BlockId::hash(header.hash()), options).await?.into_iter();
+    let traces =
+        api.chain.trace_block(BlockId::hash(header.hash()), (options, None)).await?.into_iter();
     Ok(BlockTraces {
         block: U64::from(number),
         hash: header.hash(),

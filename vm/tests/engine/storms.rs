@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use revm::{context::TxEnv, inspector::NoOpInspector};
+use trace::{Budget, geth_trace};
 
 use crate::{
     program::{DATA, Program},
@@ -69,8 +70,8 @@ proptest! {
         prop_assert_eq!(&plain.trap, &watched.trap);
         // Instruction by instruction it is the same again.
         let options = serde_json::from_str(r#"{"tracer":"rvTracer","limit":100000}"#).unwrap();
-        let place = vm::trace::TransactionContext::default();
-        let (stepped, _) = world.execution().trace(&tx, &options, place).unwrap();
+        let place = trace::TransactionContext::default();
+        let (stepped, _) = geth_trace(&mut world.execution(), &tx, (&options, place), &mut Budget::unlimited()).unwrap();
         prop_assert_eq!(&plain.result, &stepped.result);
     }
 }

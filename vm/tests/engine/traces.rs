@@ -3,14 +3,16 @@
 use alloy_primitives::{Address, B256, U256};
 use alloy_rpc_types_trace::geth::{
     CallConfig, DefaultFrame, FourByteFrame, GethDebugBuiltInTracerType, GethDebugTracerConfig,
-    GethDebugTracerType, GethDebugTracingOptions, GethTrace, PreStateConfig, PreStateFrame,
+    GethDebugTracerType, GethDebugTracingOptions, GethTrace,
 };
+use alloy_rpc_types_trace::parity::{Delta, TraceType};
 use revm::context::TxEnv;
 use serde_json::json;
-use vm::{
-    Outcome, Rules,
-    trace::{RV_TRACER, TransactionContext},
+use trace::{
+    Budget, Exceeded, RV_TRACER, TraceError, TransactionContext, access_list, geth_trace,
+    parity_trace,
 };
+use vm::{Outcome, Rules};
 
 use crate::{
     program::Program,
@@ -23,7 +25,10 @@ fn options(tracer: &str, config: serde_json::Value) -> GethDebugTracingOptions {
 
 #[track_caller]
 fn trace(world: &World, tx: &TxEnv, options: &GethDebugTracingOptions) -> (Outcome, GethTrace) {
-    let traced = world.execution().trace(tx, options, TransactionContext::default()).unwrap();
+    let traced = {
+        let (place, budget) = (TransactionContext::default(), &mut Budget::unlimited());
+        geth_trace(&mut world.execution(), tx, (options, place), budget).unwrap()
+    };
     // Nobody's gas depends on who watches.
     assert_eq!(traced.0.result, world.run(tx).result);
     traced
@@ -166,21 +171,25 @@ fn creations_are_traced() {
 #[test]
 fn the_prestate_tracer_sees_what_guests_touch() {
     let world = mixed();
-    let config = json!(PreStateConfig { diff_mode: Some(true), ..PreStateConfig::default() });
-    let GethTrace::PreStateTracer(PreStateFrame::Diff(diff)) =
-        trace(&world, &call(A), &options("prestateTracer", config)).1
+    let GethTrace::JS(diff) =
+        trace(&world, &call(A), &options("prestateTracer", json!({ "diffMode": true }))).1
     else {
         panic!()
     };
+    let key = |address: Address| format!("{address:?}");
     let slot = |n: u64| B256::from(U256::from(n));
-    assert_eq!(diff.post[&B].storage[&slot(1)], slot(2));
-    assert_eq!(diff.post[&C].storage[&slot(5)], slot(9));
-    let GethTrace::PreStateTracer(PreStateFrame::Default(before)) =
-        trace(&world, &call(A), &options("prestateTracer", json!({}))).1
+    assert_eq!(diff["post"][key(B)]["storage"], json!({ slot(1).to_string(): slot(2) }));
+    assert_eq!(diff["post"][key(C)]["storage"], json!({ slot(5).to_string(): slot(9) }));
+    assert_eq!(diff["post"].get(key(A)), None);
+    let GethTrace::JS(before) = trace(&world, &call(A), &options("prestateTracer", json!({}))).1
     else {
         panic!()
     };
-    assert!(before.0[&B].code.as_ref().unwrap().starts_with(&[0xef, 0x52, 0x56]));
+    assert!(before[key(B)]["code"].as_str().unwrap().starts_with("0xef5256"));
+    assert_eq!(before[key(B)]["storage"], json!({ slot(1).to_string(): slot(0) }));
+    let both = options("prestateTracer", json!({ "diffMode": true, "includeEmpty": true }));
+    let error = refused(&world, &both, &mut Budget::unlimited());
+    assert_eq!(error.to_string(), "tracer: cannot use diffMode with includeEmpty");
 }
 
 #[test]
@@ -192,30 +201,108 @@ fn the_other_tracers_work_too() {
         panic!()
     };
     assert_eq!(seen.get("0xaabbccdd-0"), Some(&1));
-    let GethTrace::FlatCallTracer(flat) =
-        trace(&world, &call(A), &options("flatCallTracer", json!({}))).1
+    let GethTrace::JS(flat) = trace(&world, &call(A), &options("flatCallTracer", json!({}))).1
     else {
         panic!()
     };
-    assert_eq!(flat.len(), 3);
-    let config = json!({ "callTracer": {}, "4byteTracer": null });
-    let GethTrace::MuxTracer(mux) = trace(&world, &call(A), &options("muxTracer", config)).1 else {
+    let places: Vec<_> =
+        flat.as_array().unwrap().iter().map(|entry| entry["traceAddress"].clone()).collect();
+    assert_eq!(places, [json!([]), json!([0]), json!([0, 0])]);
+    let config = json!({ "callTracer": {}, "4byteTracer": null, "rvTracer": null });
+    let GethTrace::JS(mux) = trace(&world, &call(A), &options("muxTracer", config)).1 else {
         panic!()
     };
-    assert_eq!(mux.0.len(), 2);
+    assert_eq!(mux["4byteTracer"]["0xaabbccdd-0"], 1);
+    assert_eq!(mux["callTracer"]["type"], "CALL");
+    assert_eq!(mux["rvTracer"]["failed"], false);
     assert!(matches!(
         trace(&world, &call(A), &options("noopTracer", json!({}))).1,
         GethTrace::NoopTracer(_)
     ));
-    let unknown = options("nonsense", json!({}));
-    let place = TransactionContext::default();
-    let error = world.execution().trace(&call(A), &unknown, place).unwrap_err();
+    let error = refused(&world, &options("nonsense", json!({})), &mut Budget::unlimited());
     assert_eq!(error.to_string(), "tracer: JS Tracer is not enabled");
+}
+
+fn refused(
+    world: &World,
+    options: &GethDebugTracingOptions,
+    budget: &mut Budget,
+) -> TraceError<std::convert::Infallible> {
+    let place = TransactionContext::default();
+    geth_trace(&mut world.execution(), &call(A), (options, place), budget).unwrap_err()
+}
+
+#[test]
+fn a_budget_ends_a_trace() {
+    let world = mixed();
+    let log = options("", json!({}));
+    let mut small = Budget::new(None, 2_000);
+    let error = refused(&world, &log, &mut small);
+    assert!(matches!(error, TraceError::Exceeded(Exceeded::Size)), "{error}");
+    let mut late = Budget::new(Some(std::time::Instant::now()), usize::MAX);
+    let error = refused(&world, &options("callTracer", json!({})), &mut late);
+    assert!(matches!(error, TraceError::Exceeded(Exceeded::Time)), "{error}");
+    // What is left serves the next one.
+    let mut enough = Budget::new(None, 1 << 20);
+    let place = TransactionContext::default();
+    geth_trace(&mut world.execution(), &call(A), (&log, place), &mut enough).unwrap();
+    assert!(enough.size_left() < (1 << 20) - 4_000, "{}", enough.size_left());
+}
+
+#[test]
+fn paritys_traces_show_both_machines() {
+    let world = mixed();
+    let types = [TraceType::Trace, TraceType::VmTrace, TraceType::StateDiff].into_iter().collect();
+    let mut execution = world.execution();
+    let (outcome, traces) =
+        parity_trace(&mut execution, &call(A), &types, &mut Budget::unlimited()).unwrap();
+    assert_eq!(traces.output, output(&outcome));
+    let calls: Vec<_> = traces
+        .trace
+        .iter()
+        .map(|trace| {
+            let call = trace.action.as_call().unwrap();
+            (call.from, call.to, trace.trace_address.clone())
+        })
+        .collect();
+    assert_eq!(calls, [(SENDER, A, vec![]), (A, B, vec![0]), (B, C, vec![0, 0])]);
+    let vm = traces.vm_trace.unwrap();
+    let guest = vm.ops.iter().find_map(|op| op.sub.as_ref()).unwrap();
+    let ops: Vec<_> = guest.ops.iter().map(|op| op.op.as_deref().unwrap()).collect();
+    assert_eq!(ops, ["SSTORE", "SLOAD", "CALL", "LOG1", "RETURN"]);
+    assert!(guest.ops.iter().all(|op| op.pc > 0x1_0000 && op.pc < 0x1_1000), "{guest:?}");
+    assert!(guest.code.starts_with(&[0xef, 0x52, 0x56]));
+    let inner = guest.ops[2].sub.as_ref().unwrap();
+    assert!(inner.ops.iter().any(|op| op.op.as_deref() == Some("SSTORE")));
+    assert!(inner.ops.iter().all(|op| op.pc < 0x1_0000));
+    let slot = |n: u64| B256::from(U256::from(n));
+    let diff = traces.state_diff.unwrap();
+    assert_eq!(diff[&B].storage[&slot(1)], Delta::changed(slot(0), slot(2)));
+    assert_eq!(diff[&C].storage[&slot(5)], Delta::changed(slot(0), slot(9)));
+}
+
+#[test]
+fn paritys_trace_says_why_a_guest_trapped() {
+    let mut bad = Program::new();
+    bad.call(0x30, &[0]);
+    let mut middle = Program::new();
+    middle.call_address(C);
+    middle.call_address(A);
+    middle.call(0xfd, &[0, 0]);
+    let world =
+        World::new().put(A, bad.container()).put(B, middle.container()).put(C, Evm::new().op(0xfe));
+    let types = [TraceType::Trace].into_iter().collect();
+    let mut execution = world.execution();
+    let traced =
+        parity_trace(&mut execution, &call(B), &types, &mut Budget::unlimited()).unwrap().1;
+    let errors: Vec<_> = traced.trace.iter().map(|trace| trace.error.as_deref().unwrap()).collect();
+    assert_eq!(errors[..2], ["Reverted", "Bad instruction"]);
+    assert!(errors[2].starts_with("store to unmapped memory 0x0 (32 bytes) at pc"), "{errors:?}");
 }
 
 #[test]
 fn the_access_list_names_what_both_machines_use() {
-    let (outcome, list) = mixed().execution().access_list(&call(A)).unwrap();
+    let (outcome, list) = access_list(&mut mixed().execution(), &call(A)).unwrap();
     assert!(outcome.result.is_success());
     let slot = |n: u64| B256::from(U256::from(n));
     let seen: Vec<(Address, Vec<B256>)> =

@@ -4,13 +4,14 @@ use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 
 use alloy_primitives::{Address, U64, hex};
 use alloy_rpc_types_trace::geth::GethTrace;
-use revm::{Inspector, interpreter::interpreter::EthInterpreter};
+use revm::{
+    Inspector, context_interface::result::ExecutionResult, interpreter::interpreter::EthInterpreter,
+};
 use serde_json::json;
 
-use crate::{
-    Outcome,
+use vm::{
     riscv::{disassemble_at, register_name},
-    watch::{Instruction, Watch},
+    watch::Instruction,
 };
 
 /// Number of the register that holds a system call's result.
@@ -63,13 +64,30 @@ impl Instructions {
         }
     }
 
-    pub(super) fn into_trace(self, outcome: &Outcome) -> GethTrace {
+    pub(super) fn wants_instructions(&self) -> bool {
+        self.steps.len() < self.steps_max
+    }
+
+    pub(super) fn instruction(&mut self, done: &Instruction<'_>) {
+        let Instruction { frame, machine, pc, before, units, units_left, address, depth } = *done;
+        self.complete_syscall(frame, before[A0]);
+        let after = machine.registers();
+        let change = (1..after.len()).find(|n| before[*n] != after[*n]).map(|n| (n, after[n]));
+        let line = disassemble_at(machine.image(), pc);
+        let text = line.map_or_else(|| "undefined".into(), |line| line.text);
+        let gas_left = units_left / self.units_per_gas;
+        self.last.insert(frame, (self.steps.len(), after[A0]));
+        self.steps.push(Step { address, depth, pc, text, change, units, gas_left });
+        self.truncated = self.steps.len() >= self.steps_max;
+    }
+
+    pub(super) fn into_trace(self, result: &ExecutionResult, trap: Option<String>) -> GethTrace {
         let steps: Vec<_> = self.steps.iter().map(Step::to_json).collect();
         GethTrace::JS(json!({
-            "gas": outcome.result.tx_gas_used(),
-            "failed": !outcome.result.is_success(),
-            "returnValue": outcome.result.output().map(hex::encode_prefixed).unwrap_or_default(),
-            "trap": outcome.trap.as_ref().map(|trap| trap.reason.clone()),
+            "gas": result.tx_gas_used(),
+            "failed": !result.is_success(),
+            "returnValue": result.output().map(hex::encode_prefixed).unwrap_or_default(),
+            "trap": trap,
             "truncated": self.truncated,
             "unitsPerGas": self.units_per_gas,
             "steps": steps,
@@ -91,25 +109,6 @@ impl Step {
             "units": self.units,
             "gas": self.gas_left,
         })
-    }
-}
-
-impl<CTX> Watch<CTX> for Instructions {
-    fn wants_instructions(&self) -> bool {
-        self.steps.len() < self.steps_max
-    }
-
-    fn instruction(&mut self, done: Instruction<'_>) {
-        let Instruction { frame, machine, pc, before, units, units_left, address, depth } = done;
-        self.complete_syscall(frame, before[A0]);
-        let after = machine.registers();
-        let change = (1..after.len()).find(|n| before[*n] != after[*n]).map(|n| (n, after[n]));
-        let line = disassemble_at(machine.image(), pc);
-        let text = line.map_or_else(|| "undefined".into(), |line| line.text);
-        let gas_left = units_left / self.units_per_gas;
-        self.last.insert(frame, (self.steps.len(), after[A0]));
-        self.steps.push(Step { address, depth, pc, text, change, units, gas_left });
-        self.truncated = self.steps.len() >= self.steps_max;
     }
 }
 
