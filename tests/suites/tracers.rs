@@ -7,7 +7,7 @@ use alloy_eips::Decodable2718;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use anyhow::{Context, Result, ensure};
 use executor::tx_env;
-use genesis::{ChainSpec, Headers, RiscvParams, SpecId};
+use genesis::{ChainSpec, DevOptions, Genesis, SpecId};
 use revm::{
     bytecode::Bytecode, context::BlockEnv, context_interface::block::BlobExcessGasAndPrice,
     database::CacheDB, database_interface::EmptyDB, state::AccountInfo,
@@ -93,8 +93,8 @@ fn check(path: &Path, tracer: &str) -> Result<()> {
 
 /// Runs the transaction of a case under a tracer, as geth's own test does.
 fn trace(case: &Case, tracer: &str) -> Result<Value> {
-    let config = serde_json::from_value(case.genesis["config"].clone())?;
-    let spec = ChainSpec { config, riscv: RiscvParams::default(), headers: Headers::Ethereum };
+    let mut spec = Genesis::dev(DevOptions::default()).spec;
+    spec.config = serde_json::from_value(case.genesis["config"].clone())?;
     let block = block(case, &spec)?;
     let engine = Engine::new(Arc::new(spec));
     let tx = TxEnvelope::decode_2718(&mut case.input.as_ref())?;
