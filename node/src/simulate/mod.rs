@@ -191,16 +191,14 @@ impl Chain {
         let trial = self.trial(id).await.map_err(CallError::from)?;
         let limits = Limits::new(self.config());
         let engine = self.engine().clone();
-        let seconds = self.config().trace_time_max;
-        let run = move || {
-            let plan = plan::Plan::new(&simulation, &trial.parent, engine.spec())?;
-            block::run(&engine, plan, trial, limits)
-        };
-        let limit = Duration::from_secs(seconds);
-        match tokio::time::timeout(limit, crate::chain::blocking(run)).await {
-            Ok(done) => done.map_err(CallError::from)?,
-            Err(_) => Err(CallError::Timeout { seconds }.into()),
-        }
+        self.execute(move |_| {
+            let run = || {
+                let plan = plan::Plan::new(&simulation, &trial.parent, engine.spec())?;
+                block::run(&engine, plan, trial, limits)
+            };
+            Ok(run())
+        })
+        .await?
     }
 }
 
