@@ -86,21 +86,45 @@ pub struct Accounts {
 struct Impersonated {
     every: bool,
     accounts: BTreeSet<Address>,
+    /// Dev accounts that the node is to know no more.
+    removed: BTreeSet<Address>,
 }
 
 impl Accounts {
     /// Holds `dev` and impersonates everybody if `every`.
     pub fn new(dev: Vec<DevAccount>, every: bool) -> Self {
-        let impersonated = RwLock::new(Impersonated { every, accounts: BTreeSet::new() });
+        let impersonated = RwLock::new(Impersonated { every, ..Impersonated::default() });
         Self { dev, impersonated }
     }
 
     /// Addresses that a user may send from: dev accounts first, then impersonated ones.
     pub fn addresses(&self) -> Vec<Address> {
         let impersonated = self.impersonated.read();
-        let mut all: Vec<_> = self.dev.iter().map(|account| account.address).collect();
-        all.extend(impersonated.accounts.iter().filter(|a| self.find_signer(**a).is_none()));
+        let dev = self.dev.iter().map(|account| account.address);
+        let mut all: Vec<_> =
+            dev.filter(|address| !impersonated.removed.contains(address)).collect();
+        let others = impersonated.accounts.iter().filter(|address| !all.contains(address));
+        let others: Vec<_> = others.copied().collect();
+        all.extend(others);
         all
+    }
+
+    /// Adds an account that sends without a signature, or a dev account that was removed; whether
+    /// it was not there before.
+    pub fn add(&self, address: Address) -> bool {
+        let mut impersonated = self.impersonated.write();
+        if self.dev.iter().any(|account| account.address == address) {
+            return impersonated.removed.remove(&address);
+        }
+        impersonated.accounts.insert(address)
+    }
+
+    /// Removes an account, a dev account too; whether it was there.
+    pub fn remove(&self, address: Address) -> bool {
+        let mut impersonated = self.impersonated.write();
+        let sent = impersonated.accounts.remove(&address);
+        let dev = self.dev.iter().any(|account| account.address == address);
+        (dev && impersonated.removed.insert(address)) || sent
     }
 
     /// The dev accounts with their keys.
@@ -110,6 +134,9 @@ impl Accounts {
 
     /// The key of `address`, if the node has it.
     pub fn find_signer(&self, address: Address) -> Option<&PrivateKeySigner> {
+        if self.impersonated.read().removed.contains(&address) {
+            return None;
+        }
         self.dev.iter().find(|account| account.address == address).map(|account| &account.signer)
     }
 

@@ -165,6 +165,12 @@ pub struct NodeConfig {
     pub log_range_max: Option<u64>,
     /// Logs what contracts print.
     pub console: bool,
+    /// Logs the calls of each sealed transaction and each call as a tree.
+    pub print_traces: bool,
+    /// Most bytes of memory that the EVM frames of a transaction have together; 4 GiB if not set.
+    pub memory_limit: Option<u64>,
+    /// Takes transactions whose senders cannot pay for them, and lends them the value.
+    pub disable_balance_checks: bool,
 }
 
 impl Default for NodeConfig {
@@ -215,6 +221,9 @@ impl Default for NodeConfig {
             logs_max: None,
             log_range_max: None,
             console: true,
+            print_traces: false,
+            memory_limit: None,
+            disable_balance_checks: false,
         }
     }
 }

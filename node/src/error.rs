@@ -45,6 +45,12 @@ pub enum Failure {
         /// Its number.
         number: u64,
     },
+    /// The blobs of a transaction can't be read back.
+    #[error("the blobs of transaction {hash} in the store cannot be decoded")]
+    BlobRow {
+        /// Its hash.
+        hash: B256,
+    },
     /// A worker thread of the node ended with a panic.
     #[error("a worker of the node failed")]
     Worker,
@@ -99,6 +105,12 @@ pub enum StartError {
         what: &'static str,
         /// The system's answer.
         source: std::io::Error,
+    },
+    /// The withdrawals that waited at the last stop can't be read back.
+    #[error("waiting withdrawals in the database cannot be decoded: {source}")]
+    Withdrawals {
+        /// Why.
+        source: alloy_rlp::Error,
     },
     /// A transaction that waited at the last stop can't be read back.
     #[error("waiting transaction {index} in the database cannot be decoded: {source}")]
@@ -466,12 +478,42 @@ pub enum DevError {
         max: u64,
     },
     /// The chain is not that long.
-    #[error("cannot go back {depth} blocks from block {head}")]
+    #[error(
+        "{what} depth must not exceed current chain height: current height {height}, depth {depth}"
+    )]
     Depth {
+        /// What goes back: a reorg or a rollback.
+        what: &'static str,
         /// Blocks to go back.
         depth: u64,
+        /// Blocks after the first one.
+        height: u64,
+    },
+    /// The head cannot be set to a block that does not exist.
+    #[error("not allowed to rewind to a future block: block {number}, head {head}")]
+    Future {
+        /// The block asked for.
+        number: u64,
         /// Number of the head.
         head: u64,
+    },
+    /// The fork has no withdrawals.
+    #[error("withdrawals come with Shanghai: block {number} will not have any")]
+    NoWithdrawals {
+        /// The next block.
+        number: u64,
+    },
+    /// As many withdrawals wait as may.
+    #[error("{waiting} withdrawals wait already, and no more may")]
+    TooManyWithdrawals {
+        /// How many wait.
+        waiting: usize,
+    },
+    /// No slot was found that a token answers from.
+    #[error("Unable to set ERC20 {what}, no slot found")]
+    NoTokenSlot {
+        /// What was to be set.
+        what: &'static str,
     },
     /// A transaction that must be in the block cannot be.
     #[error(transparent)]

@@ -34,7 +34,7 @@ mod trial;
 pub mod witness;
 
 pub use brief::dedicate_thread;
-pub use chain::Chain;
+pub use chain::{Chain, TokenValue};
 pub use config::NodeConfig;
 pub use event::Event;
 pub use sequencer::SealedBlocks;

@@ -3,7 +3,7 @@
 use crate::filters::Filters;
 use crate::methods::{MethodTable, Table};
 use crate::server::{Server, ServerConfig, listen};
-use crate::{debug, dev, eth, net, ots, reth, rv, testing, trace, txpool};
+use crate::{beacon, debug, dev, eth, net, ots, reth, rv, testing, trace, txpool};
 use jsonrpsee::server::RegisterMethodError;
 use node::Chain;
 use node::config::Profile;
@@ -37,9 +37,10 @@ pub enum ServeError {
 
 /// Serves the methods of the chain's profile.
 pub async fn serve(chain: Chain, config: ServerConfig) -> Result<Server, ServeError> {
+    let paths = beacon::routes(chain.clone());
     let methods = methods(chain)?;
     let address = config.address;
-    listen(methods, config).await.map_err(|source| ServeError::Listen { address, source })
+    listen(methods, paths, config).await.map_err(|source| ServeError::Listen { address, source })
 }
 
 /// The methods of the chain's profile. Needs a tokio runtime, on which filters follow the chain.

@@ -285,6 +285,8 @@ impl From<DevError> for RpcError {
         match error {
             DevError::Submit(error) => error.into(),
             DevError::Failure(failure) => failure.into(),
+            DevError::NoTokenSlot { .. } => Self::internal(error),
+            DevError::Future { .. } => Self::server(error),
             other => Self::invalid_params(other),
         }
     }

@@ -6,6 +6,7 @@
 
 mod api;
 mod arguments;
+mod beacon;
 mod convert;
 mod debug;
 mod dev;

@@ -26,14 +26,14 @@ use jsonrpsee::server::{
 use std::convert::Infallible;
 use std::future::Future;
 use std::io::Cursor;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, Chain, Join};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tower::{Service, ServiceExt as _};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -57,6 +57,8 @@ pub enum Origins {
 pub struct ServerConfig {
     /// The address to listen on; port 0 picks a free one.
     pub address: SocketAddr,
+    /// More addresses to listen on, at the same port.
+    pub more: Vec<IpAddr>,
     /// Which web pages may use the node.
     pub origins: Origins,
     /// By which names requests may call the node.
@@ -79,6 +81,7 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             address: SocketAddr::from(([127, 0, 0, 1], 8545)),
+            more: Vec::new(),
             origins: Origins::Any,
             hosts: Hosts::default(),
             json_only: false,
@@ -96,9 +99,11 @@ impl Default for ServerConfig {
 pub struct Server {
     /// The address it listens on, with the port that was picked.
     pub local_addr: SocketAddr,
+    /// The other ones.
+    pub more: Vec<SocketAddr>,
     methods: MethodTable,
     handle: ServerHandle,
-    task: JoinHandle<()>,
+    tasks: JoinSet<()>,
 }
 
 impl Server {
@@ -111,33 +116,51 @@ impl Server {
     pub async fn stop(self) {
         // An error says that it has stopped already.
         let _ = self.handle.stop();
-        let mut task = self.task;
-        if tokio::time::timeout(Duration::from_secs(5), &mut task).await.is_err() {
+        let mut tasks = self.tasks;
+        let ended = async { while tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(Duration::from_secs(5), ended).await.is_err() {
             tracing::warn!("requests still in flight after 5 s, closing their connections");
-            task.abort();
         }
     }
 }
 
-/// Serves `methods` at the configured address.
-pub(crate) async fn listen(methods: MethodTable, config: ServerConfig) -> std::io::Result<Server> {
-    let listener = TcpListener::bind(config.address).await?;
-    let local_addr = listener.local_addr()?;
+/// Serves `methods`, and `paths` beside them, at the configured addresses.
+pub(crate) async fn listen(
+    methods: MethodTable,
+    paths: Router,
+    config: ServerConfig,
+) -> std::io::Result<Server> {
+    let first = TcpListener::bind(config.address).await?;
+    let local_addr = first.local_addr()?;
+    let (mut listeners, mut more) = (vec![(first, local_addr)], Vec::new());
+    for ip in &config.more {
+        let address = SocketAddr::new(*ip, local_addr.port());
+        let named = |error: std::io::Error| {
+            std::io::Error::new(error.kind(), format!("{address}: {error}"))
+        };
+        listeners.push((TcpListener::bind(address).await.map_err(named)?, address));
+        more.push(address);
+    }
     let (stop, handle) = stop_channel();
     let posts = Arc::new(Posts::new(methods.clone(), &config));
-    let app = serve(posts.clone(), methods.clone(), &config, stop.clone()).into_make_service();
-    let (sender, connections) = unbounded_channel();
-    let lane = Lane::new(posts, sender);
-    let task = tokio::spawn(async move {
-        let ends = stop.clone();
-        let served = axum::serve(Leaving { connections, local_addr }, app)
-            .with_graceful_shutdown(async move { ends.shutdown().await });
-        let (served, ()) = tokio::join!(served, accept(listener, lane, stop));
-        if let Err(error) = served {
-            tracing::error!(%error, "the server has stopped");
-        }
-    });
-    Ok(Server { local_addr, methods, handle, task })
+    let app = serve((posts.clone(), methods.clone()), (paths, &config), stop.clone());
+    let app = app.into_make_service();
+    let mut tasks = JoinSet::new();
+    for (listener, local_addr) in listeners {
+        let (app, stop) = (app.clone(), stop.clone());
+        let (sender, connections) = unbounded_channel();
+        let lane = Lane::new(posts.clone(), sender);
+        tasks.spawn(async move {
+            let ends = stop.clone();
+            let served = axum::serve(Leaving { connections, local_addr }, app)
+                .with_graceful_shutdown(async move { ends.shutdown().await });
+            let (served, ()) = tokio::join!(served, accept(listener, lane, stop));
+            if let Err(error) = served {
+                tracing::error!(%error, "the server has stopped");
+            }
+        });
+    }
+    Ok(Server { local_addr, more, methods, handle, tasks })
 }
 
 /// Takes connections until the end, and then lets their requests end.
@@ -200,9 +223,8 @@ impl Listener for Leaving {
 
 /// POST goes straight to its methods; all else has the time to go through a router.
 fn serve(
-    posts: Arc<Posts>,
-    methods: MethodTable,
-    config: &ServerConfig,
+    (posts, methods): (Arc<Posts>, MethodTable),
+    (paths, config): (Router, &ServerConfig),
     stop: StopHandle,
 ) -> impl Service<
     Request,
@@ -213,7 +235,7 @@ fn serve(
 + Send
 + 'static {
     let allowed = Arc::new((config.origins.clone(), config.hosts.clone()));
-    let router = router(methods, config, stop);
+    let router = router(methods, (paths, config), stop);
     tower::service_fn(move |request: Request| {
         let (posts, refused) = (posts.clone(), refuse(&allowed, &request));
         let router = (request.method() != Method::POST).then(|| router.clone());
@@ -229,7 +251,7 @@ fn serve(
 
 fn router(
     MethodTable { methods, .. }: MethodTable,
-    config: &ServerConfig,
+    (paths, config): (Router, &ServerConfig),
     stop: StopHandle,
 ) -> Router {
     let builder = ServerBuilder::with_config(json_rpc_config(config))
@@ -246,7 +268,7 @@ fn router(
             })
         }
     });
-    let app = Router::new().route("/health", get(health)).fallback_service(sockets);
+    let app = paths.route("/health", get(health)).fallback_service(sockets);
     match cors(&config.origins) {
         Some(layer) => app.layer(layer),
         None => app,

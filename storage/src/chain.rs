@@ -94,6 +94,17 @@ impl Snapshot {
         Ok(waiting.into_iter().map(|(_, hash, bytes)| (hash, bytes)).collect())
     }
 
+    /// Returns the bytes, with blobs, of a transaction in a block.
+    pub fn blobs(&self, tx_hash: B256) -> Result<Option<Bytes>, StoreError> {
+        let row = |row: &[u8]| Some(Bytes::copy_from_slice(row));
+        self.row(self.shared.tables.blobs, tx_hash.as_slice(), row)
+    }
+
+    /// Returns the newest transaction with a blob of this hash, and the blob's place in it.
+    pub fn blob_place(&self, blob_hash: B256) -> Result<Option<(B256, u16)>, StoreError> {
+        self.row(self.shared.tables.blob_places, blob_hash.as_slice(), codec::read_blob_place)
+    }
+
     /// Returns what [`crate::Commit::Meta`] kept.
     pub fn meta(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let row = self.tx.value(self.shared.tables.notes, key.as_bytes())?;

@@ -280,6 +280,20 @@ pub(crate) fn read_location(row: &[u8]) -> Option<TxLocation> {
     read_pair(row).map(|(number, index)| TxLocation { number, index })
 }
 
+/// Row of `blob_places`.
+pub(crate) fn blob_place_row(tx_hash: B256, place: u16) -> [u8; 34] {
+    let mut row = [0; 34];
+    row[..32].copy_from_slice(tx_hash.as_slice());
+    row[32..].copy_from_slice(&place.to_be_bytes());
+    row
+}
+
+/// Transaction and place of a row of `blob_places`.
+pub(crate) fn read_blob_place(row: &[u8]) -> Option<(B256, u16)> {
+    let (tx_hash, place) = row.split_at_checked(32)?;
+    Some((read_word(tx_hash)?, u16::from_be_bytes(place.try_into().ok()?)))
+}
+
 /// Order and bytes of a waiting transaction.
 pub(crate) fn pool_row(order: u64, bytes: &[u8]) -> Vec<u8> {
     [&order.to_be_bytes(), bytes].concat()

@@ -41,6 +41,15 @@ pub enum Commit {
     },
     /// A transaction that no longer waits. Those of a committed block leave by themselves.
     PoolRemove(B256),
+    /// The blobs of a transaction that a block has; they leave with that block.
+    Blobs {
+        /// Its hash.
+        hash: B256,
+        /// The hashes of its blobs, in their order.
+        blob_hashes: Vec<B256>,
+        /// Its bytes with the blobs, as the caller wants them back.
+        bytes: Bytes,
+    },
     /// A value of the caller's own.
     Meta {
         /// Its name.
@@ -94,6 +103,13 @@ impl Shared {
                 }
                 Commit::PoolRemove(hash) => {
                     tx.remove(self.tables.pool, hash.as_slice())?;
+                }
+                Commit::Blobs { hash, blob_hashes, bytes } => {
+                    tx.put(self.tables.blobs, hash.as_slice(), &bytes)?;
+                    for (blob_hash, place) in blob_hashes.iter().zip(0..) {
+                        let row = codec::blob_place_row(hash, place);
+                        tx.put(self.tables.blob_places, blob_hash.as_slice(), &row)?;
+                    }
                 }
                 Commit::Meta { key, value } => {
                     tx.put(self.tables.notes, key.as_bytes(), &value)?;

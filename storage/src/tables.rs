@@ -38,6 +38,10 @@ pub(crate) struct Tables {
     pub(crate) logs: Table,
     /// Transaction hash → order ‖ transaction: those that wait.
     pub(crate) pool: Table,
+    /// Transaction hash → transaction with its blobs: those in blocks.
+    pub(crate) blobs: Table,
+    /// Hash of a blob → transaction hash ‖ the blob's place in it.
+    pub(crate) blob_places: Table,
     /// Name → the store's own values.
     pub(crate) meta: Table,
     /// Name → values of the node.
@@ -64,6 +68,8 @@ impl Tables {
             locations: unique("locations")?,
             logs: tx.make_table("logs", Rows::FixedDuplicates)?,
             pool: unique("pool")?,
+            blobs: unique("blobs")?,
+            blob_places: unique("blob_places")?,
             meta: unique(META)?,
             notes: unique("notes")?,
         })

@@ -9,6 +9,7 @@ use crate::{
     store::Shared,
     tables::meta,
 };
+use alloy_consensus::{Transaction, TxEnvelope};
 use alloy_primitives::B256;
 use state::LeafChange;
 use std::{
@@ -160,6 +161,7 @@ impl Shared {
                 self.decode(tx, tables.transactions, &place, codec::read_transaction)?;
             if let Some((transaction, _)) = transaction {
                 tx.remove(tables.locations, transaction.tx_hash().as_slice())?;
+                self.remove_blobs(tx, &transaction)?;
             }
             if let Some(stored) = self.decode(tx, tables.receipts, &place, codec::read_receipt)? {
                 for (log_key, position) in commit::log_rows(&stored, number, index) {
@@ -171,6 +173,22 @@ impl Shared {
         }
         tx.remove(tables.bodies, &key)?;
         tx.remove(tables.headers, &key)?;
+        Ok(())
+    }
+
+    fn remove_blobs(&self, tx: &Write, transaction: &TxEnvelope) -> Result<(), StoreError> {
+        let tx_hash = transaction.tx_hash();
+        let blob_hashes = transaction.blob_versioned_hashes().unwrap_or_default();
+        for (blob_hash, place) in blob_hashes.iter().zip(0..) {
+            // Another transaction may have had the same blob later.
+            let (table, key) = (self.tables.blob_places, blob_hash.as_slice());
+            if tx.value(table, key)?.as_deref() == Some(&codec::blob_place_row(*tx_hash, place)) {
+                tx.remove(table, key)?;
+            }
+        }
+        if !blob_hashes.is_empty() {
+            tx.remove(self.tables.blobs, tx_hash.as_slice())?;
+        }
         Ok(())
     }
 }

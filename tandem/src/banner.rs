@@ -39,7 +39,7 @@ pub(crate) enum BannerError {
 struct Facts<'a> {
     settings: &'a Settings,
     chain: &'a Chain,
-    address: SocketAddr,
+    addresses: &'a [SocketAddr],
     accounts: Vec<(&'a DevAccount, U256)>,
     genesis_hash: B256,
     base_fee: Option<u64>,
@@ -50,9 +50,9 @@ struct Facts<'a> {
 pub(crate) async fn announce(
     settings: &Settings,
     chain: &Chain,
-    address: SocketAddr,
+    addresses: &[SocketAddr],
 ) -> Result<(), BannerError> {
-    let facts = Facts::gather(settings, chain, address).await?;
+    let facts = Facts::gather(settings, chain, addresses).await?;
     if let Some(path) = &settings.config_out {
         fs::write(path, facts.json())
             .map_err(|source| BannerError::File { path: path.clone(), source })?;
@@ -61,7 +61,9 @@ pub(crate) async fn announce(
         return Ok(());
     }
     if settings.json {
-        tracing::info!("Listening on {address}");
+        for address in addresses {
+            tracing::info!("Listening on {address}");
+        }
         return Ok(());
     }
     let mut text = String::new();
@@ -77,7 +79,7 @@ impl<'a> Facts<'a> {
     async fn gather(
         settings: &'a Settings,
         chain: &'a Chain,
-        address: SocketAddr,
+        addresses: &'a [SocketAddr],
     ) -> Result<Self, BannerError> {
         let state = chain.state(BlockId::latest()).await?;
         let accounts = chain
@@ -90,7 +92,7 @@ impl<'a> Facts<'a> {
         Ok(Self {
             settings,
             chain,
-            address,
+            addresses,
             accounts,
             genesis_hash: genesis.map(|header| header.hash()).unwrap_or_default(),
             base_fee: head.header.base_fee_per_gas,
@@ -127,7 +129,8 @@ impl<'a> Facts<'a> {
         if let Some(path) = &self.settings.ipc {
             section(out, "IPC Path", path.display())?;
         }
-        writeln!(out, "\nListening on {}", self.address)
+        writeln!(out)?;
+        self.addresses.iter().try_for_each(|address| writeln!(out, "Listening on {address}"))
     }
 
     fn accounts_text(&self, out: &mut String) -> std::fmt::Result {
@@ -167,7 +170,7 @@ impl<'a> Facts<'a> {
             "genesis_timestamp": self.chain.genesis().timestamp.to_string(),
             "chain_id": self.chain.chain_id(),
             "genesis_hash": self.genesis_hash,
-            "address": self.address,
+            "address": self.addresses.first(),
         });
         value.to_string()
     }

@@ -106,23 +106,7 @@ const NETWORK: &str = "Tandem runs Ethereum's rules only.";
 
 /// Flags that end in an error with the reason.
 pub(crate) const REFUSED: &[Refused] = &[
-    refused("max-persisted-states", ON_DISK),
-    refused("prune-history", ON_DISK),
-    refused("transaction-block-keeper", ON_DISK),
-    refused("cache-path", ON_DISK),
     refused("md", "Log messages are text or, with --json, JSON."),
-    refused(
-        "disable-pool-balance-checks",
-        "A transaction that its sender can't pay for never gets into a block.",
-    ),
-    refused(
-        "memory-limit",
-        "Gas bounds the EVM's memory; --riscv-memory-pages-max bounds that of RISC-V contracts.",
-    ),
-    Refused {
-        aliases: &["enable-trace-printing"],
-        ..refused("print-traces", "Ask debug_traceTransaction or debug_traceCall.")
-    },
     refused("celo", NETWORK),
     Refused { short: Some('n'), ..refused("network", NETWORK) },
 ];
@@ -137,6 +121,10 @@ pub(crate) const ALWAYS: &[Refused] = &[
         "preserve-historical-states",
         "The data directory always keeps the state of every block.",
     ),
+    refused("max-persisted-states", ON_DISK),
+    refused("prune-history", ON_DISK),
+    refused("transaction-block-keeper", ON_DISK),
+    refused("cache-path", ON_DISK),
 ];
 
 /// The command line as given: values, and which of them were given at all.
@@ -170,7 +158,8 @@ pub(crate) fn command() -> clap::Command {
             .long(always.flag)
             .aliases(always.aliases)
             .hide(true)
-            .action(ArgAction::SetTrue);
+            .num_args(0..=1)
+            .action(ArgAction::Append);
         command = command.arg(arg);
     }
     command

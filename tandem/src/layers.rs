@@ -249,7 +249,10 @@ mod tests {
             let settings = read(&sources).unwrap();
             assert_eq!((settings.block_time, settings.mixed_mining), (Some(0.5), true));
             assert_eq!((settings.order, settings.profile), (Order::Fifo, Profile::Testnet));
-            assert_eq!((settings.host.to_string().as_str(), settings.chain_id), ("::1", Some(5)));
+            assert_eq!(
+                (settings.host[0].to_string().as_str(), settings.chain_id),
+                ("::1", Some(5))
+            );
             assert_eq!(settings.hardfork.unwrap().fork, genesis::SpecId::CANCUN);
             assert_eq!(settings.mnemonic.as_deref(), Some("a b"));
         }
@@ -315,10 +318,16 @@ mod tests {
     fn other_variables_are_left_alone() {
         let env = [("TANDEM_SUITES", "/x"), ("TANDEM_TEST_X", "1"), ("ANVIL_IP_ADDR", "::1")];
         let settings = read(&Sources { file: "", env: &env, flags: &[] }).unwrap();
-        assert_eq!(settings.host.to_string(), "::1");
+        assert_eq!(settings.host[0].to_string(), "::1");
         let env = [("ANVIL_IP_ADDR", "::1"), ("TANDEM_HOST", "127.0.0.9")];
         let settings = read(&Sources { file: "", env: &env, flags: &[] }).unwrap();
-        assert_eq!(settings.host.to_string(), "127.0.0.9");
+        assert_eq!(settings.host[0].to_string(), "127.0.0.9");
+        let file = "host = \"127.0.0.1,::1\"";
+        let settings = read(&Sources { file, env: &[], flags: &[] }).unwrap();
+        assert_eq!(settings.host.len(), 2);
+        let flags = ["--host", "127.0.0.1,::1", "--host", "127.0.0.9"];
+        let settings = read(&Sources { file, env: &[], flags: &flags }).unwrap();
+        assert_eq!(settings.host.len(), 3);
     }
 
     #[test]

@@ -28,8 +28,8 @@ pub(crate) fn start(settings: &Settings) -> io::Result<Log> {
         (false, 2) => ("warn", "trace"),
         (false, _) => ("debug", "trace"),
     };
-    // Requests and what contracts print have targets of their own.
-    let levels = format!("{libraries},tandem={ours},rpc={ours},console={ours}");
+    // Requests, what contracts print and their calls have targets of their own.
+    let levels = format!("{libraries},tandem={ours},rpc={ours},console={ours},calls={ours}");
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(levels));
     let color = match settings.color {
         Color::Always => true,

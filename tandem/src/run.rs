@@ -8,10 +8,11 @@ use std::{
 };
 
 use genesis::Genesis;
-use node::{Chain, NodeConfig, config::Profile, error::StartError, fork::ForkStart};
+use node::{Chain, Event, NodeConfig, config::Profile, error::StartError, fork::ForkStart};
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{Signal, SignalKind, signal},
+    sync::broadcast::{Receiver, error::RecvError},
 };
 
 use crate::{
@@ -110,8 +111,12 @@ async fn live(
     state.load(&chain).await?;
     let server = rpc::serve(chain.clone(), config).await?;
     let ipc = listen_ipc(settings, &server).await?;
-    warn(settings, server.local_addr);
-    banner::announce(settings, &chain, server.local_addr).await?;
+    if settings.print_traces {
+        tokio::spawn(print_traces(chain.clone(), chain.subscribe()));
+    }
+    let addresses: Vec<_> = [server.local_addr].into_iter().chain(server.more.clone()).collect();
+    warn(settings, &addresses);
+    banner::announce(settings, &chain, &addresses).await?;
     while !signals.ended_within(state.until_next_dump()).await {
         if let Err(error) = state.dump(&chain).await {
             tracing::error!(%error, "the state was not dumped");
@@ -125,6 +130,22 @@ async fn live(
     Ok(dumped?)
 }
 
+/// Logs the calls of each block's transactions, until the node stops.
+async fn print_traces(chain: Chain, mut events: Receiver<Event>) {
+    loop {
+        match events.recv().await {
+            Ok(Event::Head(block)) => {
+                if let Err(error) = chain.print_traces(block).await {
+                    tracing::warn!(%error, "no trace");
+                }
+            }
+            Ok(_) => {}
+            Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "blocks not traced"),
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
 async fn listen_ipc(settings: &Settings, server: &rpc::Server) -> Result<Option<Ipc>, RunError> {
     let Some(path) = &settings.ipc else { return Ok(None) };
     let ipc = ipc::listen(path, server)
@@ -133,8 +154,9 @@ async fn listen_ipc(settings: &Settings, server: &rpc::Server) -> Result<Option<
     Ok(Some(ipc))
 }
 
-fn warn(settings: &Settings, address: SocketAddr) {
-    if settings.profile == Profile::Dev && !address.ip().is_loopback() {
+fn warn(settings: &Settings, addresses: &[SocketAddr]) {
+    let open = addresses.iter().find(|address| !address.ip().is_loopback());
+    if let Some(address) = open.filter(|_| settings.profile == Profile::Dev) {
         tracing::warn!(
             "the dev profile listens on {address}: whoever reaches it can use the unlocked \
              accounts and change the chain"

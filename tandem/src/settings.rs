@@ -74,6 +74,23 @@ impl From<Hardfork> for String {
     }
 }
 
+/// Addresses in a file or variable: one text, with commas.
+mod hosts {
+    use std::net::IpAddr;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(hosts: &[IpAddr], out: S) -> Result<S::Ok, S::Error> {
+        let texts: Vec<_> = hosts.iter().map(IpAddr::to_string).collect();
+        out.serialize_str(&texts.join(","))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<IpAddr>, D::Error> {
+        let text = String::deserialize(from)?;
+        text.split(',').map(|host| host.parse().map_err(D::Error::custom)).collect()
+    }
+}
+
 /// When log messages are coloured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -251,10 +268,11 @@ pub(crate) struct Settings {
     #[arg(long, help_heading = SERVER)]
     pub(crate) allow_origin: Option<String>,
 
-    /// Address to listen on [env: ANVIL_IP_ADDR]
-    #[arg(long, value_name = "IP_ADDR", help_heading = SERVER)]
-    #[arg(default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
-    pub(crate) host: IpAddr,
+    /// Addresses to listen on, separated by commas or in several flags [env: ANVIL_IP_ADDR]
+    #[arg(long, value_name = "IP_ADDR", help_heading = SERVER, value_delimiter = ',')]
+    #[arg(default_values_t = [IpAddr::V4(Ipv4Addr::LOCALHOST)])]
+    #[serde(with = "hosts")]
+    pub(crate) host: Vec<IpAddr>,
 
     /// Refuses every request from a web page
     #[arg(long, help_heading = SERVER, conflicts_with = "allow_origin")]
@@ -379,6 +397,19 @@ pub(crate) struct Settings {
     #[arg(long, help_heading = EVM, visible_alias = "no-create2")]
     pub(crate) disable_default_create2_deployer: bool,
 
+    /// Takes transactions whose senders can't pay for them, and runs them all the same
+    #[arg(long, help_heading = EVM)]
+    pub(crate) disable_pool_balance_checks: bool,
+
+    /// Most bytes of memory that the EVM frames of a transaction have together
+    /// [default: 4294967295]
+    #[arg(long, value_name = "BYTES", help_heading = EVM)]
+    pub(crate) memory_limit: Option<u64>,
+
+    /// Logs the calls of each sealed transaction and of each `eth_call` as a tree
+    #[arg(long, help_heading = EVM, visible_alias = "enable-trace-printing")]
+    pub(crate) print_traces: bool,
+
     /// Largest RISC-V image of the dev genesis in bytes [default: 524288]
     #[arg(long, value_name = "BYTES", help_heading = RISCV)]
     pub(crate) riscv_image_size_max: Option<u32>,
@@ -410,6 +441,9 @@ pub(crate) enum SettingsError {
         /// What was given.
         origin: String,
     },
+    /// No address to listen on.
+    #[error("host: no address")]
+    NoHost,
     /// Two settings of which one alone has a meaning.
     #[error("{first} and {second} can't be given together")]
     Conflict {
@@ -494,6 +528,9 @@ impl Settings {
             trace_blocks_max: self.trace_blocks_max,
             trace_size_max: self.trace_size_max,
             traces_max: self.traces_max,
+            print_traces: self.print_traces,
+            memory_limit: self.memory_limit,
+            disable_balance_checks: self.disable_pool_balance_checks,
             ..NodeConfig::default()
         }
     }
@@ -519,8 +556,13 @@ impl Settings {
             Some("*") => Hosts::Any,
             list => Hosts::Private(list.map(names).unwrap_or_default()),
         };
+        let (first, more) = match &self.host[..] {
+            [first, more @ ..] => (*first, more),
+            [] => return Err(SettingsError::NoHost),
+        };
         let mut server = ServerConfig {
-            address: SocketAddr::new(self.host, self.port),
+            address: SocketAddr::new(first, self.port),
+            more: more.to_vec(),
             origins,
             hosts,
             json_only: self.profile == Profile::Testnet,

@@ -2,12 +2,14 @@
 //! WebSocket, with alloy's provider, with what npm has, and with plain JSON-RPC.
 
 mod chain;
+mod dev_methods;
 mod devnet;
 mod fork;
 mod hostile;
 mod live;
 mod machines;
 mod parity;
+mod pool;
 mod proofs;
 mod python;
 mod scripts;

@@ -25,6 +25,8 @@ pub struct Rules {
     /// Largest EVM code in bytes, of which init code may have twice as many: `None` is the fork's
     /// limit (EIP-170).
     pub code_size_max: Option<usize>,
+    /// Most bytes of memory that the EVM frames of a transaction have together: `None` is 4 GiB.
+    pub memory_max: Option<u64>,
 }
 
 impl Rules {
@@ -40,6 +42,7 @@ impl Rules {
             check_chain_id: true,
             tx_gas_limit_cap: None,
             code_size_max: None,
+            memory_max: None,
         }
     }
 
@@ -55,6 +58,7 @@ impl Rules {
             check_chain_id: true,
             tx_gas_limit_cap: Some(u64::MAX),
             code_size_max: None,
+            memory_max: None,
         }
     }
 
@@ -69,6 +73,7 @@ impl Rules {
         cfg.disable_eip3607 = !self.check_sender_code;
         cfg.tx_gas_limit_cap = self.tx_gas_limit_cap;
         cfg.limit_contract_code_size = self.code_size_max;
+        cfg.memory_limit = self.memory_max.unwrap_or(cfg.memory_limit);
         cfg
     }
 }

@@ -7,6 +7,7 @@ mod estimate;
 pub(crate) mod halt;
 mod many;
 mod request;
+mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -44,6 +45,7 @@ pub(crate) struct Session {
     block: BlockEnv,
     gas_max: u64,
     code_size_max: Option<usize>,
+    memory_max: Option<u64>,
     /// Most gas of a transaction in a block (EIP-7825), where it is enforced.
     tx_gas_max: Option<u64>,
 }
@@ -57,8 +59,14 @@ impl Chain {
         overrides: Overrides,
     ) -> Result<CallOutcome, CallError> {
         let session = self.session(id).await?;
+        let print = self.config().print_traces;
         self.execute(move |_| {
             let (mut execution, tx) = session.prepare(&call, &overrides)?;
+            if print {
+                let (ran, tree) = tree::call_tree(&mut execution, &tx)?;
+                tracing::info!(target: "calls", "call\n{tree}");
+                return outcome(ran);
+            }
             let ran = execution.call(&tx)?;
             let Some(reason) = halt::unnamed(&ran) else { return outcome(ran) };
             // Only a look at each step tells which instruction it was.
@@ -123,6 +131,7 @@ impl Session {
             block: block_env(engine, header),
             gas_max: config.call_gas_limit.unwrap_or(CALL_GAS_LIMIT.max(header.gas_limit)),
             code_size_max: config.code_size_max(),
+            memory_max: config.memory_limit,
             tx_gas_max: enforced.then_some(alloy_eips::eip7825::MAX_TX_GAS_LIMIT_OSAKA),
         }
     }
@@ -139,6 +148,7 @@ impl Session {
         let rules = Rules {
             check_base_fee: tx.gas_price > 0,
             code_size_max: self.code_size_max,
+            memory_max: self.memory_max,
             ..Rules::call()
         };
         let mut execution = Execution::new(&self.engine, self.block, rules, self.state);
@@ -203,7 +213,7 @@ impl Session {
             value: call.value,
             data: call.input.clone(),
             nonce: call.nonce.unwrap_or_default(),
-            chain_id: call.chain_id.or_else(|| Some(self.engine.spec().chain_id())),
+            chain_id: call.chain_id.or_else(|| Some(self.engine.chain_id())),
             access_list: call.access_list.clone().unwrap_or_default(),
             gas_priority_fee: dynamic.then(|| call.max_priority_fee_per_gas.unwrap_or_default()),
             blob_hashes: call.blob_versioned_hashes.clone(),

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use alloy_consensus::TxEnvelope;
+use alloy_consensus::transaction::Recovered;
+use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use genesis::{DevOptions, Genesis};
 use vm::AccountEdit;
@@ -211,7 +214,64 @@ impl Chain {
 
     /// Takes the newest `depth` blocks off the chain.
     pub async fn rollback(&self, depth: u64) -> Result<(), DevError> {
-        self.ask(move |sequencer| sequencer.rollback(depth)).await
+        self.ask(move |sequencer| sequencer.rollback(sequencer.below("Rollback", depth)?)).await
+    }
+
+    /// Takes all blocks after `number` off the chain.
+    pub async fn set_head(&self, number: u64) -> Result<(), DevError> {
+        self.ask(move |sequencer| sequencer.set_head(number)).await
+    }
+
+    /// Whether `what` could go `depth` blocks back.
+    pub fn check_depth(&self, what: &'static str, depth: u64) -> Result<(), DevError> {
+        let height = self.head().number() - self.genesis().number;
+        if depth > height { Err(DevError::Depth { what, depth, height }) } else { Ok(()) }
+    }
+
+    /// Puts as many new blocks in the place of the newest `depth` ones. Each transaction goes into
+    /// the block of its number, counted from 0; one that cannot run there is left out.
+    pub async fn reorg(
+        &self,
+        depth: u64,
+        transactions: Vec<(Recovered<TxEnvelope>, u64)>,
+    ) -> Result<(), DevError> {
+        let transactions = transactions.into_iter().map(|(transaction, block)| {
+            let (transaction, sender) = transaction.into_parts();
+            (Arc::new(PoolTransaction::new(transaction, sender)), block)
+        });
+        let transactions = transactions.collect();
+        self.ask(move |sequencer| sequencer.reorg(depth, transactions)).await
+    }
+
+    /// Has the next block pay a withdrawal; with automatic sealing that block comes at once.
+    pub async fn add_withdrawal(&self, withdrawal: Withdrawal) -> Result<(), DevError> {
+        self.ask(move |sequencer| sequencer.add_withdrawal(withdrawal)).await
+    }
+
+    /// Gives the chain another id, for what runs from now on and until the node ends.
+    pub async fn set_chain_id(&self, chain_id: u64) -> Result<(), DevError> {
+        self.ask(move |sequencer| Ok(sequencer.set_chain_id(chain_id))).await
+    }
+
+    /// Makes ecrecover answer `signer` for a signature of r ‖ s ‖ v, whatever was signed.
+    pub fn set_signer(&self, signature: [u8; 65], signer: Address) {
+        self.shared.engine().set_signer(signature, signer);
+    }
+
+    /// Lists `address` among the node's accounts and lets it send without a signature; whether it
+    /// was not there before.
+    pub fn add_account(&self, address: Address) -> bool {
+        self.shared.accounts.add(address)
+    }
+
+    /// Takes `address`, a dev account too, from the node's accounts; whether it was there.
+    pub fn remove_account(&self, address: Address) -> bool {
+        self.shared.accounts.remove(address)
+    }
+
+    /// When the newest block was sealed, by the wall clock; `None` if that was before the start.
+    pub fn sealed_at(&self) -> Option<u64> {
+        self.shared.settings().sealed_at
     }
 
     /// Forks anew, at another block or from another node, and forgets the chain.

@@ -4,7 +4,9 @@
 //! traces in `trace`; [`dev`] has what only dev users may do.
 
 mod beginning;
+mod blobs;
 mod dev;
+mod token;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
@@ -35,10 +37,12 @@ use crate::gate::Gate;
 use crate::import::{FOREIGN_GAS_LIMIT, IMPORTED_NOTE};
 use crate::pool::{Pool, PoolLimits, PoolTransaction, rules};
 use crate::recent::Recent;
-use crate::sequencer::{Sequencer, Task, wall_clock};
+use crate::sequencer::{Sequencer, Task, restore_withdrawals, wall_clock};
 use crate::settings::Settings;
 use crate::trace::BadBlocks;
 use crate::trial::TRIALS_MAX;
+
+pub use token::TokenValue;
 
 /// Events that a slow subscriber may lag behind before it loses some.
 const EVENTS_MAX: usize = 4_096;
@@ -223,6 +227,7 @@ impl Chain {
         if let Some(fork) = &fork {
             settings.go_on_from(&config, (fork.number(), &head.header), wall_clock());
         }
+        settings.withdrawals = restore_withdrawals(&store)?.into();
         let shared = Arc::new(Shared {
             accounts: Accounts::new(dev, config.auto_impersonate),
             pool: RwLock::new(pool),
@@ -406,7 +411,7 @@ impl Chain {
 
     /// The id of the chain.
     pub fn chain_id(&self) -> u64 {
-        self.spec().chain_id()
+        self.engine().chain_id()
     }
 
     /// The engine that runs contracts.

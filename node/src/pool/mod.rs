@@ -8,12 +8,13 @@ pub mod rules;
 #[cfg(test)]
 mod tests;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use alloy_consensus::{Transaction, TxEnvelope};
 use alloy_eips::eip2718::Encodable2718;
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, U256};
 
 pub use best::Best;
 pub use rules::{PoolError, PoolRules};
@@ -48,6 +49,12 @@ impl PoolTransaction {
     /// What the block's producer gets per gas under `base_fee`; `None` if it cannot pay that.
     pub fn tip(&self, base_fee: u64) -> Option<u128> {
         self.transaction.effective_tip_per_gas(base_fee)
+    }
+
+    /// Tip and fee cap: what decides who stays in a full pool.
+    fn pays(&self) -> (u128, u128) {
+        let cap = self.transaction.max_fee_per_gas();
+        (self.transaction.max_priority_fee_per_gas().unwrap_or(cap), cap)
     }
 }
 
@@ -166,37 +173,64 @@ impl Pool {
         Ok(())
     }
 
-    /// Evicts transactions that wait for a gap, newest first, until `transaction` has room.
+    /// Evicts what matters least until `transaction` has room: transactions that wait for a gap,
+    /// newest first, then those of other senders that pay less, cheapest first.
     fn make_room(
         &mut self,
         transaction: &PoolTransaction,
         old: Option<&Arc<PoolTransaction>>,
         nonce: u64,
     ) -> Result<Vec<Arc<PoolTransaction>>, PoolError> {
-        let mut evicted = Vec::new();
         let freed = old.map_or(0, |old| old.size);
-        let count = usize::from(old.is_none());
-        while self.hashes.len() + count > self.limits.transactions
-            || self.bytes + transaction.size > self.limits.bytes + freed
-        {
-            let next = self.next_nonce(transaction.sender).unwrap_or(nonce);
-            let queued = transaction.transaction.nonce() > next;
-            let victim = if queued { None } else { self.newest_queued() };
-            let Some(victim) = victim.filter(|victim| Some(victim) != old.map(|old| &old.hash))
-            else {
-                return Err(PoolError::Full { count: self.hashes.len(), bytes: self.bytes });
-            };
-            evicted.extend(self.remove(&victim));
+        let mut count = self.hashes.len() + usize::from(old.is_none());
+        let mut bytes = (self.bytes + transaction.size).saturating_sub(freed);
+        let fits = |count, bytes| count <= self.limits.transactions && bytes <= self.limits.bytes;
+        if fits(count, bytes) {
+            return Ok(Vec::new());
         }
-        Ok(evicted)
+        let full = PoolError::Full { count: self.hashes.len(), bytes: self.bytes };
+        let next = self.next_nonce(transaction.sender).unwrap_or(nonce);
+        if transaction.transaction.nonce() > next {
+            return Err(full);
+        }
+        let mut victims = Vec::new();
+        for victim in self.victims(transaction) {
+            if old.is_some_and(|old| old.hash == victim.hash) {
+                continue;
+            }
+            count -= 1;
+            bytes = bytes.saturating_sub(victim.size);
+            victims.push(victim.hash);
+            if fits(count, bytes) {
+                return Ok(victims.iter().filter_map(|hash| self.remove(hash)).collect());
+            }
+        }
+        Err(full)
     }
 
-    fn newest_queued(&self) -> Option<B256> {
-        let queued = self.senders.values().flat_map(|sender| {
+    /// What may have to go for `transaction`, first to last.
+    fn victims(&self, transaction: &PoolTransaction) -> Vec<Arc<PoolTransaction>> {
+        let (mut queued, mut cheaper) = (Vec::new(), Vec::new());
+        for (address, sender) in &self.senders {
             let first_queued = sender.nonce + sender.ready().count() as u64;
-            sender.transactions.range(first_queued..).map(|(_, transaction)| transaction)
-        });
-        queued.max_by_key(|transaction| transaction.arrival).map(|transaction| transaction.hash)
+            queued.extend(sender.transactions.range(first_queued..).map(|(_, tx)| tx));
+            if *address != transaction.sender {
+                let ready = sender.transactions.range(..first_queued).map(|(_, tx)| tx);
+                cheaper.extend(ready.filter(|tx| tx.pays() < transaction.pays()));
+            }
+        }
+        queued.sort_unstable_by_key(|tx| Reverse(tx.arrival));
+        cheaper.sort_unstable_by_key(|tx| (tx.pays(), Reverse(tx.arrival)));
+        queued.into_iter().chain(cheaper).cloned().collect()
+    }
+
+    /// The most wei that the waiting transactions of `sender` take together, but for the one with
+    /// the nonce `except`.
+    pub fn cost(&self, sender: Address, except: u64) -> U256 {
+        let waiting = self.senders.get(&sender).into_iter().flat_map(|sender| &sender.transactions);
+        let others = waiting.filter(|(nonce, _)| **nonce != except);
+        let costs = others.map(|(_, tx)| rules::cost(&tx.transaction).unwrap_or(U256::MAX));
+        costs.fold(U256::ZERO, U256::saturating_add)
     }
 
     /// Takes a transaction out.

@@ -33,6 +33,10 @@ pub struct PoolRules {
     pub blob_base_fee: Option<u128>,
     /// The least tip, or gas price, in wei.
     pub min_gas_price: u128,
+    /// Whether a sender must be able to pay for the transaction.
+    pub check_balance: bool,
+    /// Whether a sender must be able to pay for all of its waiting transactions together.
+    pub check_overdraft: bool,
     /// Size limit of EVM init code.
     pub init_code_max: usize,
     /// Size limit of RISC-V init code.
@@ -184,10 +188,28 @@ pub fn check_sender(
         return Err(PoolError::SenderHasCode { address: sender, code_hash: account.code_hash });
     }
     check_fees(rules, transaction)?;
+    if !rules.check_balance {
+        return Ok(());
+    }
     let want = cost(transaction).ok_or(PoolError::CostOverflow { address: sender })?;
     if account.balance < want {
         let have = account.balance;
         return Err(PoolError::InsufficientFunds { address: sender, have, want });
+    }
+    Ok(())
+}
+
+/// Checks that `account` can pay for `transaction` beside its other waiting ones, which take
+/// `queued` wei.
+pub fn check_overdraft(
+    rules: &PoolRules,
+    transaction: &TxEnvelope,
+    (account, queued): (&AccountInfo, U256),
+) -> Result<(), PoolError> {
+    let (balance, cost) = (account.balance, cost(transaction).unwrap_or(U256::MAX));
+    let overshot = queued.saturating_add(cost).saturating_sub(balance);
+    if rules.check_balance && rules.check_overdraft && !overshot.is_zero() {
+        return Err(PoolError::Overdraft { balance, queued, cost, overshot });
     }
     Ok(())
 }
@@ -238,6 +260,10 @@ pub enum PoolError {
         "insufficient funds for gas * price + value: address {address} have {have} want {want}"
     )]
     InsufficientFunds { address: Address, have: U256, want: U256 },
+    #[error(
+        "insufficient funds for gas * price + value: balance {balance}, queued cost {queued}, tx cost {cost}, overshot {overshot}"
+    )]
+    Overdraft { balance: U256, queued: U256, cost: U256, overshot: U256 },
     #[error("insufficient funds for gas * price + value: address {address} cost exceeds 256 bits")]
     CostOverflow { address: Address },
     #[error("exceeds block gas limit: tx gas limit {gas_limit}, block gas limit {limit}")]

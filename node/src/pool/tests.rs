@@ -1,6 +1,8 @@
 //! The pool's rules as a table, and its queues.
 
-use alloy_consensus::{SignableTransaction, TxEip1559, TxEip7702, TxEnvelope, TxLegacy};
+use alloy_consensus::{
+    SignableTransaction, TxEip1559, TxEip4844, TxEip4844Variant, TxEip7702, TxEnvelope, TxLegacy,
+};
 use alloy_primitives::{Address, Bytes, TxKind, U256};
 use genesis::SpecId;
 use revm::state::AccountInfo;
@@ -24,6 +26,8 @@ fn rules() -> PoolRules {
         blobs: None,
         blob_base_fee: None,
         min_gas_price: 0,
+        check_balance: true,
+        check_overdraft: true,
         init_code_max: 49_152,
         riscv_init_code_max: 655_360,
         allow_sender_code: false,
@@ -186,18 +190,128 @@ fn order_is_by_tip_or_arrival_and_always_by_nonce() {
     assert_eq!(best(&pool, Order::Fifo), [(SENDER, 0), (SENDER, 1), (OTHER, 0)]);
 }
 
+/// Fees of a transaction: fee cap, tip, and blob fee cap if it has blobs.
+type Fees = (u128, u128, Option<u128>);
+
+fn priced((cap, tip, blob_fee): Fees) -> PoolTransaction {
+    let signature = impersonated_signature(SENDER);
+    let envelope = match blob_fee {
+        None => {
+            let fees = TxEip1559 { max_fee_per_gas: cap, max_priority_fee_per_gas: tip, ..plain() };
+            fees.into_signed(signature).into()
+        }
+        Some(max_fee_per_blob_gas) => {
+            let transaction = TxEip4844 {
+                max_fee_per_gas: cap,
+                max_priority_fee_per_gas: tip,
+                max_fee_per_blob_gas,
+                blob_versioned_hashes: vec![B256::ZERO],
+                ..TxEip4844::default()
+            };
+            let transaction: TxEip4844Variant = transaction.into();
+            transaction.into_signed(signature).into()
+        }
+    };
+    PoolTransaction::new(envelope, SENDER)
+}
+
 #[test]
-fn a_replacement_pays_a_tenth_more() {
+fn a_replacement_pays_a_tenth_more_and_with_blobs_twice_as_much() {
+    let underpriced = "replacement transaction underpriced: ";
+    let table: Vec<(Fees, Fees, &str)> = vec![
+        ((100, 100, None), (100, 100, None), "already known"),
+        ((100, 10, None), (110, 11, None), "ok"),
+        ((100, 10, None), (109, 11, None), underpriced),
+        ((100, 10, None), (110, 10, None), underpriced),
+        ((100, 10, None), (1_000, 10, None), underpriced),
+        ((105, 15, None), (116, 17, None), "ok"),
+        ((105, 15, None), (115, 17, None), underpriced),
+        ((105, 15, None), (116, 16, None), underpriced),
+        ((100, 0, None), (110, 1, None), "ok"),
+        ((100, 0, None), (110, 0, None), underpriced),
+        ((0, 0, None), (1, 1, None), "ok"),
+        ((100, 10, Some(5)), (200, 20, Some(10)), "ok"),
+        ((100, 10, Some(5)), (199, 20, Some(10)), underpriced),
+        ((100, 10, Some(5)), (200, 19, Some(10)), underpriced),
+        ((100, 10, Some(5)), (200, 20, Some(9)), underpriced),
+        ((100, 10, None), (1_000, 1_000, Some(5)), underpriced),
+        ((100, 10, Some(5)), (1_000, 1_000, None), underpriced),
+        ((u128::MAX, 1, None), (u128::MAX, 2, None), "ok"),
+    ];
+    for (first, second, want) in table {
+        let mut pool = pool(10);
+        let first_hash = pool.insert(priced(first), 0).unwrap().transaction.hash;
+        let (replaced, got) = match pool.insert(priced(second), 0) {
+            Ok(inserted) => (inserted.replaced.map(|old| old.hash), "ok".to_owned()),
+            Err(error) => (None, error.to_string()),
+        };
+        assert!(got.starts_with(want), "{first:?} then {second:?}: {got}");
+        assert_eq!(replaced, (want == "ok").then_some(first_hash), "{first:?} then {second:?}");
+        assert_eq!(pool.status(), PoolStatus { pending: 1, queued: 0 });
+    }
     let mut pool = pool(10);
-    let first = pool.insert(waiting(SENDER, 0, 100), 0).unwrap().transaction;
-    assert_eq!(pool.insert(waiting(SENDER, 0, 100), 0).unwrap_err(), PoolError::AlreadyKnown);
-    let error = pool.insert(waiting(SENDER, 0, 109), 0).unwrap_err().to_string();
-    let want = "replacement transaction underpriced: \
-                fee cap 1109 and tip 109, needs 1210 and 110";
-    assert_eq!(error, want);
-    let replaced = pool.insert(waiting(SENDER, 0, 210), 0).unwrap().replaced;
-    assert_eq!(replaced.map(|old| old.hash), Some(first.hash));
-    assert_eq!(pool.status(), PoolStatus { pending: 1, queued: 0 });
+    pool.insert(priced((1_100, 100, None)), 0).unwrap();
+    let error = pool.insert(priced((1_109, 109, None)), 0).unwrap_err().to_string();
+    assert_eq!(error, format!("{underpriced}fee cap 1109 and tip 109, needs 1210 and 110"));
+}
+
+#[test]
+fn a_full_pool_lets_the_cheapest_go() {
+    let senders: Vec<_> = (1..=4).map(Address::with_last_byte).collect();
+    // Who sends what with which tip into a pool of three, and who has to go for it.
+    let table: Vec<((usize, u64, u128), Result<Vec<(usize, u64)>, &str>)> = vec![
+        ((3, 0, 25), Ok(vec![(1, 0)])),
+        ((3, 0, 15), Err("txpool is full: 3 transactions, ")),
+        ((3, 0, 20), Err("txpool is full: 3 transactions, ")),
+        ((3, 1, 99), Err("txpool is full: 3 transactions, ")),
+        // Never the sender's own: the newcomer could not run without them.
+        ((1, 1, 99), Ok(vec![(0, 0)])),
+    ];
+    for ((sender, nonce, tip), want) in table {
+        let mut pool = pool(3);
+        for (index, tip) in [(0, 50), (1, 20), (2, 60)] {
+            pool.insert(waiting(senders[index], 0, tip), 0).unwrap();
+        }
+        let inserted = pool.insert(waiting(senders[sender], nonce, tip), 0);
+        match (inserted, want) {
+            (Ok(inserted), Ok(want)) => {
+                let evicted = inserted.evicted.iter();
+                let evicted: Vec<_> =
+                    evicted.map(|tx| (tx.sender, tx.transaction.nonce())).collect();
+                let want: Vec<_> = want.into_iter().map(|(s, nonce)| (senders[s], nonce)).collect();
+                assert_eq!(evicted, want);
+                assert_eq!(pool.status().pending, 3);
+            }
+            (Err(error), Err(want)) => {
+                assert!(error.to_string().starts_with(want), "{error}");
+                assert_eq!(pool.status().pending, 3, "nothing goes for nothing");
+            }
+            (got, want) => panic!("{got:?}, not {want:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_sender_pays_for_all_that_waits() {
+    let mut pool = pool(10);
+    for nonce in 0..2 {
+        pool.insert(waiting(SENDER, nonce, 0), 0).unwrap();
+    }
+    // A hundred thousand gas at a thousand wei, and one wei, each.
+    let (each, next) = (100_000_001, signed(TxEip1559 { nonce: 2, ..plain() }));
+    assert_eq!(pool.cost(SENDER, 2), U256::from(2 * each));
+    assert_eq!(pool.cost(SENDER, 1), U256::from(each));
+    let check = |rules: &PoolRules, balance: u64| {
+        let account = AccountInfo { balance: U256::from(balance), ..AccountInfo::default() };
+        let checked = super::rules::check_overdraft(rules, &next, (&account, pool.cost(SENDER, 2)));
+        checked.map_or_else(|error| error.to_string(), |()| "ok".to_owned())
+    };
+    assert_eq!(check(&rules(), 3 * each), "ok");
+    let want = "insufficient funds for gas * price + value: balance 300000002, queued cost \
+                200000002, tx cost 100000001, overshot 1";
+    assert_eq!(check(&rules(), 3 * each - 1), want);
+    assert_eq!(check(&PoolRules { check_overdraft: false, ..rules() }, each), "ok");
+    assert_eq!(check(&PoolRules { check_balance: false, ..rules() }, 0), "ok");
 }
 
 #[test]

@@ -57,6 +57,7 @@ pub(crate) fn build_pending(shared: &Shared, snapshot: &Snapshot) -> Result<Pend
     let next = shared.settings().next_block(parent.timestamp, wall_clock());
     let spec = shared.engine().spec();
     let header = next.within_limits(spec, &parent).header(spec, &parent);
+    let fork = spec.fork(number + 1, header.timestamp);
     let failed = |source| Failure::Block { number: number + 1, source: Arc::new(source) };
     let base_fee = header.base_fee_per_gas.unwrap_or_default();
     let mut best = shared.pool().best(base_fee, shared.config().order);
@@ -64,6 +65,7 @@ pub(crate) fn build_pending(shared: &Shared, snapshot: &Snapshot) -> Result<Pend
     let opened = Opened::new(snapshot, &header, shared.forked_spec())?;
     let mut block =
         BlockExecution::begin(shared.engine(), header, rules, opened).map_err(failed)?;
+    block.set_rest(Vec::new(), shared.settings().next_withdrawals(fork));
     let merkle = snapshot.merkle()?;
     block.keep_roots(roots(merkle.as_ref()));
     let mut taken = 0;

@@ -170,6 +170,11 @@ impl Sequencer {
         self.edit(&AccountEdit { address, balance: Some(balance), ..AccountEdit::default() })
     }
 
+    /// Gives the chain another id.
+    pub(crate) fn set_chain_id(&mut self, chain_id: u64) {
+        self.shared.engine().set_chain_id(chain_id);
+    }
+
     /// Changes settings in the order in which tasks arrive.
     pub(crate) fn change_settings<T>(&mut self, change: impl FnOnce(&mut Settings) -> T) -> T {
         self.shared.change_settings(change)

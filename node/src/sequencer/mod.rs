@@ -11,13 +11,14 @@ mod fork;
 mod import;
 mod rewind;
 mod seal;
+mod withdrawals;
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use alloy_consensus::Transaction;
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, U256};
 use revm::DatabaseRef;
 use revm::state::AccountInfo;
 use storage::{Commit, ExecutedBlock, Frozen, Writer};
@@ -25,6 +26,7 @@ use storage::{Commit, ExecutedBlock, Frozen, Writer};
 pub use dev::SealedBlocks;
 pub(crate) use rewind::Savepoint;
 pub(crate) use seal::roots;
+pub(crate) use withdrawals::restore as restore_withdrawals;
 
 use crate::chain::{Sentinel, Shared};
 use crate::commit::{Answer, Committer, Job};
@@ -167,6 +169,11 @@ impl Sequencer {
             return self.submit_again(hash);
         }
         rules::check_sender(&rules, &transaction.transaction, sender)?;
+        let queued = match rules.check_overdraft {
+            true => self.shared.pool().cost(sender.0, transaction.transaction.nonce()),
+            false => U256::ZERO,
+        };
+        rules::check_overdraft(&rules, &transaction.transaction, (&account, queued))?;
         let inserted = self.shared.pool_mut().insert(transaction, account.nonce)?;
         for gone in inserted.replaced.iter().chain(&inserted.evicted) {
             self.forget(gone.hash);
@@ -205,7 +212,7 @@ impl Sequencer {
     fn pool_rules(&self) -> PoolRules {
         let settings = self.shared.settings();
         let timestamp = settings.clock.peek(self.head.header.timestamp, wall_clock());
-        let chain = (self.shared.config(), self.shared.engine().spec().as_ref());
+        let chain = (self.shared.config(), self.shared.engine());
         pool_rules(chain, &settings, &self.head.header, timestamp)
     }
 

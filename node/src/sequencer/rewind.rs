@@ -59,12 +59,44 @@ impl Sequencer {
         Ok(true)
     }
 
-    /// Takes the newest `depth` blocks off the chain.
-    pub(crate) fn rollback(&mut self, depth: u64) -> Result<(), DevError> {
+    /// The block `depth` below the head; `what` goes back there.
+    pub(crate) fn below(&self, what: &'static str, depth: u64) -> Result<u64, DevError> {
+        let height = self.head.header.number - self.shared.genesis_number();
+        if depth > height {
+            return Err(DevError::Depth { what, depth, height });
+        }
+        Ok(self.head.header.number - depth)
+    }
+
+    /// Takes all blocks after `number` off the chain.
+    pub(crate) fn set_head(&mut self, number: u64) -> Result<(), DevError> {
         let head = self.head.header.number;
-        let first = self.shared.genesis_number();
-        let to = head.checked_sub(depth).filter(|to| *to >= first);
-        let to = to.ok_or(DevError::Depth { depth, head })?;
+        let depth = head.checked_sub(number).ok_or(DevError::Future { number, head })?;
+        self.rollback(self.below("Rollback", depth)?)
+    }
+
+    /// Puts as many new blocks in the place of the newest `depth` ones, each with the transactions
+    /// that are meant for it; one that cannot run is left out.
+    pub(crate) fn reorg(
+        &mut self,
+        depth: u64,
+        mut transactions: Vec<(Arc<PoolTransaction>, u64)>,
+    ) -> Result<(), DevError> {
+        let max = self.shared.config().seal_blocks_max;
+        if depth > max {
+            return Err(DevError::TooManyBlocks { blocks: depth, max });
+        }
+        self.rollback(self.below("Reorg", depth)?)?;
+        for block in 0..depth {
+            let own = transactions.extract_if(.., |(_, place)| *place == block);
+            let own: Vec<_> = own.map(|(transaction, _)| transaction).collect();
+            self.seal_exactly(own)?;
+        }
+        Ok(())
+    }
+
+    /// Takes all blocks after `to` off the chain.
+    pub(crate) fn rollback(&mut self, to: u64) -> Result<(), DevError> {
         self.unwind(Mark { number: to, edits: 0 })?;
         self.savepoints.retain(|savepoint| {
             let mark = savepoint.mark;
@@ -77,6 +109,7 @@ impl Sequencer {
     pub(crate) fn reset(&mut self) -> Result<(), DevError> {
         self.unwind(Mark { number: self.shared.genesis_number(), edits: 0 })?;
         self.savepoints.clear();
+        self.drop_withdrawals();
         self.drop_all();
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::Sealable;
 use revm::database::BundleState;
 use storage::{Commit, ExecutedBlock, Merkle, StateDelta, StoreError, Writer};
@@ -81,7 +82,7 @@ impl Sequencer {
         let next = self.next_block();
         let header = next.header(self.shared.engine().spec(), &self.head.header);
         let Selected { executed, mut refused, unfetched } =
-            execute(&self.shared, &self.writer, header, std::iter::once(Arc::clone(only)))?;
+            execute(&self.shared, &self.writer, header, vec![Arc::clone(only)])?;
         if let Some((transaction, source)) = unfetched.into_iter().next() {
             return Err(Failure::Unfetched { hash: transaction.hash, source });
         }
@@ -113,6 +114,25 @@ impl Sequencer {
         self.append(executed, started)
     }
 
+    /// Seals a block with `transactions` and no others; one that cannot run is left out.
+    pub(super) fn seal_exactly(
+        &mut self,
+        transactions: Vec<Arc<PoolTransaction>>,
+    ) -> Result<(), Failure> {
+        let started = Instant::now();
+        let header = self.next_block().header(self.shared.engine().spec(), &self.head.header);
+        let Selected { executed, refused, unfetched } =
+            execute(&self.shared, &self.writer, header, transactions)?;
+        for (transaction, error) in refused {
+            self.drop_transaction(&transaction, &error);
+        }
+        for (transaction, error) in unfetched {
+            self.drop_transaction(&transaction, &error);
+        }
+        self.append(executed, started)?;
+        Ok(())
+    }
+
     /// What the next block is to be like.
     fn next_block(&self) -> NextBlock {
         let head = &self.head.header;
@@ -140,6 +160,7 @@ impl Sequencer {
         });
         self.shared
             .change_settings(|settings| settings.use_up(block.header.timestamp, wall_clock()));
+        self.pay_withdrawals(block.withdrawals.as_ref().map_or(0, |paid| paid.len()));
         self.adopt(Arc::clone(&block), delta, (&changes, started));
         Ok(block)
     }
@@ -153,6 +174,7 @@ impl Sequencer {
     ) {
         self.writer.sealed(block.number(), block.hash());
         self.head = Arc::clone(&block);
+        self.keep_blobs(&block);
         self.job.changes.push(Commit::Block { block: Arc::clone(&block), delta });
         self.job.head = Some(Arc::clone(&block));
         self.job.events.push(Event::Head(Arc::clone(&block)));
@@ -175,6 +197,23 @@ impl Sequencer {
     }
 }
 
+impl Sequencer {
+    /// Keeps the blobs of a block's transactions: the block itself holds their hashes only.
+    fn keep_blobs(&mut self, block: &ExecutedBlock) {
+        use alloy_consensus::Transaction;
+        for transaction in &block.transactions {
+            let hash = *transaction.tx_hash();
+            let Some(blob_hashes) = transaction.blob_versioned_hashes() else { continue };
+            let waiting = self.shared.pool().find(&hash).cloned();
+            // A block that was made by hand may have had its transactions from elsewhere.
+            let Some(waiting) = waiting else { continue };
+            let bytes = waiting.transaction.encoded_2718().into();
+            let blob_hashes = blob_hashes.to_vec();
+            self.job.changes.push(Commit::Blobs { hash, blob_hashes, bytes });
+        }
+    }
+}
+
 /// Executes a block of `candidates`, and says which of them cannot run.
 pub(super) fn execute(
     shared: &Shared,
@@ -185,10 +224,12 @@ pub(super) fn execute(
     let number = header.number;
     let failed = |source: ExecutorError<_>| Failure::Block { number, source: Arc::new(source) };
     let (gas_limit, config) = (header.gas_limit, shared.config());
+    let fork = shared.engine().spec().fork(number, header.timestamp);
     let rules = block_rules(config);
     let opened = Opened::new(writer, &header, shared.forked_spec())?;
     let mut block =
         BlockExecution::begin(shared.engine(), header, rules, opened).map_err(failed)?;
+    block.set_rest(Vec::new(), shared.settings().next_withdrawals(fork));
     block.keep_roots(roots(writer.merkle()));
     let (mut refused, mut unfetched) = (Vec::new(), Vec::new());
     let (mut misses, mut taken) = (0, 0);
@@ -240,7 +281,7 @@ impl SkipSender for Best {
     }
 }
 
-impl SkipSender for std::iter::Once<Arc<PoolTransaction>> {
+impl SkipSender for std::vec::IntoIter<Arc<PoolTransaction>> {
     fn skip_sender(&mut self, _: alloy_primitives::Address) {}
 }
 

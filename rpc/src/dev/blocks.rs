@@ -25,6 +25,8 @@ pub(crate) fn register(table: &mut Table<Api>) {
     table.task("anvil_snapshot", snapshot);
     table.task("anvil_revert", revert);
     table.task("anvil_rollback", rollback);
+    table.task("debug_setHead", set_head);
+    table.task("dev_addWithdrawal", add_withdrawal);
     table.task("anvil_reset", reset);
     table.task("anvil_setRpcUrl", set_rpc_url);
     table.task("anvil_dropTransaction", drop_transaction);
@@ -108,6 +110,15 @@ async fn revert(api: Arc<Api>, mut arguments: Arguments) -> Reply<bool> {
 
 async fn rollback(api: Arc<Api>, mut arguments: Arguments) -> Reply<()> {
     Ok(api.chain.rollback(arguments.optional_number("depth")?.unwrap_or(1)).await?)
+}
+
+async fn set_head(api: Arc<Api>, mut arguments: Arguments) -> Reply<()> {
+    Ok(api.chain.set_head(arguments.number("block number")?).await?)
+}
+
+/// geth's: index, validator, address, and the amount in gwei.
+async fn add_withdrawal(api: Arc<Api>, mut arguments: Arguments) -> Reply<()> {
+    Ok(api.chain.add_withdrawal(arguments.required("withdrawal")?).await?)
 }
 
 async fn reset(api: Arc<Api>, mut arguments: Arguments) -> Reply<bool> {

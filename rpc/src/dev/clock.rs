@@ -16,6 +16,7 @@ pub(crate) fn register(table: &mut Table<Api>) {
     table.task("anvil_setBlockTimestampInterval", set_timestamp_interval);
     table.task("anvil_removeBlockTimestampInterval", remove_timestamp_interval);
     table.quick("anvil_getGenesisTime", genesis_time);
+    table.quick("anvil_getLastBlockWallTime", last_block_wall_time);
 }
 
 /// Seconds, forward or back.
@@ -55,4 +56,9 @@ async fn remove_timestamp_interval(api: Arc<Api>, _: Arguments) -> Reply<bool> {
 
 fn genesis_time(api: &Api, _: Arguments) -> Reply<u64> {
     Ok(api.chain.genesis().timestamp)
+}
+
+/// Seconds by the wall clock; of a block that was there at the start, its own timestamp.
+fn last_block_wall_time(api: &Api, _: Arguments) -> Reply<u64> {
+    Ok(api.chain.sealed_at().unwrap_or_else(|| api.chain.head().header.timestamp))
 }

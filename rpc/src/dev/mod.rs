@@ -3,11 +3,14 @@
 //! `state` changes accounts, `blocks` seals and goes back, `clock` sets times, `chain_file` imports and
 //! exports, `settings` the rest.
 
+mod blobs;
 mod blocks;
 mod chain_file;
 mod clock;
+mod reorg;
 mod settings;
 mod state;
+mod token;
 
 use crate::api::Api;
 use crate::methods::Table;
@@ -15,6 +18,9 @@ use crate::methods::Table;
 /// Other names of methods. `hardhat_` and `evm_` names come from Hardhat and ganache, the
 /// `tenderly_` ones from Tenderly's testnets.
 const ALIASES: &[(&str, &str)] = &[
+    ("anvil_setERC20Balance", "anvil_dealERC20"),
+    ("debug_clearTxpool", "anvil_dropAllTransactions"),
+    ("dev_setFeeRecipient", "anvil_setCoinbase"),
     ("evm_increaseTime", "anvil_increaseTime"),
     ("evm_mine_detailed", "anvil_mine_detailed"),
     ("evm_revert", "anvil_revert"),
@@ -30,6 +36,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("evm_snapshot", "anvil_snapshot"),
     ("hardhat_addBalance", "anvil_addBalance"),
     ("hardhat_autoImpersonateAccount", "anvil_autoImpersonateAccount"),
+    ("hardhat_dealERC20", "anvil_dealERC20"),
     ("hardhat_dropAllTransactions", "anvil_dropAllTransactions"),
     ("hardhat_dumpState", "anvil_dumpState"),
     ("hardhat_getAutomine", "anvil_getAutomine"),
@@ -59,5 +66,8 @@ pub(crate) fn register(table: &mut Table<Api>) {
     chain_file::register(table);
     clock::register(table);
     settings::register(table);
+    token::register(table);
+    blobs::register(table);
+    reorg::register(table);
     table.aliases(ALIASES);
 }

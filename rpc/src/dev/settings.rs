@@ -20,6 +20,7 @@ pub(crate) fn register(table: &mut Table<Api>) {
     table.task("anvil_setNextBlockPrevRandao", set_next_prev_randao);
     table.task("anvil_setMinGasPrice", set_min_gas_price);
     table.task("anvil_setLoggingEnabled", set_logging_enabled);
+    table.task("anvil_setChainId", set_chain_id);
     table.quick("anvil_nodeInfo", node_info);
     table.quick("anvil_metadata", metadata);
 }
@@ -45,6 +46,10 @@ async fn set_next_prev_randao(api: Arc<Api>, mut arguments: Arguments) -> Reply<
 async fn set_min_gas_price(api: Arc<Api>, mut arguments: Arguments) -> Reply<()> {
     let price: U256 = arguments.required("gas price")?;
     Ok(api.chain.set_min_gas_price(price.saturating_to()).await?)
+}
+
+async fn set_chain_id(api: Arc<Api>, mut arguments: Arguments) -> Reply<()> {
+    Ok(api.chain.set_chain_id(arguments.number("chain id")?).await?)
 }
 
 async fn set_logging_enabled(api: Arc<Api>, mut arguments: Arguments) -> Reply<()> {

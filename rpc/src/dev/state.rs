@@ -18,6 +18,9 @@ pub(crate) fn register(table: &mut Table<Api>) {
     table.quick("anvil_impersonateAccount", impersonate);
     table.quick("anvil_stopImpersonatingAccount", stop_impersonating);
     table.quick("anvil_autoImpersonateAccount", auto_impersonate);
+    table.quick("anvil_impersonateSignature", impersonate_signature);
+    table.quick("evm_addAccount", add_account);
+    table.quick("evm_removeAccount", remove_account);
     table.task("anvil_dumpState", dump_state);
     table.task("anvil_loadState", load_state);
 }
@@ -74,8 +77,31 @@ fn auto_impersonate(api: &Api, mut arguments: Arguments) -> Reply<()> {
     Ok(())
 }
 
+/// The signature is r, s and v, as the ecrecover precompile takes it.
+fn impersonate_signature(api: &Api, mut arguments: Arguments) -> Reply<()> {
+    let signature: Bytes = arguments.required("signature")?;
+    let signer = arguments.required("address")?;
+    let signature = signature.as_ref().try_into().map_err(|_| {
+        RpcError::invalid_params(format!(
+            "invalid argument 0 (signature): {} bytes, not 65",
+            signature.len()
+        ))
+    })?;
+    api.chain.set_signer(signature, signer);
+    Ok(())
+}
+
+/// ganache's: the passphrase, its second argument, unlocks nothing here, for nothing is locked.
+fn add_account(api: &Api, mut arguments: Arguments) -> Reply<bool> {
+    Ok(api.chain.add_account(arguments.required("address")?))
+}
+
+fn remove_account(api: &Api, mut arguments: Arguments) -> Reply<bool> {
+    Ok(api.chain.remove_account(arguments.required("address")?))
+}
+
 async fn dump_state(api: Arc<Api>, _: Arguments) -> Reply<Bytes> {
-    Ok(api.chain.dump_state().await?.into())
+    Ok(api.chain.dump_state_packed().await?.into())
 }
 
 async fn load_state(api: Arc<Api>, mut arguments: Arguments) -> Reply<bool> {

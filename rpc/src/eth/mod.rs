@@ -25,7 +25,7 @@ use crate::api::Api;
 use crate::methods::Table;
 
 pub(crate) use fill::fill;
-pub(crate) use send::{Reserved, decode_recovered, send_unlocked};
+pub(crate) use send::{Reserved, decode_recovered, send_unlocked, sender_of};
 pub(crate) use subscribe::tell;
 pub(crate) use transaction::raw_by_hash as raw_transaction;
 

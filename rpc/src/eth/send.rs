@@ -137,7 +137,8 @@ pub(crate) async fn send_unlocked(api: &Api, wanted: TransactionRequest) -> Repl
     Ok(Sent { hash: hash?, nonce })
 }
 
-fn sender_of(api: &Api, wanted: &TransactionRequest) -> Reply<Address> {
+/// Who sends a request: the account that it names, or the node's first one.
+pub(crate) fn sender_of(api: &Api, wanted: &TransactionRequest) -> Reply<Address> {
     let first = || api.chain.accounts().first().copied();
     wanted.from.or_else(first).ok_or_else(|| RpcError::server("unknown account"))
 }

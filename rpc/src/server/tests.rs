@@ -33,7 +33,7 @@ fn methods() -> MethodTable {
 
 async fn start(config: ServerConfig) -> Server {
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
-    listen(methods(), ServerConfig { address, ..config }).await.unwrap()
+    listen(methods(), axum::Router::new(), ServerConfig { address, ..config }).await.unwrap()
 }
 
 /// Status line and headers, and the body.

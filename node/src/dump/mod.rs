@@ -1,45 +1,95 @@
 //! The state as a file, in the form of anvil's `--dump-state` and `anvil_dumpState`.
 //!
-//! Accounts go out and come in; of the block only what the next one follows from. Blocks and
-//! transactions are not part of it: a chain that is to be kept has a data directory.
+//! Accounts, blocks and transactions go out; accounts and the time come in. `blocks` has the form
+//! of blocks and transactions.
+
+mod blocks;
 
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
 
 use alloy_primitives::{Address, B256, Bytes, U256};
+use flate2::Compression;
+use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
+use revm::context::BlockEnv;
 use serde::{Deserialize, Serialize};
 use vm::AccountEdit;
 
 use crate::chain::{Chain, blocking};
-use crate::error::{DevError, QueryError};
+use crate::error::{DevError, Failure, QueryError};
 use crate::query::StateView;
+use executor::block_env;
+
+use blocks::{BlockRow, TransactionRow};
 
 /// How a gzip file starts.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+/// Most bytes that a dump may have once it is unpacked.
+const UNPACKED_MAX: u64 = 1 << 30;
 
-#[derive(Serialize, Deserialize)]
+/// A dump on its way out.
+#[derive(Serialize)]
 struct StateDump {
-    #[serde(default)]
-    block: Option<BlockDump>,
+    block: BlockDump,
     accounts: BTreeMap<Address, AccountDump>,
-    #[serde(default)]
-    best_block_number: Option<U256>,
-    #[serde(default)]
-    blocks: Vec<serde_json::Value>,
-    #[serde(default)]
-    transactions: Vec<serde_json::Value>,
+    best_block_number: u64,
+    blocks: Vec<BlockRow>,
+    transactions: Vec<TransactionRow>,
+    /// anvil keeps older states only if it is asked to; a data directory always does.
+    historical_states: Option<()>,
 }
 
-#[derive(Serialize, Deserialize)]
+/// What is read of a dump on its way in.
+#[derive(Deserialize)]
+struct ReadDump {
+    #[serde(default)]
+    block: Option<ReadBlock>,
+    accounts: BTreeMap<Address, AccountDump>,
+}
+
+#[derive(Deserialize)]
+struct ReadBlock {
+    timestamp: U256,
+}
+
+/// The head's environment.
+#[derive(Serialize)]
 struct BlockDump {
     number: U256,
-    #[serde(alias = "coinbase")]
     beneficiary: Address,
     timestamp: U256,
-    gas_limit: serde_json::Value,
-    basefee: serde_json::Value,
+    gas_limit: u64,
+    basefee: u64,
     difficulty: U256,
-    #[serde(default)]
     prevrandao: Option<B256>,
+    blob_excess_gas_and_price: Option<BlobDump>,
+    slot_num: u64,
+}
+
+#[derive(Serialize)]
+struct BlobDump {
+    excess_blob_gas: u64,
+    blob_gasprice: u128,
+}
+
+impl From<BlockEnv> for BlockDump {
+    fn from(env: BlockEnv) -> Self {
+        Self {
+            number: env.number,
+            beneficiary: env.beneficiary,
+            timestamp: env.timestamp,
+            gas_limit: env.gas_limit,
+            basefee: env.basefee,
+            difficulty: env.difficulty,
+            prevrandao: env.prevrandao,
+            blob_excess_gas_and_price: env.blob_excess_gas_and_price.map(|blobs| BlobDump {
+                excess_blob_gas: blobs.excess_blob_gas,
+                blob_gasprice: blobs.blob_gasprice,
+            }),
+            slot_num: env.slot_num,
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -52,27 +102,38 @@ struct AccountDump {
 }
 
 impl Chain {
-    /// The state at the head as JSON.
+    /// The state at the head, blocks and transactions, as JSON.
     pub async fn dump_state(&self) -> Result<Vec<u8>, DevError> {
         let view = self.state(alloy_eips::BlockId::latest()).await.map_err(failure)?;
-        let header = self.head().header.clone();
+        let engine = self.engine().clone();
         blocking(move || {
-            let dump = StateDump {
-                block: Some(BlockDump {
-                    number: U256::from(header.number),
-                    beneficiary: header.beneficiary,
-                    timestamp: U256::from(header.timestamp),
-                    gas_limit: header.gas_limit.into(),
-                    basefee: header.base_fee_per_gas.unwrap_or_default().into(),
-                    difficulty: header.difficulty,
-                    prevrandao: Some(header.mix_hash),
-                }),
+            let snapshot = view.snapshot();
+            let head = snapshot.block(snapshot.head())?.ok_or(Failure::Missing { number: 0 })?;
+            let mut dump = StateDump {
+                block: block_env(&engine, &head.header).into(),
                 accounts: accounts(&view)?,
-                best_block_number: Some(U256::from(header.number)),
+                best_block_number: head.number(),
                 blocks: Vec::new(),
                 transactions: Vec::new(),
+                historical_states: None,
             };
+            for number in snapshot.first()..=head.number() {
+                let block = snapshot.block(number)?.ok_or(Failure::Missing { number })?;
+                dump.transactions.extend(TransactionRow::all_of(&block, engine.spec().headers));
+                dump.blocks.push(BlockRow::from(block));
+            }
             serde_json::to_vec(&dump).map_err(|error| DevError::Dump(error.to_string()))
+        })
+        .await?
+    }
+
+    /// The same, compressed as `anvil_dumpState` gives it.
+    pub async fn dump_state_packed(&self) -> Result<Vec<u8>, DevError> {
+        let dump = self.dump_state().await?;
+        blocking(move || {
+            let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
+            let packed = packer.write_all(&dump).and_then(|()| packer.finish());
+            packed.map_err(|error| DevError::Dump(error.to_string()))
         })
         .await?
     }
@@ -117,10 +178,12 @@ fn accounts(view: &StateView) -> Result<BTreeMap<Address, AccountDump>, DevError
 
 fn read(dump: &[u8], clears: bool) -> Result<(Vec<AccountEdit>, Option<u64>), DevError> {
     let bad = |error: &dyn std::fmt::Display| DevError::Dump(error.to_string());
-    if dump.starts_with(&GZIP_MAGIC) {
-        return Err(bad(&"it is compressed: unpack it with gunzip first"));
-    }
-    let dump: StateDump = serde_json::from_slice(dump).map_err(|error| bad(&error))?;
+    let unpacked = match dump.starts_with(&GZIP_MAGIC) {
+        true => Some(unpack(dump, UNPACKED_MAX)?),
+        false => None,
+    };
+    let dump: ReadDump =
+        serde_json::from_slice(unpacked.as_deref().unwrap_or(dump)).map_err(|error| bad(&error))?;
     let timestamp = dump.block.map(|block| block.timestamp.saturating_to());
     let edits = dump.accounts.into_iter().map(|(address, account)| {
         let storage = account.storage.into_iter();
@@ -134,6 +197,16 @@ fn read(dump: &[u8], clears: bool) -> Result<(Vec<AccountEdit>, Option<u64>), De
         })
     });
     Ok((edits.collect::<Result<_, DevError>>()?, timestamp))
+}
+
+fn unpack(dump: &[u8], max: u64) -> Result<Vec<u8>, DevError> {
+    let mut unpacked = Vec::new();
+    let mut reader = MultiGzDecoder::new(dump).take(max + 1);
+    reader.read_to_end(&mut unpacked).map_err(|error| DevError::Dump(error.to_string()))?;
+    if unpacked.len() as u64 > max {
+        return Err(DevError::Dump(format!("unpacked it has more than {max} bytes")));
+    }
+    Ok(unpacked)
 }
 
 /// Slots and values with all their digits, or without leading zeros.
@@ -165,6 +238,21 @@ mod tests {
         assert_eq!(timestamp, Some(0x65));
         assert_eq!(edits[0].nonce, Some(3));
         assert_eq!(edits[0].storage, [(U256::from(1), U256::from(2))]);
+    }
+
+    #[test]
+    fn packed_dumps_are_unpacked_up_to_a_limit() {
+        let pack = |bytes: &[u8]| {
+            let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
+            packer.write_all(bytes).unwrap();
+            packer.finish().unwrap()
+        };
+        let (edits, timestamp) = read(&pack(br#"{"accounts":{}}"#), true).unwrap();
+        assert_eq!((edits.len(), timestamp), (0, None));
+        let bomb = pack(&[b' '; 1_000]);
+        assert_eq!(unpack(&bomb, 1_000).unwrap().len(), 1_000);
+        let error = unpack(&bomb, 999).unwrap_err().to_string();
+        assert_eq!(error, "state dump: unpacked it has more than 999 bytes");
     }
 
     #[test]
