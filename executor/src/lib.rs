@@ -37,7 +37,7 @@ use revm::state::bal::BlockAccessIndex;
 use vm::{Context, Engine, EngineError, Execution, Outcome, Print, Rules, TrapReport, TxError};
 
 pub use header::{NextBlock, gas_limits, next_base_fee, next_excess_blob_gas};
-pub use proof_of_work::OMMER_DEPTH_MAX;
+pub use proof_of_work::{OMMER_DEPTH_MAX, rewards};
 pub use stateless::{ReadError, Stateless, StatelessError, Witness};
 pub use transaction::{impersonated_sender, impersonated_signature, tx_env, without_sidecar};
 

@@ -17,7 +17,7 @@ const ETHER: u128 = 1_000_000_000_000_000_000;
 pub const OMMER_DEPTH_MAX: u64 = 7;
 
 /// What a block's beneficiaries get (EIP-649, EIP-1234): that of the block first.
-pub(super) fn rewards(fork: SpecId, header: &Header, ommers: &[Header]) -> Vec<(Address, U256)> {
+pub fn rewards(fork: SpecId, header: &Header, ommers: &[Header]) -> Vec<(Address, U256)> {
     let ether = match fork {
         _ if fork.is_enabled_in(SpecId::PETERSBURG) => 2,
         _ if fork.is_enabled_in(SpecId::BYZANTIUM) => 3,

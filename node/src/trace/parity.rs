@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use alloy_eips::BlockId;
+use alloy_eips::{BlockId, BlockNumHash};
 use alloy_primitives::B256;
 use alloy_primitives::map::HashSet;
+use genesis::SpecId;
 use storage::ExecutedBlock;
 use trace::Budget;
 use trace::TransactionContext;
 use trace::opcode::{BlockOpcodeGas, OpcodeGas, TransactionOpcodeGas};
 use trace::parity_types::{
-    LocalizedTransactionTrace, TraceResults, TraceResultsWithTransactionHash, TraceType,
-    TransactionTrace,
+    LocalizedTransactionTrace, RewardAction, RewardType, TraceResults,
+    TraceResultsWithTransactionHash, TraceType, TransactionTrace,
 };
 
 use super::replay::{Replay, find, hash_of, run_one};
@@ -184,7 +185,21 @@ pub(super) fn block_traces(
     let traces = traces.into_iter().flat_map(|(place, traces)| {
         traces.trace.into_iter().map(move |trace| localized(trace, place, number))
     });
-    Ok(traces.collect())
+    Ok(traces.chain(block_rewards(shared, block)).collect())
+}
+
+/// What a block of a chain with proof of work gave its beneficiaries: the block's first.
+fn block_rewards(shared: &Shared, block: &ExecutedBlock) -> Vec<LocalizedTransactionTrace> {
+    let (spec, header) = (shared.engine().spec(), block.header.inner());
+    let fork = spec.fork(header.number, header.timestamp);
+    let paid = spec.is_ethereum() && !fork.is_enabled_in(SpecId::MERGE) && header.number > 0;
+    let rewards = if paid { executor::rewards(fork, header, &block.ommers) } else { Vec::new() };
+    let place = BlockNumHash::new(header.number, block.hash());
+    let types = std::iter::once(RewardType::Block).chain(std::iter::repeat(RewardType::Uncle));
+    let named = rewards.into_iter().zip(types).map(|((author, value), reward_type)| {
+        RewardAction { author, reward_type, value }.into_localized_trace(place)
+    });
+    named.collect()
 }
 
 fn localized(
