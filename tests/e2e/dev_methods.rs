@@ -272,7 +272,8 @@ async fn blobs_are_found_by_all_their_names() -> Result<()> {
     ensure!(beacon(&node, "blob_sidecars/head").await?.0 == 410, "sidecars");
     let time = client.call("anvil_getGenesisTime", json!([]))?;
     let (_, genesis) = beacon(&node, "genesis").await?;
-    ensure!(genesis["data"]["genesis_time"] == time.to_string(), "{genesis}");
+    let time = time.to_string();
+    ensure!(genesis["data"]["genesis_time"] == time.as_str(), "{genesis}");
     let nothing = client.call("anvil_getBlobByHash", json!([SOMEONE.into_word()]))?;
     ensure!(nothing.is_null(), "{nothing}");
     client.call("anvil_rollback", json!([1]))?;

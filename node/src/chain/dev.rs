@@ -250,7 +250,11 @@ impl Chain {
 
     /// Gives the chain another id, for what runs from now on and until the node ends.
     pub async fn set_chain_id(&self, chain_id: u64) -> Result<(), DevError> {
-        self.ask(move |sequencer| Ok(sequencer.set_chain_id(chain_id))).await
+        self.ask(move |sequencer| {
+            sequencer.set_chain_id(chain_id);
+            Ok(())
+        })
+        .await
     }
 
     /// Makes ecrecover answer `signer` for a signature of r ‖ s ‖ v, whatever was signed.

@@ -207,9 +207,8 @@ pub fn check_overdraft(
     (account, queued): (&AccountInfo, U256),
 ) -> Result<(), PoolError> {
     let (balance, cost) = (account.balance, cost(transaction).unwrap_or(U256::MAX));
-    let overshot = queued.saturating_add(cost).saturating_sub(balance);
-    if rules.check_balance && rules.check_overdraft && !overshot.is_zero() {
-        return Err(PoolError::Overdraft { balance, queued, cost, overshot });
+    if rules.check_balance && rules.check_overdraft && queued.saturating_add(cost) > balance {
+        return Err(PoolError::Overdraft { balance, queued, cost });
     }
     Ok(())
 }
@@ -261,9 +260,10 @@ pub enum PoolError {
     )]
     InsufficientFunds { address: Address, have: U256, want: U256 },
     #[error(
-        "insufficient funds for gas * price + value: balance {balance}, queued cost {queued}, tx cost {cost}, overshot {overshot}"
+        "insufficient funds for gas * price + value: balance {balance}, queued cost {queued}, tx cost {cost}, overshot {}",
+        queued.saturating_add(*cost).saturating_sub(*balance)
     )]
-    Overdraft { balance: U256, queued: U256, cost: U256, overshot: U256 },
+    Overdraft { balance: U256, queued: U256, cost: U256 },
     #[error("insufficient funds for gas * price + value: address {address} cost exceeds 256 bits")]
     CostOverflow { address: Address },
     #[error("exceeds block gas limit: tx gas limit {gas_limit}, block gas limit {limit}")]

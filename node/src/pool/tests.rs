@@ -259,7 +259,8 @@ fn a_replacement_pays_a_tenth_more_and_with_blobs_twice_as_much() {
 fn a_full_pool_lets_the_cheapest_go() {
     let senders: Vec<_> = (1..=4).map(Address::with_last_byte).collect();
     // Who sends what with which tip into a pool of three, and who has to go for it.
-    let table: Vec<((usize, u64, u128), Result<Vec<(usize, u64)>, &str>)> = vec![
+    type Evicted = Result<Vec<(usize, u64)>, &'static str>;
+    let table: Vec<((usize, u64, u128), Evicted)> = vec![
         ((3, 0, 25), Ok(vec![(1, 0)])),
         ((3, 0, 15), Err("txpool is full: 3 transactions, ")),
         ((3, 0, 20), Err("txpool is full: 3 transactions, ")),
