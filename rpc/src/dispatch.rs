@@ -7,8 +7,12 @@ use jsonrpsee::server::middleware::rpc::RpcServiceT;
 use jsonrpsee::server::{BatchResponseBuilder, MethodCallback, MethodResponse, Methods};
 use jsonrpsee::types::Request;
 use std::future::Future;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tracing::Level;
+
+/// How long an `eth_unsubscribe` waits before it looks for its subscription again.
+const UNSUBSCRIBE_WAITS: [Duration; 3] =
+    [Duration::from_millis(1), Duration::from_millis(10), Duration::from_millis(50)];
 
 /// Wraps a service in [`Dispatch`].
 #[derive(Clone, Debug)]
@@ -59,12 +63,12 @@ where
                 callback,
                 MethodCallback::Subscription(_) | MethodCallback::Unsubscription(_)
             );
-            (name, notifies)
+            (name, notifies, matches!(callback, MethodCallback::Unsubscription(_)))
         });
         let start = start();
         let service = self.service.clone();
         async move {
-            let Some((method, notifies)) = known else {
+            let Some((method, notifies, unsubscribes)) = known else {
                 tracing::info!(target: "rpc", method = %request.method, "unknown method");
                 return MethodResponse::error(
                     request.id.clone(),
@@ -73,7 +77,11 @@ where
             };
             // jsonrpsee answers a subscription over HTTP with an internal error.
             let id = notifies.then(|| request.id.clone());
+            let again = unsubscribes.then(|| request.clone());
             let mut response = service.call(request).await;
+            if let Some(again) = again {
+                response = found_late(&service, again, response).await;
+            }
             if let Some(id) = id
                 && response.as_error_code() == Some(INTERNAL)
             {
@@ -120,6 +128,25 @@ where
     ) -> impl Future<Output = MethodResponse> + Send + 'a {
         self.service.notification(notification)
     }
+}
+
+/// Asks again for the end of a subscription that was not found.
+///
+/// jsonrpsee tells a client the id of its subscription a moment before it enters it in its list,
+/// so a client that unsubscribes at once may be too early.
+async fn found_late<S>(service: &S, request: Request<'_>, first: MethodResponse) -> MethodResponse
+where
+    S: RpcServiceT<MethodResponse = MethodResponse>,
+{
+    let mut response = first;
+    for wait in UNSUBSCRIBE_WAITS {
+        if !response.as_json().get().ends_with("\"result\":false}") {
+            break;
+        }
+        tokio::time::sleep(wait).await;
+        response = service.call(request.clone()).await;
+    }
+    response
 }
 
 /// When a request began, if somebody wants to know what it took.

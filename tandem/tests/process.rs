@@ -85,7 +85,8 @@ fn call(address: &str, method: &str, params: &Value) -> Value {
     let mut stream = TcpStream::connect(address).unwrap();
     write!(
         stream,
-        "POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        "POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )
     .unwrap();
@@ -250,7 +251,7 @@ fn errors_are_one_line_with_an_exit_code() {
         "error: config: block_time: 0 is not between 0.001 and 1,000,000,000 seconds",
     );
     check(&["--frob"], 2, "error: unexpected argument '--frob' found");
-    check(&["--fork-url", "x"], 2, "error: --fork-url: Tandem does not fork other chains.");
+    check(&["--celo"], 2, "error: --celo: Tandem runs Ethereum's rules only.");
 }
 
 #[test]

@@ -304,14 +304,8 @@ CLIENT = {
 }
 
 
-# What the node does not have yet.
-MISSING = {"test_eth_simulate_v1": "eth_simulateV1"}
-
-
 def pytest_collection_modifyitems(items):
     for item in items:
-        if item.originalname in MISSING:
-            item.add_marker(pytest.mark.xfail(reason=MISSING[item.originalname], strict=False))
         name = "::".join(item.nodeid.split("::")[1:])
         if name in CLIENT:
             item.add_marker(pytest.mark.xfail(reason=CLIENT[name], strict=True))

@@ -90,7 +90,7 @@ impl Sequencer {
             self.drop_transaction(&transaction, &error);
             return Ok(Some((transaction, error)));
         }
-        self.append(executed, started)?;
+        self.append_next(executed, started)?;
         Ok(None)
     }
 
@@ -111,7 +111,7 @@ impl Sequencer {
         for (transaction, error) in refused {
             self.drop_transaction(&transaction, &error);
         }
-        self.append(executed, started)
+        self.append_next(executed, started)
     }
 
     /// Seals a block with `transactions` and no others; one that cannot run is left out.
@@ -129,7 +129,7 @@ impl Sequencer {
         for (transaction, error) in unfetched {
             self.drop_transaction(&transaction, &error);
         }
-        self.append(executed, started)?;
+        self.append_next(executed, started)?;
         Ok(())
     }
 
@@ -138,6 +138,17 @@ impl Sequencer {
         let head = &self.head.header;
         let next = self.shared.settings().next_block(head.timestamp, wall_clock());
         next.within_limits(self.shared.engine().spec(), head)
+    }
+
+    /// Makes the block the head that follows from the settings and paid what waited there.
+    fn append_next(
+        &mut self,
+        executed: Executed,
+        started: Instant,
+    ) -> Result<Arc<ExecutedBlock>, Failure> {
+        let block = self.append(executed, started)?;
+        self.pay_withdrawals(block.withdrawals.as_ref().map_or(0, |paid| paid.len()));
+        Ok(block)
     }
 
     /// Applies an executed block to the state and makes it the head.
@@ -160,7 +171,6 @@ impl Sequencer {
         });
         self.shared
             .change_settings(|settings| settings.use_up(block.header.timestamp, wall_clock()));
-        self.pay_withdrawals(block.withdrawals.as_ref().map_or(0, |paid| paid.len()));
         self.adopt(Arc::clone(&block), delta, (&changes, started));
         Ok(block)
     }

@@ -87,7 +87,8 @@ async fn rollback_and_reset_go_back() {
     net.chain.rollback(2).await.unwrap();
     assert_eq!(net.head(), 3);
     let error = net.chain.rollback(9).await.unwrap_err().to_string();
-    assert_eq!(error, "cannot go back 9 blocks from block 3");
+    let text = "Rollback depth must not exceed current chain height: current height 3, depth 9";
+    assert_eq!(error, text);
     net.chain.reset().await.unwrap();
     assert_eq!((net.head(), net.balance(STRANGER).await), (0, U256::ZERO));
     net.send(net.transfer(0, 0)).await.unwrap();

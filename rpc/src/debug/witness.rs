@@ -11,7 +11,7 @@ use node::witness::BlockWitness;
 use serde::Serialize;
 use serde_json::Value;
 use std::sync::Arc;
-use vm::{Rules, Signers};
+use vm::Signers;
 
 /// Adds the methods of this file.
 pub(crate) fn register(table: &mut Table<Api>) {
@@ -46,8 +46,10 @@ struct ChainRules {
     config: Value,
     check_block_gas_limit: bool,
     check_sender_code: bool,
+    check_balance: bool,
     tx_gas_limit_cap: Option<u64>,
     code_size_max: Option<usize>,
+    memory_max: Option<u64>,
     impersonation: bool,
     signers: Vec<SetSigner>,
 }
@@ -99,13 +101,14 @@ fn chain_rules(api: &Api, chain_id: u64, signers: Signers) -> ChainRules {
         signer,
     });
     let (rules, impersonation) = api.chain.block_rules();
-    let Rules { check_block_gas_limit, check_sender_code, tx_gas_limit_cap, .. } = rules;
     ChainRules {
         config: spec.to_json(),
-        check_block_gas_limit,
-        check_sender_code,
-        tx_gas_limit_cap,
+        check_block_gas_limit: rules.check_block_gas_limit,
+        check_sender_code: rules.check_sender_code,
+        check_balance: rules.check_balance,
+        tx_gas_limit_cap: rules.tx_gas_limit_cap,
         code_size_max: rules.code_size_max,
+        memory_max: rules.memory_max,
         impersonation,
         signers: signers.collect(),
     }

@@ -55,7 +55,7 @@ fn what_is_missing_is_named() {
     check(missing(BlockId::hash(hash)), json!({"code": -32000, "message": text}));
     let text = "invalid block range params: from 5 to 3";
     check(QueryError::Range { from: 5, to: 3 }, json!({"code": -32602, "message": text}));
-    let text = "query returned more than 10 results";
+    let text = "query returned more than 10 results, see --logs-max";
     check(QueryError::TooManyLogs { max: 10 }, json!({"code": -32000, "message": text}));
 }
 

@@ -156,7 +156,7 @@ async fn long_answers_and_requests_go_through() {
     let (answer, text) = ask(250_000).await;
     assert_eq!(answer["result"], text);
     let (answer, _) = ask(300_000).await;
-    let text = "Response is too big: over 300000 bytes";
+    let text = "Response is too big: over 300000 bytes, see --response-size-max";
     assert_eq!(
         answer,
         json!({"jsonrpc": "2.0", "id": 1, "error": {"code": -32008, "message": text}})
