@@ -44,6 +44,7 @@ mod typed {
         to: Address,
         value: U256,
         gas: u64,
+        answer_max: usize,
     }
 
     /// A call or creation that failed, with what the callee reverted with.
@@ -54,8 +55,8 @@ mod typed {
     }
 
     impl Failure {
-        fn fetch() -> Self {
-            Self { data: return_data() }
+        fn fetch(max: usize) -> Self {
+            Self { data: return_data(max) }
         }
 
         /// Ends the frame with the callee's revert data: what Solidity does unless told otherwise.
@@ -67,13 +68,33 @@ mod typed {
         pub fn is<E: SolError>(&self) -> bool {
             self.data.starts_with(&E::SELECTOR.to_be_bytes())
         }
+
+        /// The text of an `Error(string)`: what Solidity's `catch Error(string memory)` catches.
+        /// `None` for anything else, also for data that only begins like one.
+        pub fn text(&self) -> Option<&[u8]> {
+            let values = self.data.strip_prefix(&[0x08, 0xc3, 0x79, 0xa0])?;
+            let at = count(values)?;
+            let content = values.get(at..)?;
+            content.get(32..)?.get(..count(content)?)
+        }
+
+        /// The code of a `Panic(uint256)`: what Solidity's `catch Panic(uint)` catches.
+        pub fn panic_code(&self) -> Option<U256> {
+            let word = self.data.strip_prefix(&[0x4e, 0x48, 0x7b, 0x71])?.get(..32)?;
+            Some(U256::from_be_word(&Word::left_aligned(word)))
+        }
+    }
+
+    /// The length or offset that the bytes begin with.
+    fn count(bytes: &[u8]) -> Option<usize> {
+        Word::left_aligned(bytes.get(..32)?).to_u64()?.try_into().ok()
     }
 
     impl Call {
         /// A call to `to`, without value, with all the gas that may be passed on.
         #[inline(always)]
         pub fn to(to: Address) -> Self {
-            Self { to, value: U256::ZERO, gas: u64::MAX }
+            Self { to, value: U256::ZERO, gas: u64::MAX, answer_max: usize::MAX }
         }
 
         /// With this much wei.
@@ -88,27 +109,34 @@ mod typed {
             Self { gas, ..self }
         }
 
+        /// Fetching at most this many bytes of what comes back: a callee that answers or reverts with
+        /// megabytes then costs this contract no memory.
+        #[inline(always)]
+        pub fn answer_max(self, answer_max: usize) -> Self {
+            Self { answer_max, ..self }
+        }
+
         #[inline]
         fn make(&self, number: u64, input: &[u8]) -> Result<(), Failure> {
             let value = self.value.to_word();
             let message = Message { gas: self.gas, to: self.to.word(), value: &value, input };
-            if sys::call(number, &message) { Ok(()) } else { Err(Failure::fetch()) }
+            if sys::call(number, &message) { Ok(()) } else { Err(Failure::fetch(self.answer_max)) }
         }
 
         /// CALL with these bytes; the answer's bytes.
         pub fn send(&self, input: &[u8]) -> Result<Vec<u8>, Failure> {
-            self.make(number::CALL, input).map(|()| return_data())
+            self.make(number::CALL, input).map(|()| return_data(self.answer_max))
         }
 
         /// STATICCALL with these bytes; the answer's bytes.
         pub fn read(&self, input: &[u8]) -> Result<Vec<u8>, Failure> {
-            self.make(number::STATICCALL, input).map(|()| return_data())
+            self.make(number::STATICCALL, input).map(|()| return_data(self.answer_max))
         }
 
         /// DELEGATECALL with these bytes: the callee's code over this contract's state, caller and
         /// value. The answer's bytes.
         pub fn delegate(&self, input: &[u8]) -> Result<Vec<u8>, Failure> {
-            self.make(number::DELEGATECALL, input).map(|()| return_data())
+            self.make(number::DELEGATECALL, input).map(|()| return_data(self.answer_max))
         }
 
         /// A call of a declared function: what [`interface!`](crate::interface) makes.
@@ -129,14 +157,14 @@ mod typed {
         }
     }
 
-    fn return_data() -> Vec<u8> {
-        let mut data = crate::sys::zeros(ReturnData.size());
+    fn return_data(max: usize) -> Vec<u8> {
+        let mut data = crate::sys::zeros(ReturnData.size().min(max));
         ReturnData.copy(0, &mut data);
         data
     }
 
     fn created(address: Option<Word>) -> Result<Address, Failure> {
-        address.map(Address::trusted).ok_or_else(Failure::fetch)
+        address.map(Address::trusted).ok_or_else(|| Failure::fetch(usize::MAX))
     }
 
     /// CREATE: a contract out of init code, EVM's or a container (see [`container`]).

@@ -16,6 +16,20 @@ pub fn value() -> U256 {
     U256::from_be_word(&sys::word(number::CALLVALUE))
 }
 
+/// What the caller sent, all of it: Solidity's `msg.data`.
+#[cfg(feature = "heap")]
+pub fn calldata() -> alloc::vec::Vec<u8> {
+    let mut data = crate::sys::zeros(sys::number(number::CALLDATASIZE) as usize);
+    sys::copy(number::CALLDATACOPY, &mut data, 0);
+    data
+}
+
+/// How many bytes the last call or creation gave back, whether it ended well or not.
+#[inline(always)]
+pub fn return_size() -> usize {
+    sys::number(number::RETURNDATASIZE) as usize
+}
+
 /// This contract: Solidity's `address(this)`.
 #[inline(always)]
 pub fn this() -> Address {

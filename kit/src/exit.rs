@@ -37,6 +37,13 @@ pub trait SolError {
     fn revert(self) -> !;
 }
 
+/// Ends the frame well, with these bytes as what it returns: for a fallback that passes on what
+/// another contract answered. A constructor that ends so has the bytes as its account's code.
+#[inline(always)]
+pub fn return_bytes(data: &[u8]) -> ! {
+    sys::exit(number::RETURN, data)
+}
+
 /// Ends the frame with these bytes as revert data.
 #[inline(always)]
 pub fn revert_bytes(data: &[u8]) -> ! {

@@ -72,7 +72,9 @@ mod word;
 pub use contract::Outcome;
 #[doc(hidden)]
 pub use contract::private as __private;
-pub use exit::{PanicCode, SolError, revert, revert_bytes, revert_empty, revert_panic};
+pub use exit::{
+    PanicCode, SolError, return_bytes, revert, revert_bytes, revert_empty, revert_panic,
+};
 pub use keccak::keccak256_const;
 #[cfg(not(target_os = "none"))]
 pub use sys::host;

@@ -299,3 +299,23 @@ fn the_abi_is_solidity_json() {
     ));
     assert!(lines.contains(&r#"{"type":"receive","stateMutability":"payable"},"#));
 }
+
+#[test]
+fn a_failure_is_read_as_solidity_catches_it() {
+    let failure = |selector: [u8; 4], words: &[u64]| {
+        let words = words.iter().flat_map(|word| *Word::from_u64(*word).bytes());
+        Failure { data: selector.into_iter().chain(words).collect() }
+    };
+    let (text, panic) = ([0x08, 0xc3, 0x79, 0xa0], [0x4e, 0x48, 0x7b, 0x71]);
+    let mut spelt = failure(text, &[32, 3, 0]);
+    spelt.data[68..71].copy_from_slice(b"why");
+    assert_eq!((spelt.text(), spelt.panic_code()), (Some(&b"why"[..]), None));
+    assert_eq!(failure(panic, &[0x11]).panic_code(), Some(U256::from(0x11u8)));
+    // An offset or a length that leads outside, a word that is cut, another selector, nothing.
+    for broken in [&[32, 97, 0][..], &[96, 0, 0], &[u64::MAX, 1, 0], &[32, u64::MAX, 0], &[32]] {
+        assert_eq!(failure(text, broken).text(), None, "{broken:?}");
+    }
+    assert_eq!(failure(panic, &[]).panic_code(), None);
+    assert_eq!(failure([0; 4], &[32, 0]).text(), None);
+    assert_eq!(Failure { data: Vec::new() }.text(), None);
+}
