@@ -11,6 +11,11 @@ const SOURCES = {
   Token: "erc20/Token.sol",
   PingPong: "pingpong/PingPong.sol",
   Factory: "factory/Factory.sol",
+  Ledger: "patterns/Ledger.sol",
+  Bank: "patterns/Bank.sol",
+  Thief: "patterns/Thief.sol",
+  Trouble: "patterns/Trouble.sol",
+  Catcher: "patterns/Catcher.sol",
 };
 
 const here = dirname(fileURLToPath(import.meta.url));

@@ -38,6 +38,16 @@ fn openzeppelin_tokens_and_governor_run() -> Result<()> {
 }
 
 #[test]
+fn proxies_clones_and_factories_cross_the_machines() -> Result<()> {
+    check(&["proxies.mjs"])
+}
+
+#[test]
+fn guards_failures_and_ends_cross_the_machines() -> Result<()> {
+    check(&["guards.mjs"])
+}
+
+#[test]
 fn viem_works() -> Result<()> {
     let node = Node::start(&[])?;
     npm::run_script("viem.mjs", &[&node.url()])

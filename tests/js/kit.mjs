@@ -32,6 +32,20 @@ export function artifact(path) {
   return { abi: json.abi, bytecode: code.startsWith('0x') ? code : `0x${code}` };
 }
 
+export const machines = ['evm', 'riscv'];
+/** Every pair of machines: who calls and who is called, or proxy and implementation. */
+export const pairs = machines.flatMap(first => machines.map(second => [first, second]));
+const images = new URL('./images/', import.meta.url);
+
+/** A contract of this repository for one of the machines. */
+export function ours(name, machine) {
+  const file = name === 'Token' ? 'erc20' : name.toLowerCase();
+  if (machine === 'evm') return artifact(new URL(`${name}.json`, images).pathname);
+  const image = readFileSync(new URL(`${file}.elf`, images));
+  const abi = JSON.parse(readFileSync(new URL(`${file}.abi.json`, images), 'utf8'));
+  return { abi, bytecode: `0xef525601${image.length.toString(16).padStart(8, '0')}${image.toString('hex')}` };
+}
+
 /** Sends a transaction, waits for its receipt and demands success. */
 export async function mined(hash) {
   const receipt = await reader.waitForTransactionReceipt({ hash: await hash });

@@ -77,7 +77,6 @@ pub fn project(folder: &Path, name: &str, sources: &str) -> Result<PathBuf> {
         let name = source.file_name().context("a file without a name")?;
         fs::copy(&source, project.join(sources).join(name))?;
     }
-    copy(&root().join("contracts/images"), &folder.join("images"))?;
     Ok(project)
 }
 
@@ -148,6 +147,7 @@ fn install() -> Result<Option<PathBuf>> {
             fs::copy(&path, folder.join(name))?;
         }
     }
+    copy(&root().join("contracts/images"), &folder.join("images"))?;
     if !is_there {
         // Not `npm ci`: it wants the binaries of every other platform in the lock file, and a lock
         // file without hosts has none of them.

@@ -9,7 +9,10 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 const TARGET: &str = "riscv64imac-unknown-none-elf";
-const CONTRACTS: [&str; 3] = ["erc20", "pingpong", "factory"];
+const CONTRACTS: [&str; 9] = [
+    "erc20", "pingpong", "factory", // what contracts/patterns has:
+    "proxy", "ledger", "bank", "thief", "trouble", "catcher",
+];
 /// The `imageSizeMax` of a genesis that says nothing else.
 const IMAGE_SIZE_MAX: usize = 524_288;
 /// Says which compiler made the images: only the same one makes the same bytes.
@@ -124,7 +127,7 @@ impl Toolchain {
 fn abi(root: &Path, name: &str) -> Result<Vec<u8>> {
     let output = Command::new("cargo")
         .current_dir(root.join("contracts"))
-        .args(["run", "--quiet", "--locked", "--package", name, "--target-dir"])
+        .args(["run", "--quiet", "--locked", "--bin", name, "--target-dir"])
         .arg(target_folder(root))
         .stderr(Stdio::inherit())
         .output()?;
