@@ -36,7 +36,7 @@ contract Catcher {
         }
     }
 
-    function fetch(ITrouble target, uint64 size) external view returns (uint256, bytes32) {
+    function fetch(ITrouble target, uint64 size) external pure returns (uint256, bytes32) {
         bytes memory answer = target.fill(size);
         return (answer.length, keccak256(answer));
     }

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { createPublicClient, createTestClient, createWalletClient, defineChain, getAddress, http } from 'viem';
+import { createPublicClient, createTestClient, createWalletClient, decodeErrorResult, defineChain, encodeDeployData, getAddress, http } from 'viem';
 import { mnemonicToAccount } from 'viem/accounts';
 
 const require = createRequire(import.meta.url);
@@ -58,6 +58,15 @@ export async function deploy({ abi, bytecode }, args = [], wallet = wallets[0]) 
   const receipt = await mined(wallet.deployContract({ abi, bytecode, args }));
   assert.notEqual(await reader.getCode({ address: receipt.contractAddress }), undefined);
   return at(getAddress(receipt.contractAddress), abi);
+}
+
+/** Demands that a deployment is refused with the contract's error of this name. */
+export async function refused({ abi, bytecode }, args, errorName, value = 0n) {
+  const data = encodeDeployData({ abi, bytecode, args });
+  const error = await reader.call({ account: accounts[0], data, value }).then(() => undefined, error => error);
+  const raw = error?.walk(inner => typeof inner.data === 'string' || inner.data?.data)?.data;
+  assert.notEqual(raw, undefined, `the deployment was to be refused with ${errorName}: ${error}`);
+  assert.equal(decodeErrorResult({ abi, data: raw.data ?? raw }).errorName, errorName);
 }
 
 /** A contract that is there already. */

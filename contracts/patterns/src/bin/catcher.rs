@@ -81,7 +81,7 @@ fn make_and_end(code: Bytes, heir: Address) -> Address {
 contract! {
     functions {
         write attempt(target: Address, how: u8, number: U256, text: Text) -> (u8, U256, Text) => attempt;
-        view fetch(target: Address, size: u64) -> (U256, Word) => fetch;
+        pure fetch(target: Address, size: u64) -> (U256, Word) => fetch;
         view defuse(target: Address, size: u64) -> (U256, Bytes) => defuse;
         payable makeAndEnd(code: Bytes, heir: Address) -> Address => make_and_end;
     }
