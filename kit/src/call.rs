@@ -36,7 +36,7 @@ mod typed {
 
     use super::*;
     use crate::abi::{Reader, ReturnData, Returns, Source};
-    use crate::{SolError, U256, revert_bytes, revert_empty};
+    use crate::{Revert, SolError, U256, revert_bytes, revert_empty};
 
     /// A call to be made: to whom, with how much wei, with at most how much gas.
     #[derive(Clone, Copy, Debug)]
@@ -45,6 +45,7 @@ mod typed {
         value: U256,
         gas: u64,
         answer_max: usize,
+        delegate: bool,
     }
 
     /// A call or creation that failed, with what the callee reverted with.
@@ -52,6 +53,13 @@ mod typed {
     pub struct Failure {
         /// The revert data; empty if the callee halted or could not be called.
         pub data: Vec<u8>,
+    }
+
+    /// With the callee's revert data: what Solidity does unless told otherwise.
+    impl Revert for Failure {
+        fn revert(self) -> ! {
+            self.bubble()
+        }
     }
 
     impl Failure {
@@ -94,7 +102,7 @@ mod typed {
         /// A call to `to`, without value, with all the gas that may be passed on.
         #[inline(always)]
         pub fn to(to: Address) -> Self {
-            Self { to, value: U256::ZERO, gas: u64::MAX, answer_max: usize::MAX }
+            Self { to, value: U256::ZERO, gas: u64::MAX, answer_max: usize::MAX, delegate: false }
         }
 
         /// With this much wei.
@@ -114,6 +122,13 @@ mod typed {
         #[inline(always)]
         pub fn answer_max(self, answer_max: usize) -> Self {
             Self { answer_max, ..self }
+        }
+
+        /// By DELEGATECALL, if a declared function is called: the callee's code over this
+        /// contract's state, caller and value.
+        #[inline(always)]
+        pub fn delegated(self) -> Self {
+            Self { delegate: true, ..self }
         }
 
         #[inline]
@@ -143,7 +158,11 @@ mod typed {
         #[doc(hidden)]
         #[inline]
         pub fn invoke<R: Returns>(&self, is_view: bool, input: &[u8]) -> Result<R, Failure> {
-            let number = if is_view { number::STATICCALL } else { number::CALL };
+            let number = match (self.delegate, is_view) {
+                (true, _) => number::DELEGATECALL,
+                (false, true) => number::STATICCALL,
+                (false, false) => number::CALL,
+            };
             self.make(number, input)?;
             // An account without code answers every call with nothing. Solidity looks before the
             // call; looking after it, and only if nothing came back, is cheaper and sees the same.
@@ -221,8 +240,9 @@ mod typed {
 /// }
 /// ```
 ///
-/// `Token::at(token).value(wei).gas(limit)` sets value and gas. Functions declared as `view` or
-/// `pure` are called with STATICCALL.
+/// `Token::at(token).value(wei).gas(limit)` sets value and gas; `.delegated()` runs the other
+/// contract's code over this one's state. Functions declared as `view` or `pure` are called with
+/// STATICCALL. Two functions with one selector fail the build.
 #[macro_export]
 macro_rules! interface {
     ($(#[$doc:meta])* $visibility:vis $interface:ident {
@@ -234,6 +254,19 @@ macro_rules! interface {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
         $visibility struct $interface($crate::call::Call);
+
+        const _: () = {
+            const SELECTORS: &[u32] = &[$($crate::abi::selector(
+                stringify!($name), &[$(<$type as $crate::abi::Abi>::NAME),*])),*];
+            let mut i = 0;
+            while i < SELECTORS.len() {
+                assert!(
+                    $crate::abi::is_distinct(SELECTORS, i),
+                    concat!("two functions of ", stringify!($interface), " have one selector"),
+                );
+                i += 1;
+            }
+        };
 
         #[allow(missing_docs, dead_code, non_snake_case, reason = "named as in the other contract")]
         impl $interface {
@@ -252,16 +285,23 @@ macro_rules! interface {
                 Self(self.0.gas(gas))
             }
 
+            #[inline(always)]
+            $visibility fn delegated(self) -> Self {
+                Self(self.0.delegated())
+            }
+
             $(
+                #[allow(clippy::too_many_arguments, reason = "as many as the other has")]
                 $visibility fn $name(
                     &self,
                     $($argument: $type),*
                 ) -> Result<$crate::__returned!($($returned)?), $crate::call::Failure> {
-                    const TYPES: &[$crate::abi::Name] =
-                        &[$(<$type as $crate::abi::Abi>::NAME),*];
                     let tail = 0 $(+ $crate::abi::Abi::tail_words(&$argument))*;
-                    $crate::__private::with_selector::<{ 1 + TYPES.len() }, _>(
-                        const { $crate::abi::selector(stringify!($name), TYPES) },
+                    $crate::__private::with_selector::<
+                        { 1 $(+ <$type as $crate::abi::Abi>::HEAD_WORDS)* }, _,
+                    >(
+                        const { $crate::abi::selector(
+                            stringify!($name), &[$(<$type as $crate::abi::Abi>::NAME),*]) },
                         tail,
                         |_writer| { $(_writer.put(&$argument);)* },
                         |data| self.0.invoke($crate::__is_view!($kind), data),

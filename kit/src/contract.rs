@@ -3,28 +3,69 @@
 use crate::abi::{Calldata, Reader, Returns, Tail, Writer, with_words};
 use crate::exit::{revert_empty, selected};
 use crate::sys::{self, number};
-use crate::{SolError, Word};
+use crate::{Revert, Word};
 
-/// What a contract's function gives: the values that it declares, or these or an error.
-pub trait Outcome<T> {
-    /// The values; an error ends the frame.
-    fn settle(self) -> T;
+/// A contract: what [`#[contract]`](crate::contract) makes of an `impl` block.
+pub trait Contract {
+    /// Runs a frame to its end, as a constructor or as a call.
+    fn run(constructor: bool);
+
+    /// Its ABI.
+    #[cfg(not(target_os = "none"))]
+    fn describe() -> crate::describe::Contract;
 }
 
-impl<T: Returns> Outcome<T> for T {
+/// What a contract's function may return: values, or these or an error.
+pub trait Answer {
+    /// The values.
+    type Values;
+    /// The error.
+    type Error: Revert;
+
+    /// The values; an error ends the frame.
+    fn settle(self) -> Self::Values;
+}
+
+impl<T: Returns> Answer for T {
+    type Values = T;
+    type Error = core::convert::Infallible;
+
     #[inline(always)]
     fn settle(self) -> T {
         self
     }
 }
 
-impl<T: Returns, E: SolError> Outcome<T> for Result<T, E> {
+impl<T: Returns, E: Revert> Answer for Result<T, E> {
+    type Values = T;
+    type Error = E;
+
     #[inline(always)]
     fn settle(self) -> T {
         match self {
             Ok(values) => values,
             Err(error) => error.revert(),
         }
+    }
+}
+
+/// What a fallback may answer.
+#[doc(hidden)]
+pub trait Raw {
+    /// The bytes.
+    fn raw(&self) -> &[u8];
+}
+
+impl Raw for () {
+    fn raw(&self) -> &[u8] {
+        &[]
+    }
+}
+
+#[cfg(feature = "heap")]
+impl Raw for crate::abi::Bytes {
+    fn raw(&self) -> &[u8] {
+        &self.0
     }
 }
 
@@ -55,6 +96,17 @@ impl Entry {
     #[inline(always)]
     pub fn constructor_arguments() -> Reader<'static, Tail> {
         Reader::new(&Tail, 0)
+    }
+
+    /// All that the caller sent.
+    #[cfg(feature = "heap")]
+    pub fn calldata() -> crate::abi::Bytes {
+        crate::abi::Bytes(crate::env::calldata())
+    }
+
+    /// Ends a call with a fallback's answer: bytes as they are, or nothing.
+    pub fn answer_raw<R: Raw>(answer: R) -> ! {
+        sys::exit(number::RETURN, answer.raw())
     }
 
     /// Reverts if wei came with a call of a function that is not payable.
@@ -90,9 +142,10 @@ impl Entry {
             1 => with_words::<1, _>(0, fill, done),
             2 => with_words::<2, _>(0, fill, done),
             3 => with_words::<3, _>(0, fill, done),
-            _ => with_words::<6, _>(0, fill, |words| {
+            4..=8 => with_words::<8, _>(0, fill, |words| {
                 sys::exit(number, sys::flatten(words.get(..R::HEADS).unwrap_or(words)))
             }),
+            _ => end_dynamic(number, &values),
         }
     }
 }
@@ -113,12 +166,30 @@ fn end_dynamic<R: Returns>(_number: u64, _values: &R) -> ! {
 /// What the macros need of the kit, and nobody else does.
 #[doc(hidden)]
 pub mod private {
-    pub use super::Entry;
-    use super::{Word, Writer, selected, sys};
+    pub use super::{Answer, Entry};
+    use super::{selected, sys};
     use crate::abi::with_words;
+    pub use crate::abi::{Abi, Kind, Name, Parameter, Reader, Simple, Source, Tuple, Writer};
+    pub use crate::abi::{is_distinct, selector};
+    #[cfg(not(target_os = "none"))]
+    pub use crate::describe;
     pub use crate::event::SolEvent;
+    pub use crate::storage::{Erase, Key, State, Stored, Value, field, layout};
+    pub use crate::{Contract, Revert, Word, revert_empty};
     #[cfg(feature = "heap")]
     pub use alloc::format;
+
+    /// The slot of `key` in a mapping.
+    #[inline(always)]
+    pub fn mapped(key: &Word, map: &Word) -> Word {
+        crate::storage::mapped(key, map)
+    }
+
+    /// The slot that is `more` slots after `slot`.
+    #[inline(always)]
+    pub fn slot_after(slot: Word, more: u64) -> Word {
+        slot.plus(more)
+    }
 
     /// Calldata or revert data: a selector and `N - 1` values after it.
     #[inline(always)]
@@ -155,131 +226,23 @@ pub mod private {
     }
 }
 
-/// Declares a contract: once in its crate, at the top level.
+/// Makes a crate the contract `$contract`: once, at the top level of its `main.rs`.
 ///
-/// ```
-/// # use tandem_kit::prelude::*;
-/// # fn construct(_owner: Address) {}
-/// # fn name() -> Text { Text::from("Example") }
-/// # fn set(_value: U256) -> Result<(), Refused> { Err(Refused {}) }
-/// # fn deposit() {}
-/// # event! { Set(value: U256); }
-/// # error! { Refused(); }
-/// contract! {
-///     constructor(owner: Address) => construct;
-///     functions {
-///         view name() -> Text => name;
-///         write set(value: U256) => set;
-///         payable deposit() => deposit;
-///     }
-///     receive => deposit;
-///     events { Set }
-///     errors { Refused }
-/// }
-/// ```
-///
-/// - A line of `functions` declares a function as Solidity names it, then the Rust function that
-///   it is. `pure`, `view`, `write` or `payable` says what it may do; all but `payable` refuse wei.
-/// - The Rust function returns the declared values, or a `Result` of them and an error.
-/// - What the constructor returns are the contract's immutable values
-///   ([`env::immutables`](crate::env::immutables)). It refuses wei, unless `payable` stands before
-///   `constructor`.
-/// - `receive` gets calls without data, `fallback` those that no function answers; both may take
-///   wei. Without them such calls revert.
-/// - `events` and `errors` are for the ABI.
-///
-/// Two functions with one selector fail the build.
+/// Built for RISC-V the crate is the contract's image; built for the machine at hand it is a
+/// program that prints the contract's ABI as JSON.
 #[macro_export]
-macro_rules! contract {
-    (
-        $($(#[$constructor_mark:ident])? constructor ( $($constructor_argument:ident : $constructor_type:ty),* $(,)? )
-            $(-> $immutables:ty)? => $constructor:path;)?
-        functions {$(
-            $kind:ident $name:ident ( $($argument:ident : $type:ty),* $(,)? )
-            $(-> $returned:ty)? => $function:path;
-        )*}
-        $(receive => $receive:path;)?
-        $(fallback => $fallback:path;)?
-        $(events { $($event:path),* $(,)? })?
-        $(errors { $($error:path),* $(,)? })?
-    ) => {
-        const _: () = $crate::abi::assert_distinct(&[
-            $($crate::abi::selector(
-                stringify!($name), &[$(<$type as $crate::abi::Abi>::NAME),*])),*
-        ]);
-
-        #[cfg_attr(target_os = "none", unsafe(no_mangle))]
-        #[allow(missing_docs, reason = "called by the kit")]
-        pub fn tandem_contract(constructor: bool) {
-            use $crate::__private::Entry;
-            if constructor {
-                $(
-                    $crate::__refuse_value!($($constructor_mark)?);
-                    let mut _reader = Entry::constructor_arguments();
-                    $(let $constructor_argument = _reader.take::<$constructor_type>();)*
-                    let immutables: $crate::__returned!($($immutables)?) =
-                        $crate::Outcome::settle($constructor($($constructor_argument),*));
-                    Entry::deploy(immutables);
-                )?
-                #[allow(unreachable_code, reason = "reached in a contract without constructor")]
-                {
-                    Entry::refuse_value();
-                    Entry::deploy(());
-                }
-            }
-            let _size = Entry::size();
-            $(if _size == 0 {
-                $receive();
-                Entry::answer(());
-            })?
-            if _size >= 4 {
-                let selector = Entry::selector();
-                $(
-                    if selector == const { $crate::abi::selector(
-                        stringify!($name), &[$(<$type as $crate::abi::Abi>::NAME),*]) }
-                    {
-                        $crate::__refuse_value!($kind);
-                        let mut _reader = Entry::arguments();
-                        $(let $argument = _reader.take::<$type>();)*
-                        let returned: $crate::__returned!($($returned)?) =
-                            $crate::Outcome::settle($function($($argument),*));
-                        Entry::answer(returned);
-                    }
-                )*
-            }
-            $(
-                $fallback();
-                Entry::answer(());
-            )?
-            #[allow(unreachable_code, reason = "reached in a contract without fallback")]
-            $crate::revert_empty();
+macro_rules! entry {
+    ($contract:ty) => {
+        #[cfg(target_os = "none")]
+        #[unsafe(no_mangle)]
+        extern "Rust" fn tandem_contract(constructor: bool) {
+            <$contract as $crate::Contract>::run(constructor);
         }
 
-        /// The contract's ABI.
-        #[cfg(not(target_os = "none"))]
-        pub fn tandem_abi() -> $crate::describe::Contract {
-            use $crate::describe::*;
-            Contract::new()
-                $(.constructor(
-                    &[$((stringify!($constructor_argument),
-                        <$constructor_type as $crate::abi::Abi>::NAME)),*],
-                    $crate::__is_payable!($($constructor_mark)?)))?
-                $(.function(
-                    stringify!($kind),
-                    stringify!($name),
-                    &[$((stringify!($argument), <$type as $crate::abi::Abi>::NAME)),*],
-                    <$crate::__returned!($($returned)?) as $crate::abi::Returns>::TYPES))*
-                $(.receive(stringify!($receive)))?
-                $(.fallback(stringify!($fallback)))?
-                $($(.event::<$event>())*)?
-                $($(.error::<$error>())*)?
-        }
-
-        /// Prints the contract's ABI as JSON.
         #[cfg(not(target_os = "none"))]
         #[allow(dead_code, reason = "a contract built for the machine at hand prints its ABI")]
         fn main() {
-            tandem_abi().print();
+            <$contract as $crate::Contract>::describe().print();
         }
     };
 }
@@ -311,27 +274,5 @@ macro_rules! __is_view {
     };
     (payable) => {
         false
-    };
-}
-
-/// Whether a function of this kind takes wei.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __is_payable {
-    (payable) => {
-        true
-    };
-    ($($other:ident)?) => {
-        false
-    };
-}
-
-/// Refuses wei, unless the function is payable.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __refuse_value {
-    (payable) => {};
-    ($(pure)? $(view)? $(write)?) => {
-        $crate::__private::Entry::refuse_value()
     };
 }

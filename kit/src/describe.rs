@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use crate::SolError;
-use crate::abi::Name;
+use crate::abi::{Kind, Parameter};
 use crate::event::SolEvent;
+use crate::{Revert, SolError};
 
 /// A contract's ABI, put together entry by entry.
 #[derive(Clone, Debug, Default)]
@@ -13,31 +13,40 @@ pub struct Contract {
     entries: Vec<String>,
 }
 
-/// An argument as it stands in JSON: name, type, and for events whether it is indexed.
-type Argument<'a> = (&'a str, Name, Option<bool>);
+/// `"type"`, `"internalType"` and, of structs, `"components"`.
+fn kind(of: &Kind) -> String {
+    let name = of.name.as_str();
+    let Some(tuple) = of.tuple else {
+        return format!(r#""type":"{name}","internalType":"{name}""#);
+    };
+    // What follows the last bracket of the fields: `[]`, `[3]`, or nothing.
+    let suffix = name.rsplit_once(')').map_or("", |(_, suffix)| suffix);
+    let fields = parameters(tuple.fields.iter().map(|field| (*field, None)));
+    let (struct_name, components) = (tuple.name, fields);
+    format!(
+        r#""type":"tuple{suffix}","internalType":"struct {struct_name}{suffix}","components":{components}"#
+    )
+}
 
-fn arguments<'a>(of: impl IntoIterator<Item = Argument<'a>>) -> String {
+fn parameters(of: impl Iterator<Item = (Parameter, Option<bool>)>) -> String {
     let mut json = String::from("[");
-    for (name, kind, indexed) in of {
+    for (parameter, indexed) in of {
         if json.len() > 1 {
             json.push(',');
         }
-        let kind = kind.as_str();
         // Writing to a `String` does not fail.
-        let _ = match indexed {
-            None => write!(json, r#"{{"name":"{name}","type":"{kind}","internalType":"{kind}"}}"#),
-            Some(indexed) => write!(
-                json,
-                r#"{{"name":"{name}","type":"{kind}","indexed":{indexed},"internalType":"{kind}"}}"#
-            ),
-        };
+        let _ = write!(json, r#"{{"name":"{}",{}"#, parameter.name, kind(&parameter.kind));
+        if let Some(indexed) = indexed {
+            let _ = write!(json, r#","indexed":{indexed}"#);
+        }
+        json.push('}');
     }
     json.push(']');
     json
 }
 
-fn plain<'a>(of: &'a [(&'a str, Name)]) -> impl Iterator<Item = Argument<'a>> {
-    of.iter().map(|(name, kind)| (*name, *kind, None))
+fn plain(of: &[Parameter]) -> String {
+    parameters(of.iter().map(|parameter| (*parameter, None)))
 }
 
 impl Contract {
@@ -47,14 +56,16 @@ impl Contract {
     }
 
     fn entry(mut self, json: String) -> Self {
-        self.entries.push(json);
+        // An error is named by each function that returns it.
+        if !self.entries.contains(&json) {
+            self.entries.push(json);
+        }
         self
     }
 
     /// With a constructor.
-    pub fn constructor(self, inputs: &[(&str, Name)], payable: bool) -> Self {
-        let mutability = if payable { "payable" } else { "nonpayable" };
-        let inputs = arguments(plain(inputs));
+    pub fn constructor(self, mutability: &str, inputs: &[Parameter]) -> Self {
+        let inputs = plain(inputs);
         self.entry(format!(
             r#"{{"type":"constructor","inputs":{inputs},"stateMutability":"{mutability}"}}"#
         ))
@@ -63,48 +74,44 @@ impl Contract {
     /// With a function.
     pub fn function(
         self,
-        kind: &str,
+        mutability: &str,
         name: &str,
-        inputs: &[(&str, Name)],
-        outputs: &[Name],
+        inputs: &[Parameter],
+        outputs: &[Kind],
     ) -> Self {
-        let mutability = if kind == "write" { "nonpayable" } else { kind };
-        let inputs = arguments(plain(inputs));
-        let outputs = arguments(outputs.iter().map(|kind| ("", *kind, None)));
+        let inputs = plain(inputs);
+        let outputs = outputs.iter().map(|kind| (Parameter { name: "", kind: *kind }, None));
+        let outputs = parameters(outputs);
         self.entry(format!(
             r#"{{"type":"function","name":"{name}","inputs":{inputs},"outputs":{outputs},"stateMutability":"{mutability}"}}"#
         ))
     }
 
-    /// With a function for calls without data.
-    pub fn receive(self, _function: &str) -> Self {
-        self.entry(String::from(r#"{"type":"receive","stateMutability":"payable"}"#))
-    }
-
-    /// With a function for calls that no other function answers.
-    pub fn fallback(self, _function: &str) -> Self {
-        self.entry(String::from(r#"{"type":"fallback","stateMutability":"payable"}"#))
+    /// With a function without a name: `receive` or `fallback`.
+    pub fn nameless(self, kind: &str, mutability: &str) -> Self {
+        self.entry(format!(r#"{{"type":"{kind}","stateMutability":"{mutability}"}}"#))
     }
 
     /// With an event.
     pub fn event<E: SolEvent>(self) -> Self {
-        let inputs = arguments(
-            E::ARGUMENTS
-                .iter()
-                .zip(E::TYPES)
-                .map(|((name, indexed), kind)| (*name, *kind, Some(*indexed))),
-        );
+        let indexed = E::INDEXED.iter().map(|indexed| Some(*indexed));
+        let inputs = parameters(E::ARGUMENTS.iter().copied().zip(indexed));
         self.entry(format!(
-            r#"{{"type":"event","name":"{}","inputs":{inputs},"anonymous":false}}"#,
-            E::NAME
+            r#"{{"type":"event","name":"{}","inputs":{inputs},"anonymous":{}}}"#,
+            E::NAME,
+            E::ANONYMOUS
         ))
     }
 
     /// With an error.
     pub fn error<E: SolError>(self) -> Self {
-        let inputs =
-            arguments(E::ARGUMENTS.iter().zip(E::TYPES).map(|(name, kind)| (*name, *kind, None)));
+        let inputs = plain(E::ARGUMENTS);
         self.entry(format!(r#"{{"type":"error","name":"{}","inputs":{inputs}}}"#, E::NAME))
+    }
+
+    /// With all that a function's error can be.
+    pub fn errors<E: Revert>(self) -> Self {
+        E::describe(self)
     }
 
     /// The ABI as JSON: an array, an entry a line.

@@ -1,6 +1,6 @@
 //! How a call that fails ends: with a reason that Solidity, wallets and libraries understand.
 
-use crate::abi::Name;
+use crate::abi::Parameter;
 use crate::sys::{self, number};
 use crate::{U256, Word};
 
@@ -16,25 +16,48 @@ pub enum PanicCode {
     DivisionByZero = 0x12,
     /// A string in storage is not laid out as one.
     Storage = 0x22,
+    /// `pop` of an array without elements.
+    Pop = 0x31,
     /// An index past the end.
     Index = 0x32,
     /// More memory than there is.
     Memory = 0x41,
 }
 
+/// What a function's `Err` may be: it ends the frame.
+pub trait Revert: Sized {
+    /// Ends the frame: its state is undone, and the caller gets this as revert data.
+    fn revert(self) -> !;
+
+    /// Adds the errors that it can be to a contract's description.
+    #[cfg(not(target_os = "none"))]
+    fn describe(contract: crate::describe::Contract) -> crate::describe::Contract {
+        contract
+    }
+}
+
+/// `Error(string)`.
+impl Revert for &str {
+    fn revert(self) -> ! {
+        revert(self)
+    }
+}
+
+/// No error.
+impl Revert for core::convert::Infallible {
+    fn revert(self) -> ! {
+        match self {}
+    }
+}
+
 /// An error with a selector: declared by [`error!`](crate::error).
-pub trait SolError {
+pub trait SolError: Revert {
     /// Its name.
     const NAME: &'static str;
-    /// The types of its arguments.
-    const TYPES: &'static [Name];
-    /// The names of its arguments.
-    const ARGUMENTS: &'static [&'static str];
+    /// Its arguments.
+    const ARGUMENTS: &'static [Parameter];
     /// The first four bytes of its revert data.
     const SELECTOR: u32;
-
-    /// Ends the frame: its state is undone, and the caller gets this error.
-    fn revert(self) -> !;
 }
 
 /// Ends the frame well, with these bytes as what it returns: for a fallback that passes on what
@@ -107,7 +130,7 @@ macro_rules! ensure {
     };
     ($condition:expr, $error:expr) => {
         if !$condition {
-            $crate::SolError::revert($error);
+            $crate::Revert::revert($error);
         }
     };
 }
@@ -133,21 +156,30 @@ macro_rules! error {
 
         impl $crate::SolError for $name {
             const NAME: &'static str = stringify!($name);
-            const TYPES: &'static [$crate::abi::Name] =
-                &[$(<$type as $crate::abi::Abi>::NAME),*];
-            const ARGUMENTS: &'static [&'static str] = &[$(stringify!($argument)),*];
-            const SELECTOR: u32 = $crate::abi::selector(Self::NAME, Self::TYPES);
+            const ARGUMENTS: &'static [$crate::abi::Parameter] =
+                &[$($crate::abi::Parameter::of::<$type>(stringify!($argument))),*];
+            const SELECTOR: u32 = $crate::abi::selector(
+                Self::NAME, &[$(<$type as $crate::abi::Abi>::NAME),*]);
+        }
 
+        impl $crate::Revert for $name {
             #[cold]
             #[inline(never)]
             fn revert(self) -> ! {
                 let tail = 0 $(+ $crate::abi::Abi::tail_words(&self.$argument))*;
-                $crate::__private::with_selector::<{ 1 + Self::TYPES.len() }, _>(
-                    Self::SELECTOR,
+                $crate::__private::with_selector::<
+                    { 1 $(+ <$type as $crate::abi::Abi>::HEAD_WORDS)* }, _,
+                >(
+                    <Self as $crate::SolError>::SELECTOR,
                     tail,
                     |_writer| { $(_writer.put(&self.$argument);)* },
                     |data| $crate::revert_bytes(data),
                 )
+            }
+
+            #[cfg(not(target_os = "none"))]
+            fn describe(contract: $crate::describe::Contract) -> $crate::describe::Contract {
+                contract.error::<Self>()
             }
         }
     )*};

@@ -1,47 +1,44 @@
 //! What contract authors write RISC-V contracts for Tandem with.
 //!
-//! A contract is a list of functions, declared as Solidity declares them, over plain Rust ones:
+//! A contract is a struct, which is its storage, and an `impl` block, which is its functions:
 //!
 //! ```
-//! # mod counter {
 //! use tandem_kit::prelude::*;
-//!
-//! storage! {
-//!     mod state {
-//!         count: Value<U256>,
-//!     }
-//! }
 //!
 //! event! { Counted(#[indexed] by: Address, count: U256); }
 //! error! { TooFar(limit: U256); }
 //!
-//! fn add(step: U256) -> U256 {
-//!     let count = state::count().load() + step;
-//!     ensure!(count < U256::from(100u8), TooFar { limit: U256::from(100u8) });
-//!     state::count().store(count);
-//!     Counted { by: env::caller(), count }.emit();
-//!     count
+//! #[storage]
+//! pub struct Counter {
+//!     count: U256,
+//!     last: Map<Address, U256>,
 //! }
 //!
-//! fn count() -> U256 {
-//!     state::count().load()
-//! }
-//!
-//! contract! {
-//!     functions {
-//!         write add(step: U256) -> U256 => add;
-//!         view count() -> U256 => count;
+//! #[contract(events(Counted))]
+//! impl Counter {
+//!     pub fn count(&self) -> U256 {
+//!         self.count.get()
 //!     }
-//!     events { Counted }
-//!     errors { TooFar }
+//!
+//!     pub fn add(&mut self, step: U256) -> Result<U256, TooFar> {
+//!         let limit = U256::from(100u8);
+//!         let count = self.count.get() + step;
+//!         if count > limit {
+//!             return Err(TooFar { limit });
+//!         }
+//!         self.count.set(count);
+//!         self.last.set(env::caller(), step);
+//!         self.emit(Counted { by: env::caller(), count });
+//!         Ok(count)
+//!     }
 //! }
-//! # }
-//! # fn main() {}
+//!
+//! entry!(Counter);
 //! ```
 //!
 //! Built for `riscv64imac-unknown-none-elf` that is a contract's image; built for the machine at
 //! hand it is a program that prints the contract's ABI as JSON, and its functions can be tested
-//! over the small world in memory of the `host` module. `docs/contracts.md` is the guide.
+//! over the engine with `tandem-kit-test`. `docs/contracts.md` is the guide.
 
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(
@@ -54,6 +51,8 @@ compile_error!("contracts are built for riscv64imac-unknown-none-elf");
 
 #[cfg(feature = "heap")]
 extern crate alloc;
+// What the macros write names the kit by its crate's name, here too.
+extern crate self as tandem_kit;
 
 pub mod abi;
 pub mod call;
@@ -63,21 +62,24 @@ pub mod describe;
 pub mod env;
 mod event;
 mod exit;
+mod i256;
 mod keccak;
 pub mod storage;
 mod sys;
 mod u256;
 mod word;
 
-pub use contract::Outcome;
 #[doc(hidden)]
 pub use contract::private as __private;
+pub use contract::{Answer, Contract};
 pub use exit::{
-    PanicCode, SolError, return_bytes, revert, revert_bytes, revert_empty, revert_panic,
+    PanicCode, Revert, SolError, return_bytes, revert, revert_bytes, revert_empty, revert_panic,
 };
+pub use i256::I256;
 pub use keccak::keccak256_const;
 #[cfg(not(target_os = "none"))]
 pub use sys::host;
+pub use tandem_kit_macros::{Abi, Revert, contract, storage};
 pub use u256::U256;
 pub use word::{Address, Word};
 
@@ -102,14 +104,16 @@ pub fn typed_data_hash(domain: Word, content: Word) -> Word {
 
 /// What nearly every contract uses.
 pub mod prelude {
-    pub use crate::abi::{Abi, Returns, Simple};
+    pub use crate::abi::{Abi, FixedBytes, Int, Returns, Simple, Uint};
     #[cfg(feature = "heap")]
     pub use crate::abi::{Bytes, Text};
     #[cfg(feature = "heap")]
-    pub use crate::storage::TextSlot;
-    pub use crate::storage::{Map, Value};
+    pub use crate::call::{Call, Failure};
+    pub use crate::storage::{Erase, Map, State, Transient};
     pub use crate::{
-        Address, SolError, U256, Word, contract, ensure, env, error, event, interface, keccak256,
-        keccak256_words, print, revert, storage,
+        Address, Contract, I256, Revert, SolError, U256, Word, contract, ensure, entry, env, error,
+        event, interface, keccak256, keccak256_words, print, revert, storage,
     };
+    #[cfg(feature = "heap")]
+    pub use alloc::vec::Vec;
 }

@@ -194,7 +194,7 @@ impl U256 {
         n < 256 && self.0[(n / 64) as usize] >> (n % 64) & 1 == 1
     }
 
-    const fn shifted_left(self, by: u32) -> Self {
+    pub(crate) const fn shifted_left(self, by: u32) -> Self {
         let (limbs, bits) = ((by / 64) as usize, by % 64);
         let mut out = [0; 4];
         let mut i = limbs;
@@ -208,7 +208,7 @@ impl U256 {
         Self(out)
     }
 
-    const fn shifted_right(self, by: u32) -> Self {
+    pub(crate) const fn shifted_right(self, by: u32) -> Self {
         let (limbs, bits) = ((by / 64) as usize, by % 64);
         let mut out = [0; 4];
         let mut i = limbs;

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use crate::U256;
 use crate::sys::{bytes_of, bytes_of_mut};
 
 /// 32 bytes, big endian when they are a number: a storage slot, a topic, a `bytes32`.
@@ -86,6 +87,53 @@ impl Word {
     #[inline(always)]
     pub const fn selector(&self) -> u32 {
         (u64::from_be(self.0[0]) >> 32) as u32
+    }
+
+    /// The last `bytes` bytes, with zeros before them.
+    #[inline(always)]
+    pub(crate) const fn low(self, bytes: usize) -> Self {
+        Self::ZERO.with_low(&self, bytes)
+    }
+
+    /// This word with the last `bytes` bytes of `low`.
+    #[inline(always)]
+    pub(crate) const fn with_low(self, low: &Self, bytes: usize) -> Self {
+        let mut out = self.0;
+        let mut i = 0;
+        while i < 4 {
+            let end = 8 * (4 - i);
+            // What is taken of this part: bytes at its end.
+            let spare = (bytes + 8).saturating_sub(end);
+            let taken = if spare > 8 { 8 } else { spare };
+            let mask = match taken {
+                0 => 0,
+                8 => u64::MAX,
+                _ => (u64::MAX >> (64 - 8 * taken as u32)).to_be(),
+            };
+            out[i] = self.0[i] & !mask | low.0[i] & mask;
+            i += 1;
+        }
+        Self(out)
+    }
+
+    /// This number plus `more`, modulo 2^256.
+    #[inline(always)]
+    pub(crate) fn plus(self, more: u64) -> Self {
+        if more == 0 {
+            return self;
+        }
+        let [a, b, c, d] = self.0;
+        match u64::from_be(d).checked_add(more) {
+            Some(sum) => Self([a, b, c, sum.to_be()]),
+            None => self.plus_many(more, 1),
+        }
+    }
+
+    /// This number plus `count` times `step`, modulo 2^256.
+    #[inline(never)]
+    pub(crate) fn plus_many(self, count: u64, step: u64) -> Self {
+        let more = U256::from(u128::from(count) * u128::from(step));
+        U256::from_be_word(&self).wrapping_add(more).to_word()
     }
 
     /// Whether the first twelve bytes are zero, as in an address.
@@ -214,6 +262,30 @@ mod tests {
         assert_eq!(Word::from_u64(77).to_u64(), Some(77));
         assert!(Word::ZERO.is_zero() && !word.is_zero());
         assert!(word == word && word != Word::ZERO);
+    }
+
+    #[test]
+    fn the_end_of_a_word_is_taken_by_bytes() {
+        let word = Word::new(core::array::from_fn(|n| n as u8 + 1));
+        for bytes in 0..=32 {
+            let mut expected = [0xff; 32];
+            expected[32 - bytes..].copy_from_slice(&word.bytes()[32 - bytes..]);
+            assert_eq!(
+                Word::new([0xff; 32]).with_low(&word, bytes),
+                Word::new(expected),
+                "{bytes}"
+            );
+        }
+    }
+
+    #[test]
+    fn slots_are_counted_on() {
+        let last = Word::from_limbs([u64::MAX, 7, 0, 0]);
+        assert_eq!(last.plus(0), last);
+        assert_eq!(last.plus(2).limbs(), [1, 8, 0, 0]);
+        assert_eq!(Word::from_u64(5).plus(6), Word::from_u64(11));
+        assert_eq!(Word::from_u64(5).plus_many(u64::MAX, 2).limbs(), [3, 2, 0, 0]);
+        assert_eq!(Word::new([0xff; 32]).plus(1), Word::ZERO);
     }
 
     #[test]

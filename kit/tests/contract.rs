@@ -1,19 +1,17 @@
 //! A contract's way through dispatch, storage, events, errors and calls, over the world in memory.
 
-use tandem_kit::call::Failure;
 use tandem_kit::host::{self, Ended, Log, World};
 use tandem_kit::prelude::*;
-use tandem_kit::storage::{List, Transient};
+use tandem_kit::storage::Stored;
 use tandem_kit::{PanicCode, abi};
 
-storage! {
-    mod state {
-        count: Value<U256>,
-        text: TextSlot,
-        nested: Map<Address, Map<U256, Value<bool>>>,
-        list: List<Word>,
-        locked: Transient<bool>,
-    }
+#[storage]
+struct Sample {
+    count: U256,
+    text: Text,
+    nested: Map<Address, Map<U256, bool>>,
+    list: Vec<Word>,
+    locked: Transient<bool>,
 }
 
 event! { Counted(#[indexed] by: Address, note: Text, #[indexed] odd: bool, count: U256); }
@@ -33,75 +31,68 @@ const CALLER: u64 = 0x33;
 const CALL_VALUE: u64 = 0x34;
 const ALICE: Address = Address::new([0xa1; 20]);
 
-fn construct(start: U256, text: Text) -> (U256, Address) {
-    state::count().store(start);
-    state::text().store(&text);
-    (start + U256::ONE, env::caller())
-}
-
-fn add(step: U256, note: Text) -> Result<U256, TooFar> {
-    let limit = U256::from(100u8);
-    let count = state::count().load() + step;
-    if count > limit {
-        return Err(TooFar { limit, note });
+#[contract(events(Counted), errors(Locked))]
+impl Sample {
+    #[constructor]
+    fn new(&mut self, start: U256, text: Text) -> (U256, Address) {
+        self.count.set(start);
+        self.text.set(&text);
+        (start + U256::ONE, env::caller())
     }
-    state::count().store(count);
-    let odd = count.bit(0);
-    Counted { by: env::caller(), note, odd, count }.emit();
-    Ok(count)
-}
 
-fn origin() -> (U256, Address) {
-    env::immutables()
-}
+    pub fn add(&mut self, step: U256, note: Text) -> Result<U256, TooFar> {
+        let limit = U256::from(100u8);
+        let count = self.count.get() + step;
+        if count > limit {
+            return Err(TooFar { limit, note });
+        }
+        self.count.set(count);
+        let odd = count.bit(0);
+        self.emit(Counted { by: env::caller(), note, odd, count });
+        Ok(count)
+    }
 
-fn text() -> Text {
-    state::text().load()
-}
+    pub fn origin(&self) -> (U256, Address) {
+        env::immutables()
+    }
 
-fn set_text(text: Text) {
-    state::text().store(&text);
-}
+    pub fn text(&self) -> Text {
+        self.text.get()
+    }
 
-fn size_of(other: Address, text: Text) -> u64 {
-    match Other::at(other).gas(5_000).size(text) {
-        Ok(size) => size,
-        Err(failure) if failure.is::<Locked>() => 0,
-        Err(failure) => failure.bubble(),
+    pub fn set_text(&mut self, text: Text) {
+        self.text.set(&text);
+    }
+
+    pub fn size_of(&self, other: Address, text: Text) -> Result<u64, Failure> {
+        match Other::at(other).gas(5_000).size(text) {
+            Err(failure) if failure.is::<Locked>() => Ok(0),
+            other => other,
+        }
+    }
+
+    #[payable]
+    pub fn touch(&mut self, other: Address) {
+        ensure!(!self.locked.get(), Locked {});
+        self.locked.set(true);
+        if Other::at(other).value(env::value()).touch().is_err() {
+            revert("touching failed");
+        }
+        self.locked.set(false);
+    }
+
+    pub fn sum(numbers: Vec<U256>) -> U256 {
+        numbers.into_iter().fold(U256::ZERO, |sum, number| sum + number)
+    }
+
+    #[receive]
+    fn deposit(&mut self) {
+        self.count.update(|count| count + env::value());
     }
 }
 
-fn touch(other: Address) {
-    ensure!(!state::locked().load(), Locked {});
-    state::locked().store(true);
-    if Other::at(other).value(env::value()).touch().is_err() {
-        revert("touching failed");
-    }
-    state::locked().store(false);
-}
-
-fn sum(numbers: Vec<U256>) -> U256 {
-    numbers.into_iter().fold(U256::ZERO, |sum, number| sum + number)
-}
-
-fn deposit() {
-    state::count().update(|count| count + env::value());
-}
-
-contract! {
-    constructor(start: U256, text: Text) -> (U256, Address) => construct;
-    functions {
-        write add(step: U256, note: Text) -> U256 => add;
-        view origin() -> (U256, Address) => origin;
-        view text() -> Text => text;
-        write setText(text: Text) => set_text;
-        view sizeOf(other: Address, text: Text) -> u64 => size_of;
-        payable touch(other: Address) => touch;
-        pure sum(numbers: Vec<U256>) -> U256 => sum;
-    }
-    receive => deposit;
-    events { Counted }
-    errors { TooFar, Locked }
+fn sample() -> Sample {
+    Sample::place(Word::ZERO, 0)
 }
 
 fn n(number: u64) -> U256 {
@@ -118,7 +109,7 @@ fn call(signature: &str, arguments: &impl Returns) -> Ended {
         world.calldata = calldata(signature, arguments);
         world.words.insert(CALLER, *ALICE.word());
     });
-    host::run(|| tandem_contract(false))
+    host::run(|| Sample::run(false))
 }
 
 fn returned(values: &impl Returns) -> Ended {
@@ -135,7 +126,7 @@ fn a_constructor_reads_its_arguments_and_leaves_immutables() {
         world.tail = abi::encode(&(n(7), Text::from("seven")));
         world.words.insert(CALLER, *ALICE.word());
     });
-    let ended = host::run(|| tandem_contract(true));
+    let ended = host::run(|| Sample::run(true));
     assert_eq!(ended, Ended::Deployed(abi::encode(&(n(8), ALICE))));
     host::with(|world| world.tail = abi::encode(&(n(8), ALICE)));
     assert_eq!(call("origin()", &()), returned(&(n(8), ALICE)));
@@ -169,7 +160,7 @@ fn an_error_undoes_the_frame() {
 fn calls_that_no_function_answers_revert() {
     for data in [&[1][..], &[1, 2, 3, 4], &calldata("sum(uint256[])", &())] {
         host::with(|world| world.calldata = data.to_vec());
-        assert_eq!(host::run(|| tandem_contract(false)), Ended::Reverted(Vec::new()), "{data:?}");
+        assert_eq!(host::run(|| Sample::run(false)), Ended::Reverted(Vec::new()), "{data:?}");
     }
 }
 
@@ -178,7 +169,7 @@ fn wei_is_refused_unless_payable() {
     host::with(|world| world.words.insert(CALL_VALUE, Word::from_u64(5)));
     assert_eq!(call("text()", &()), Ended::Reverted(Vec::new()));
     host::with(|world| world.calldata.clear());
-    assert_eq!(host::run(|| tandem_contract(false)), Ended::Returned(Vec::new()));
+    assert_eq!(host::run(|| Sample::run(false)), Ended::Returned(Vec::new()));
     assert_eq!(host::with(|world| world.storage[Word::ZERO.bytes()]), Word::from_u64(5));
 }
 
@@ -216,10 +207,10 @@ fn text_is_laid_out_as_solidity_does() {
 #[test]
 fn maps_lists_and_transient_values_have_solidity_places() {
     host::run(|| {
-        state::nested().at(ALICE).at(n(9)).store(true);
-        state::list().push(Word::from_u64(11));
-        state::list().push(Word::from_u64(12));
-        state::locked().store(true);
+        sample().nested.at_mut(ALICE).set(n(9), true);
+        sample().list.push(Word::from_u64(11));
+        sample().list.push(Word::from_u64(12));
+        sample().locked.set(true);
     });
     let outer = keccak256_words(&[*ALICE.word(), Word::from_u64(2)]);
     let inner = keccak256_words(&[Word::from_u64(9), outer]);
@@ -228,15 +219,16 @@ fn maps_lists_and_transient_values_have_solidity_places() {
         assert_eq!(world.storage[inner.bytes()], Word::from_u64(1));
         assert_eq!(world.storage[Word::from_u64(3).bytes()], Word::from_u64(2));
         assert_eq!(world.storage[first.bytes()], Word::from_u64(11));
-        assert_eq!(world.transient[Word::from_u64(4).bytes()], Word::from_u64(1));
+        // Transient storage is numbered from zero.
+        assert_eq!(world.transient[Word::ZERO.bytes()], Word::from_u64(1));
     });
     host::run(|| {
-        assert_eq!(state::list().at(1).load(), Word::from_u64(12));
-        assert_eq!(state::list().pop(), Some(Word::from_u64(12)));
-        assert_eq!(state::list().len(), 1);
+        assert_eq!(sample().list.get(1), Word::from_u64(12));
+        assert_eq!(sample().list.pop(), Some(Word::from_u64(12)));
+        assert_eq!(sample().list.len(), 1);
     });
     let past = host::run(|| {
-        state::list().at(1);
+        sample().list.get(1);
     });
     assert_eq!(past, reverted("Panic(uint256)", &(PanicCode::Index as u8)));
 }
@@ -291,7 +283,7 @@ fn containers_hold_an_image_and_a_tail() {
 
 #[test]
 fn the_abi_is_solidity_json() {
-    let json = tandem_abi().to_json();
+    let json = Sample::describe().to_json();
     let lines: Vec<&str> = json.lines().collect();
     assert_eq!(lines.len(), 2 + 1 + 7 + 1 + 1 + 2);
     assert!(lines.contains(

@@ -5,19 +5,19 @@
 
 mod permit;
 
+use permit::{ERC2612ExpiredSignature, Permit, Signature};
 use tandem_kit::prelude::*;
 
-storage! {
-    /// The layout of OpenZeppelin's ERC20, then the token's own.
-    mod state {
-        balances: Map<Address, Value<U256>>,
-        allowances: Map<Address, Map<Address, Value<U256>>>,
-        total_supply: Value<U256>,
-        name: TextSlot,
-        symbol: TextSlot,
-        nonces: Map<Address, Value<U256>>,
-        owner: Value<Address>,
-    }
+/// The layout of OpenZeppelin's ERC20, then the token's own.
+#[storage]
+pub struct Token {
+    balances: Map<Address, U256>,
+    allowances: Map<Address, Map<Address, U256>>,
+    total_supply: U256,
+    name: Text,
+    symbol: Text,
+    nonces: Map<Address, U256>,
+    owner: Address,
 }
 
 event! {
@@ -38,152 +38,171 @@ error! {
     OwnableInvalidOwner(owner: Address);
 }
 
-/// Answers the hash of the name, which permit signatures contain, as an immutable value.
-fn construct(name: Text, symbol: Text, supply: U256, owner: Address) -> Word {
-    ensure!(!owner.is_zero(), OwnableInvalidOwner { owner });
-    state::name().store(&name);
-    state::symbol().store(&symbol);
-    state::owner().store(owner);
-    create_tokens(owner, supply);
-    keccak256(&name.0)
-}
+#[contract(
+    events(Transfer, Approval),
+    errors(
+        ERC20InsufficientBalance,
+        ERC20InvalidSender,
+        ERC20InvalidReceiver,
+        ERC20InsufficientAllowance,
+        ERC20InvalidApprover,
+        ERC20InvalidSpender,
+        OwnableUnauthorizedAccount,
+        OwnableInvalidOwner,
+        permit::ERC2612ExpiredSignature,
+        permit::ERC2612InvalidSigner,
+        permit::ECDSAInvalidSignature,
+        permit::ECDSAInvalidSignatureS
+    )
+)]
+impl Token {
+    /// Answers the hash of the name, which permit signatures contain, as an immutable value.
+    #[constructor]
+    fn new(&mut self, name: Text, symbol: Text, supply: U256, owner: Address) -> Word {
+        ensure!(!owner.is_zero(), OwnableInvalidOwner { owner });
+        self.name.set(&name);
+        self.symbol.set(&symbol);
+        self.owner.set(owner);
+        self.create_tokens(owner, supply);
+        keccak256(&name.0)
+    }
 
-fn name() -> Text {
-    state::name().load()
-}
+    pub fn name(&self) -> Text {
+        self.name.get()
+    }
 
-fn symbol() -> Text {
-    state::symbol().load()
-}
+    pub fn symbol(&self) -> Text {
+        self.symbol.get()
+    }
 
-fn decimals() -> u8 {
-    18
-}
+    pub fn decimals() -> u8 {
+        18
+    }
 
-fn total_supply() -> U256 {
-    state::total_supply().load()
-}
+    pub fn total_supply(&self) -> U256 {
+        self.total_supply.get()
+    }
 
-fn owner() -> Address {
-    state::owner().load()
-}
+    pub fn owner(&self) -> Address {
+        self.owner.get()
+    }
 
-fn balance_of(account: Address) -> U256 {
-    state::balances().at(account).load()
-}
+    pub fn balance_of(&self, account: Address) -> U256 {
+        self.balances.get(account)
+    }
 
-fn allowance(owner: Address, spender: Address) -> U256 {
-    state::allowances().at(owner).at(spender).load()
-}
+    pub fn allowance(&self, owner: Address, spender: Address) -> U256 {
+        self.allowances.at(owner).get(spender)
+    }
 
-fn transfer(to: Address, value: U256) -> bool {
-    move_tokens(env::caller(), to, value);
-    true
-}
+    pub fn transfer(&mut self, to: Address, value: U256) -> bool {
+        self.move_tokens(env::caller(), to, value);
+        true
+    }
 
-fn approve(spender: Address, value: U256) -> bool {
-    allow(env::caller(), spender, value);
-    true
-}
+    pub fn approve(&mut self, spender: Address, value: U256) -> bool {
+        self.allow(env::caller(), spender, value);
+        true
+    }
 
-fn transfer_from(from: Address, to: Address, value: U256) -> bool {
-    spend(from, env::caller(), value);
-    move_tokens(from, to, value);
-    true
-}
+    pub fn transfer_from(&mut self, from: Address, to: Address, value: U256) -> bool {
+        self.spend(from, env::caller(), value);
+        self.move_tokens(from, to, value);
+        true
+    }
 
-fn mint(to: Address, value: U256) {
-    let account = env::caller();
-    ensure!(account == state::owner().load(), OwnableUnauthorizedAccount { account });
-    create_tokens(to, value);
-}
+    pub fn mint(&mut self, to: Address, value: U256) {
+        let account = env::caller();
+        ensure!(account == self.owner.get(), OwnableUnauthorizedAccount { account });
+        self.create_tokens(to, value);
+    }
 
-fn burn(value: U256) {
-    let from = env::caller();
-    take(from, value);
-    state::total_supply().update(|supply| supply.wrapping_sub(value));
-    Transfer { from, to: Address::ZERO, value }.emit();
-}
+    pub fn burn(&mut self, value: U256) {
+        let from = env::caller();
+        self.take(from, value);
+        self.total_supply.update(|supply| supply.wrapping_sub(value));
+        self.emit(Transfer { from, to: Address::ZERO, value });
+    }
 
-fn move_tokens(from: Address, to: Address, value: U256) {
-    ensure!(!from.is_zero(), ERC20InvalidSender { sender: from });
-    ensure!(!to.is_zero(), ERC20InvalidReceiver { receiver: to });
-    take(from, value);
-    give(to, value);
-    Transfer { from, to, value }.emit();
-}
+    #[name("DOMAIN_SEPARATOR")]
+    pub fn domain_separator(&self) -> Word {
+        permit::domain_separator()
+    }
 
-fn create_tokens(to: Address, value: U256) {
-    ensure!(!to.is_zero(), ERC20InvalidReceiver { receiver: to });
-    state::total_supply().update(|supply| supply + value);
-    give(to, value);
-    Transfer { from: Address::ZERO, to, value }.emit();
-}
+    pub fn nonces(&self, owner: Address) -> U256 {
+        self.nonces.get(owner)
+    }
 
-fn take(sender: Address, needed: U256) {
-    let place = state::balances().at(sender);
-    let balance = place.load();
-    match balance.checked_sub(needed) {
-        Some(rest) => place.store(rest),
-        None => ERC20InsufficientBalance { sender, balance, needed }.revert(),
+    /// Sets the allowance that the owner has signed.
+    #[expect(clippy::too_many_arguments, reason = "EIP-2612 has that many")]
+    pub fn permit(
+        &mut self,
+        owner: Address,
+        spender: Address,
+        value: U256,
+        deadline: U256,
+        v: u8,
+        r: Word,
+        s: Word,
+    ) {
+        ensure!(U256::from(env::timestamp()) <= deadline, ERC2612ExpiredSignature { deadline });
+        let nonce = self.nonces.get(owner);
+        self.nonces.set(owner, nonce.wrapping_add(U256::ONE));
+        permit::check(&Permit { owner, spender, value, nonce, deadline }, &Signature { v, r, s });
+        self.allow(owner, spender, value);
+    }
+
+    fn move_tokens(&mut self, from: Address, to: Address, value: U256) {
+        ensure!(!from.is_zero(), ERC20InvalidSender { sender: from });
+        ensure!(!to.is_zero(), ERC20InvalidReceiver { receiver: to });
+        self.take(from, value);
+        self.give(to, value);
+        self.emit(Transfer { from, to, value });
+    }
+
+    fn create_tokens(&mut self, to: Address, value: U256) {
+        ensure!(!to.is_zero(), ERC20InvalidReceiver { receiver: to });
+        self.total_supply.update(|supply| supply + value);
+        self.give(to, value);
+        self.emit(Transfer { from: Address::ZERO, to, value });
+    }
+
+    fn take(&mut self, sender: Address, needed: U256) {
+        let mut place = self.balances.at_mut(sender);
+        let balance = place.get();
+        match balance.checked_sub(needed) {
+            Some(rest) => place.set(rest),
+            None => ERC20InsufficientBalance { sender, balance, needed }.revert(),
+        }
+    }
+
+    fn give(&mut self, to: Address, value: U256) {
+        // The sum of all balances is the supply, which has been checked.
+        self.balances.update(to, |balance| balance.wrapping_add(value));
+    }
+
+    fn allow(&mut self, owner: Address, spender: Address, value: U256) {
+        self.set_allowance(owner, spender, value);
+        self.emit(Approval { owner, spender, value });
+    }
+
+    fn set_allowance(&mut self, owner: Address, spender: Address, value: U256) {
+        ensure!(!owner.is_zero(), ERC20InvalidApprover { approver: owner });
+        ensure!(!spender.is_zero(), ERC20InvalidSpender { spender });
+        self.allowances.at_mut(owner).set(spender, value);
+    }
+
+    /// Takes `needed` off the allowance; the largest one is without end.
+    fn spend(&mut self, owner: Address, spender: Address, needed: U256) {
+        let allowance = self.allowance(owner, spender);
+        if allowance == U256::MAX {
+            return;
+        }
+        match allowance.checked_sub(needed) {
+            Some(rest) => self.set_allowance(owner, spender, rest),
+            None => ERC20InsufficientAllowance { spender, allowance, needed }.revert(),
+        }
     }
 }
 
-fn give(to: Address, value: U256) {
-    // The sum of all balances is the supply, which has been checked.
-    state::balances().at(to).update(|balance| balance.wrapping_add(value));
-}
-
-fn allow(owner: Address, spender: Address, value: U256) {
-    set_allowance(owner, spender, value);
-    Approval { owner, spender, value }.emit();
-}
-
-fn set_allowance(owner: Address, spender: Address, value: U256) {
-    ensure!(!owner.is_zero(), ERC20InvalidApprover { approver: owner });
-    ensure!(!spender.is_zero(), ERC20InvalidSpender { spender });
-    state::allowances().at(owner).at(spender).store(value);
-}
-
-/// Takes `needed` off the allowance; the largest one is without end.
-fn spend(owner: Address, spender: Address, needed: U256) {
-    let allowance = allowance(owner, spender);
-    if allowance == U256::MAX {
-        return;
-    }
-    match allowance.checked_sub(needed) {
-        Some(rest) => set_allowance(owner, spender, rest),
-        None => ERC20InsufficientAllowance { spender, allowance, needed }.revert(),
-    }
-}
-
-contract! {
-    constructor(name: Text, symbol: Text, supply: U256, owner: Address) -> Word => construct;
-    functions {
-        view name() -> Text => name;
-        view symbol() -> Text => symbol;
-        pure decimals() -> u8 => decimals;
-        view totalSupply() -> U256 => total_supply;
-        view owner() -> Address => owner;
-        view balanceOf(account: Address) -> U256 => balance_of;
-        view allowance(owner: Address, spender: Address) -> U256 => allowance;
-        write transfer(to: Address, value: U256) -> bool => transfer;
-        write approve(spender: Address, value: U256) -> bool => approve;
-        write transferFrom(from: Address, to: Address, value: U256) -> bool => transfer_from;
-        write mint(to: Address, value: U256) => mint;
-        write burn(value: U256) => burn;
-        view DOMAIN_SEPARATOR() -> Word => permit::domain_separator;
-        view nonces(owner: Address) -> U256 => permit::nonces;
-        write permit(
-            owner: Address, spender: Address, value: U256, deadline: U256, v: u8, r: Word, s: Word,
-        ) => permit::permit;
-    }
-    events { Transfer, Approval }
-    errors {
-        ERC20InsufficientBalance, ERC20InvalidSender, ERC20InvalidReceiver,
-        ERC20InsufficientAllowance, ERC20InvalidApprover, ERC20InvalidSpender,
-        OwnableUnauthorizedAccount, OwnableInvalidOwner,
-        permit::ERC2612ExpiredSignature, permit::ERC2612InvalidSigner,
-        permit::ECDSAInvalidSignature, permit::ECDSAInvalidSignatureS,
-    }
-}
+entry!(Token);

@@ -4,8 +4,6 @@ use tandem_kit::call::ecrecover;
 use tandem_kit::prelude::*;
 use tandem_kit::{keccak256_const, typed_data_hash};
 
-use crate::{allow, state};
-
 error! {
     ERC2612ExpiredSignature(deadline: U256);
     ERC2612InvalidSigner(signer: Address, owner: Address);
@@ -36,39 +34,37 @@ pub fn domain_separator() -> Word {
     keccak256_words(&[DOMAIN, name_hash, VERSION, chain_id, *env::this().word()])
 }
 
-/// The nonce that the owner's next permit has to have.
-pub fn nonces(owner: Address) -> U256 {
-    state::nonces().at(owner).load()
+/// What an owner signs.
+pub struct Permit {
+    pub owner: Address,
+    pub spender: Address,
+    pub value: U256,
+    pub nonce: U256,
+    pub deadline: U256,
 }
 
-/// Sets the allowance that the owner has signed.
-#[expect(clippy::too_many_arguments, reason = "EIP-2612 has that many")]
-pub fn permit(
-    owner: Address,
-    spender: Address,
-    value: U256,
-    deadline: U256,
-    v: u8,
-    r: Word,
-    s: Word,
-) {
-    ensure!(U256::from(env::timestamp()) <= deadline, ERC2612ExpiredSignature { deadline });
-    let place = state::nonces().at(owner);
-    let nonce = place.load();
-    place.store(nonce.wrapping_add(U256::ONE));
+/// A signature of secp256k1.
+pub struct Signature {
+    pub v: u8,
+    pub r: Word,
+    pub s: Word,
+}
+
+/// Reverts unless the owner has signed the permit.
+pub fn check(permit: &Permit, Signature { v, r, s }: &Signature) {
     let content = keccak256_words(&[
         PERMIT,
-        *owner.word(),
-        *spender.word(),
-        value.to_word(),
-        nonce.to_word(),
-        deadline.to_word(),
+        *permit.owner.word(),
+        *permit.spender.word(),
+        permit.value.to_word(),
+        permit.nonce.to_word(),
+        permit.deadline.to_word(),
     ]);
     let hash = typed_data_hash(domain_separator(), content);
-    ensure!(U256::from_be_word(&s) <= S_MAX, ECDSAInvalidSignatureS { s });
-    match ecrecover(hash, v, r, s) {
-        Some(signer) if signer == owner => allow(owner, spender, value),
-        Some(signer) => ERC2612InvalidSigner { signer, owner }.revert(),
+    ensure!(U256::from_be_word(s) <= S_MAX, ECDSAInvalidSignatureS { s: *s });
+    match ecrecover(hash, *v, *r, *s) {
+        Some(signer) if signer == permit.owner => {}
+        Some(signer) => ERC2612InvalidSigner { signer, owner: permit.owner }.revert(),
         None => ECDSAInvalidSignature {}.revert(),
     }
 }

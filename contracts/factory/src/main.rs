@@ -4,14 +4,13 @@
 //! `Factory.sol` beside this file is its twin: the same ABI over the same storage layout.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
-use tandem_kit::call::{Failure, container, create, create2, image_of};
+use tandem_kit::call::{container, create, create2, image_of};
 use tandem_kit::prelude::*;
 
-storage! {
-    mod state {
-        count: Value<U256>,
-        children: Map<U256, Value<Address>>,
-    }
+#[storage]
+pub struct Factory {
+    count: U256,
+    children: Map<U256, Address>,
 }
 
 event! {
@@ -24,54 +23,50 @@ error! {
     NotRiscv(template: Address);
 }
 
-fn keep(created: Result<Address, Failure>) -> Address {
-    let child = match created {
-        Ok(child) => child,
-        Err(failure) if failure.data.is_empty() => CreationFailed {}.revert(),
-        Err(failure) => failure.bubble(),
-    };
-    let count = state::count().load();
-    state::children().at(count).store(child);
-    state::count().store(count + U256::ONE);
-    Created { child, by: env::caller(), code_hash: env::code_hash(child) }.emit();
-    child
-}
+#[contract(events(Created), errors(CreationFailed, NotRiscv))]
+impl Factory {
+    /// Init code as it comes: EVM's, or a container with the constructor's arguments as its tail.
+    #[payable]
+    pub fn create(&mut self, code: Bytes) -> Result<Address, Failure> {
+        self.keep(create(&code.0, env::value()))
+    }
 
-/// Init code as it comes: EVM's, or a container with the constructor's arguments as its tail.
-fn create_child(code: Bytes) -> Address {
-    keep(create(&code.0, env::value()))
-}
+    /// The same, at an address that code and salt decide.
+    #[payable]
+    pub fn create2(&mut self, code: Bytes, salt: Word) -> Result<Address, Failure> {
+        self.keep(create2(&code.0, env::value(), salt))
+    }
 
-/// The same, at an address that code and salt decide.
-fn create_child2(code: Bytes, salt: Word) -> Address {
-    keep(create2(&code.0, env::value(), salt))
-}
+    /// Another instance of a RISC-V contract: the template's image, with these constructor
+    /// arguments.
+    #[payable]
+    pub fn create_like(&mut self, template: Address, arguments: Bytes) -> Result<Address, Failure> {
+        let code = env::code(template);
+        match image_of(&code) {
+            Some(image) => self.keep(create(&container(image, &arguments.0), env::value())),
+            None => NotRiscv { template }.revert(),
+        }
+    }
 
-/// Another instance of a RISC-V contract: the template's image, with these constructor arguments.
-fn create_like(template: Address, arguments: Bytes) -> Address {
-    let code = env::code(template);
-    match image_of(&code) {
-        Some(image) => keep(create(&container(image, &arguments.0), env::value())),
-        None => NotRiscv { template }.revert(),
+    pub fn count(&self) -> U256 {
+        self.count.get()
+    }
+
+    pub fn children(&self, index: U256) -> Address {
+        self.children.get(index)
+    }
+
+    fn keep(&mut self, created: Result<Address, Failure>) -> Result<Address, Failure> {
+        let child = match created {
+            Err(failure) if failure.data.is_empty() => CreationFailed {}.revert(),
+            other => other?,
+        };
+        let count = self.count.get();
+        self.children.set(count, child);
+        self.count.set(count + U256::ONE);
+        self.emit(Created { child, by: env::caller(), code_hash: env::code_hash(child) });
+        Ok(child)
     }
 }
 
-fn count() -> U256 {
-    state::count().load()
-}
-
-fn child(index: U256) -> Address {
-    state::children().at(index).load()
-}
-
-contract! {
-    functions {
-        payable create(code: Bytes) -> Address => create_child;
-        payable create2(code: Bytes, salt: Word) -> Address => create_child2;
-        payable createLike(template: Address, arguments: Bytes) -> Address => create_like;
-        view count() -> U256 => count;
-        view children(index: U256) -> Address => child;
-    }
-    events { Created }
-    errors { CreationFailed, NotRiscv }
-}
+entry!(Factory);

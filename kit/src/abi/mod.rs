@@ -4,15 +4,21 @@
 //! [`Source`] (calldata, the tail, return data), [`Writer`] puts them into words. Input that is
 //! too short, or that is no value of its type, reverts without data, as Solidity's decoder does.
 
+mod kind;
 mod name;
 mod reader;
+mod sized;
+mod topic;
 mod values;
 mod writer;
 
+pub use kind::{Kind, Parameter, Tuple};
 #[cfg(feature = "heap")]
 pub use name::signature;
-pub use name::{Name, assert_distinct, selector, topic};
+pub use name::{Name, is_distinct, selector, topic};
 pub use reader::{Calldata, Reader, ReturnData, Source, Tail};
+pub use sized::{FixedBytes, Int, Uint};
+pub use topic::Topic;
 #[cfg(feature = "heap")]
 pub use values::{Bytes, Text};
 pub use writer::Writer;
@@ -28,6 +34,11 @@ pub trait Abi: Sized {
     const NAME: Name;
     /// Whether its content stands after the heads, where an offset in its head says.
     const DYNAMIC: bool = false;
+    /// How many words its head takes: more than one for a struct or a fixed array whose parts are
+    /// not dynamic, which stand where they are.
+    const HEAD_WORDS: usize = 1;
+    /// The struct that it is, or is an array of.
+    const TUPLE: Option<&'static Tuple> = None;
 
     /// How many words its content takes beside the head: 0 unless it is dynamic.
     #[inline(always)]
@@ -46,6 +57,13 @@ pub trait Abi: Sized {
 ///
 /// Such a type can be a mapping's key, an indexed argument of an event and a storage value.
 pub trait Simple: Abi {
+    /// How many bytes it takes in storage.
+    const BYTES: usize = 32;
+    /// Whether it stands at the beginning of a word, as `bytesN` does.
+    const LEFT: bool = false;
+    /// Whether its sign fills the word before it.
+    const SIGNED: bool = false;
+
     /// The value as a word.
     fn to_word(&self) -> Word;
 
@@ -58,7 +76,7 @@ pub trait Returns: Sized {
     /// How many words the heads take.
     const HEADS: usize;
     /// The types, one after the other.
-    const TYPES: &'static [Name];
+    const TYPES: &'static [Kind];
 
     /// How many words the contents of dynamic values take.
     fn tail_words(&self) -> usize;
@@ -71,8 +89,8 @@ pub trait Returns: Sized {
 }
 
 impl<T: Abi> Returns for T {
-    const HEADS: usize = 1;
-    const TYPES: &'static [Name] = &[T::NAME];
+    const HEADS: usize = T::HEAD_WORDS;
+    const TYPES: &'static [Kind] = &[Kind::of::<T>()];
 
     #[inline(always)]
     fn tail_words(&self) -> usize {
@@ -91,12 +109,12 @@ impl<T: Abi> Returns for T {
 }
 
 macro_rules! returns_tuple {
-    ($($heads:literal: $($part:ident)*;)*) => {$(
+    ($(($($part:ident)*);)*) => {$(
         #[allow(non_snake_case, unused_variables, reason = "parts are named after their types")]
         #[allow(clippy::unused_unit, reason = "the empty tuple is one of them")]
         impl<$($part: Abi),*> Returns for ($($part,)*) {
-            const HEADS: usize = $heads;
-            const TYPES: &'static [Name] = &[$($part::NAME),*];
+            const HEADS: usize = 0 $(+ $part::HEAD_WORDS)*;
+            const TYPES: &'static [Kind] = &[$(Kind::of::<$part>()),*];
 
             #[inline(always)]
             fn tail_words(&self) -> usize {
@@ -119,12 +137,14 @@ macro_rules! returns_tuple {
 }
 
 returns_tuple! {
-    0: ;
-    2: A B;
-    3: A B C;
-    4: A B C D;
-    5: A B C D E;
-    6: A B C D E F;
+    ();
+    (A B);
+    (A B C);
+    (A B C D);
+    (A B C D E);
+    (A B C D E F);
+    (A B C D E F G);
+    (A B C D E F G H);
 }
 
 #[cfg(test)]

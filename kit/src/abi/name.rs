@@ -3,8 +3,9 @@
 use crate::Word;
 use crate::keccak::Keccak;
 
-/// The longest name of a type.
-const NAME_SIZE_MAX: usize = 48;
+/// The longest name of a type: that of a struct has all its fields' in it. Names are there at compile
+/// time only.
+const NAME_SIZE_MAX: usize = 256;
 
 /// The name of a type in signatures, as a constant that can be put together.
 #[derive(Clone, Copy)]
@@ -20,14 +21,39 @@ impl Name {
     }
 
     /// This name with `text` after it.
-    pub const fn then(mut self, text: &str) -> Self {
+    pub const fn then(self, text: &str) -> Self {
+        self.then_bytes(text.as_bytes())
+    }
+
+    const fn then_bytes(mut self, text: &[u8]) -> Self {
+        assert!(self.len + text.len() <= NAME_SIZE_MAX, "a type's name has at most 256 bytes");
         let mut i = 0;
         while i < text.len() {
-            self.bytes[self.len] = text.as_bytes()[i];
+            self.bytes[self.len] = text[i];
             self.len += 1;
             i += 1;
         }
         self
+    }
+
+    /// This name with a decimal number after it.
+    pub const fn then_number(self, number: usize) -> Self {
+        let longer = if number < 10 { self } else { self.then_number(number / 10) };
+        longer.then_bytes(&[b'0' + (number % 10) as u8])
+    }
+
+    /// The name of a tuple of types.
+    pub const fn tuple(types: &[Name]) -> Self {
+        let mut name = Self::new("(");
+        let mut i = 0;
+        while i < types.len() {
+            if i > 0 {
+                name = name.then(",");
+            }
+            name = name.then_bytes(types[i].as_bytes());
+            i += 1;
+        }
+        name.then(")")
     }
 
     /// The name's bytes.
@@ -83,15 +109,14 @@ pub fn signature(name: &str, types: &[Name]) -> alloc::string::String {
     text
 }
 
-/// Fails the build if two of these functions have one selector.
-pub const fn assert_distinct(selectors: &[u32]) {
-    let mut i = 0;
+/// Whether none of the selectors after number `at` is the same as it.
+pub const fn is_distinct(selectors: &[u32], at: usize) -> bool {
+    let mut i = at + 1;
     while i < selectors.len() {
-        let mut j = i + 1;
-        while j < selectors.len() {
-            assert!(selectors[i] != selectors[j], "two functions have the same selector");
-            j += 1;
+        if selectors[i] == selectors[at] {
+            return false;
         }
         i += 1;
     }
+    true
 }

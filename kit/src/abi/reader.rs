@@ -157,6 +157,13 @@ impl<'a, S: Source + ?Sized> Reader<'a, S> {
         (content, count)
     }
 
+    /// A reader of the content of a dynamic value that has no count: a struct, a fixed array.
+    #[inline]
+    pub fn inner(&mut self) -> Self {
+        let at = self.frame + self.count();
+        Self { source: self.source, size: self.size, frame: at, at }
+    }
+
     /// How many bytes are left.
     #[inline(always)]
     pub(crate) fn left(&self) -> usize {

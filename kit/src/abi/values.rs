@@ -1,26 +1,14 @@
 //! The types of Solidity's ABI.
 
-use super::{Abi, Name, Reader, Simple, Source, Writer};
-use crate::{Address, U256, Word, revert_empty};
+use super::{Abi, Name, Reader, Simple, Source, Tuple, Writer};
+use crate::{Address, I256, U256, Word, revert_empty};
 
-macro_rules! simple {
-    ($($type:ty = $name:literal, $to:expr, $from:expr;)*) => {$(
-        impl Simple for $type {
-            #[inline(always)]
-            fn to_word(&self) -> Word {
-                let to: fn(&$type) -> Word = $to;
-                to(self)
-            }
-
-            #[inline(always)]
-            fn from_word(word: Word) -> Option<Self> {
-                let from: fn(Word) -> Option<$type> = $from;
-                from(word)
-            }
-        }
-
-        impl Abi for $type {
-            const NAME: Name = Name::new($name);
+/// Gives a type of one word all that such types have: its place in the ABI, in storage, as a
+/// mapping's key and as a topic. Its [`Simple`] is written beside it.
+macro_rules! word_type {
+    ([$($generics:tt)*] $type:ty, $name:expr) => {
+        impl<$($generics)*> Abi for $type {
+            const NAME: Name = $name;
 
             #[inline(always)]
             fn write(&self, writer: &mut Writer<'_>) {
@@ -35,33 +23,123 @@ macro_rules! simple {
                 }
             }
         }
+
+        impl<$($generics)*> crate::storage::Stored for $type {
+            const BYTES: usize = <Self as Simple>::BYTES;
+            const PACKED: bool = true;
+            type Place = crate::storage::Value<Self>;
+
+            #[inline(always)]
+            fn place(slot: Word, offset: usize) -> Self::Place {
+                crate::storage::Value::new(slot, offset)
+            }
+        }
+
+        impl<$($generics)*> crate::storage::Key for $type {
+            #[inline(always)]
+            fn slot(&self, map: &Word) -> Word {
+                crate::storage::mapped(&self.to_word(), map)
+            }
+        }
+
+        impl<$($generics)*> crate::abi::Topic for $type {
+            #[inline(always)]
+            fn topic(&self) -> Word {
+                self.to_word()
+            }
+        }
+    };
+}
+pub(crate) use word_type;
+
+macro_rules! simple {
+    ($($type:ty = $name:literal, $bytes:literal, $to:expr, $from:expr;)*) => {$(
+        impl Simple for $type {
+            const BYTES: usize = $bytes;
+
+            #[inline(always)]
+            fn to_word(&self) -> Word {
+                let to: fn(&$type) -> Word = $to;
+                to(self)
+            }
+
+            #[inline(always)]
+            fn from_word(word: Word) -> Option<Self> {
+                let from: fn(Word) -> Option<$type> = $from;
+                from(word)
+            }
+        }
+
+        word_type! { [] $type, Name::new($name) }
     )*};
 }
 
 simple! {
-    U256 = "uint256", |value| value.to_word(), |word| Some(U256::from_be_word(&word));
-    Word = "bytes32", |value| *value, Some;
-    Address = "address", |value| *value.word(), Address::from_word;
-    bool = "bool", |value| Word::from_u64(*value as u64), |word| match word.to_u64() {
+    U256 = "uint256", 32, |value| value.to_word(), |word| Some(U256::from_be_word(&word));
+    Word = "bytes32", 32, |value| *value, Some;
+    Address = "address", 20, |value| *value.word(), Address::from_word;
+    bool = "bool", 1, |value| Word::from_u64(*value as u64), |word| match word.to_u64() {
         Some(0) => Some(false),
         Some(1) => Some(true),
         _ => None,
     };
-    u8 = "uint8", |value| Word::from_u64((*value).into()), |word| word.to_u64()?.try_into().ok();
-    u16 = "uint16", |value| Word::from_u64((*value).into()), |word| word.to_u64()?.try_into().ok();
-    u32 = "uint32", |value| Word::from_u64((*value).into()), |word| word.to_u64()?.try_into().ok();
-    u64 = "uint64", |value| Word::from_u64(*value), |word| word.to_u64();
-    u128 = "uint128", |value| U256::from(*value).to_word(), |word| {
+    u8 = "uint8", 1, |value| Word::from_u64((*value).into()),
+        |word| word.to_u64()?.try_into().ok();
+    u16 = "uint16", 2, |value| Word::from_u64((*value).into()),
+        |word| word.to_u64()?.try_into().ok();
+    u32 = "uint32", 4, |value| Word::from_u64((*value).into()),
+        |word| word.to_u64()?.try_into().ok();
+    u64 = "uint64", 8, |value| Word::from_u64(*value), |word| word.to_u64();
+    u128 = "uint128", 16, |value| U256::from(*value).to_word(), |word| {
         let [a, b, c, d] = word.limbs();
         (c | d == 0).then_some(u128::from(b) << 64 | u128::from(a))
     };
-    [u8; 4] = "bytes4", |value| {
-        Word::left_aligned(value)
-    }, |word| {
-        let [a, b, c, d] = word.limbs();
-        (d << 32 | c | b | a == 0).then_some(((d >> 32) as u32).to_be_bytes())
-    };
 }
+
+macro_rules! signed {
+    ($($type:ty = $name:literal, $bytes:literal;)*) => {$(
+        impl Simple for $type {
+            const BYTES: usize = $bytes;
+            const SIGNED: bool = true;
+
+            #[inline]
+            fn to_word(&self) -> Word {
+                I256::from(*self).to_word()
+            }
+
+            #[inline]
+            fn from_word(word: Word) -> Option<Self> {
+                I256::from_be_word(&word).to_i128()?.try_into().ok()
+            }
+        }
+
+        word_type! { [] $type, Name::new($name) }
+    )*};
+}
+
+signed! {
+    i8 = "int8", 1;
+    i16 = "int16", 2;
+    i32 = "int32", 4;
+    i64 = "int64", 8;
+    i128 = "int128", 16;
+}
+
+impl Simple for I256 {
+    const SIGNED: bool = true;
+
+    #[inline(always)]
+    fn to_word(&self) -> Word {
+        I256::to_word(self)
+    }
+
+    #[inline(always)]
+    fn from_word(word: Word) -> Option<Self> {
+        Some(Self::from_be_word(&word))
+    }
+}
+
+word_type! { [] I256, Name::new("int256") }
 
 #[cfg(feature = "heap")]
 use alloc::vec::Vec;
@@ -142,13 +220,14 @@ fn read_bytes<S: Source + ?Sized>(reader: &mut Reader<'_, S>) -> Vec<u8> {
 impl<T: Abi> Abi for Vec<T> {
     const NAME: Name = T::NAME.then("[]");
     const DYNAMIC: bool = true;
+    const TUPLE: Option<&'static Tuple> = T::TUPLE;
 
     fn tail_words(&self) -> usize {
-        1 + self.iter().map(|value| 1 + value.tail_words()).sum::<usize>()
+        1 + self.iter().map(|value| T::HEAD_WORDS + value.tail_words()).sum::<usize>()
     }
 
     fn write(&self, writer: &mut Writer<'_>) {
-        writer.content(self.len(), self.len(), |content| {
+        writer.content(self.len(), self.len() * T::HEAD_WORDS, |content| {
             for value in self {
                 value.write(content);
             }
@@ -156,8 +235,9 @@ impl<T: Abi> Abi for Vec<T> {
     }
 
     fn read<S: Source + ?Sized>(reader: &mut Reader<'_, S>) -> Self {
+        const { assert!(T::HEAD_WORDS > 0, "an element takes a word at least") };
         let (mut content, count) = reader.content();
-        if content.left() / 32 < count {
+        if content.left() / (32 * T::HEAD_WORDS) < count {
             revert_empty();
         }
         let mut values = Vec::with_capacity(count);
@@ -165,5 +245,39 @@ impl<T: Abi> Abi for Vec<T> {
             values.push(T::read(&mut content));
         }
         values
+    }
+}
+
+/// `T[N]`.
+impl<T: Abi, const N: usize> Abi for [T; N] {
+    const NAME: Name = T::NAME.then("[").then_number(N).then("]");
+    const DYNAMIC: bool = T::DYNAMIC;
+    const HEAD_WORDS: usize = if T::DYNAMIC { 1 } else { N * T::HEAD_WORDS };
+    const TUPLE: Option<&'static Tuple> = T::TUPLE;
+
+    #[inline]
+    fn tail_words(&self) -> usize {
+        if T::DYNAMIC { self.iter().map(|value| 1 + value.tail_words()).sum() } else { 0 }
+    }
+
+    #[inline]
+    fn write(&self, writer: &mut Writer<'_>) {
+        let all = |writer: &mut Writer<'_>| {
+            for value in self {
+                value.write(writer);
+            }
+        };
+        if T::DYNAMIC { writer.inner(N, all) } else { all(writer) }
+    }
+
+    #[inline]
+    fn read<S: Source + ?Sized>(reader: &mut Reader<'_, S>) -> Self {
+        const { assert!(N > 0, "Solidity has no arrays without elements") };
+        if T::DYNAMIC {
+            let mut content = reader.inner();
+            core::array::from_fn(|_| T::read(&mut content))
+        } else {
+            core::array::from_fn(|_| T::read(reader))
+        }
     }
 }

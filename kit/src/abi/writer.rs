@@ -55,6 +55,15 @@ impl<'a> Writer<'a> {
         self.tail = content.tail;
     }
 
+    /// The head of a dynamic value without a count (a struct, a fixed array), then its content by
+    /// `write`, which gets the words that are its own: `heads` of them are for heads.
+    pub fn inner(&mut self, heads: usize, write: impl FnOnce(&mut Writer<'_>)) {
+        self.word(Word::from_u64(32 * (self.tail - self.frame) as u64));
+        let mut content = Writer::new(self.words, self.tail, heads);
+        write(&mut content);
+        self.tail = content.tail;
+    }
+
     /// Bytes, padded with zeros to whole words, in place of heads.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         for chunk in bytes.chunks(32) {

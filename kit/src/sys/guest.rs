@@ -191,7 +191,7 @@ pub(crate) fn print(text: &str) {
 }
 
 unsafe extern "Rust" {
-    /// What `contract!` makes of a contract's declaration.
+    /// What `entry!` makes of a contract.
     safe fn tandem_contract(constructor: bool);
 }
 

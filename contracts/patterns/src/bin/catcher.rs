@@ -5,10 +5,13 @@
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
 use tandem_kit::abi::{Reader, selector};
-use tandem_kit::call::{Call, Failure, create};
+use tandem_kit::call::create;
 use tandem_kit::prelude::*;
 
 error! { Refused(number: U256, text: Text); }
+
+#[storage]
+pub struct Catcher {}
 
 interface! {
     Trouble {
@@ -35,54 +38,50 @@ fn judge(failure: &Failure) -> (u8, U256, Text) {
     (kind, U256::ZERO, Text::default())
 }
 
-/// Calls `fail`, with enough gas kept to go on after a callee that burns all it gets.
-fn attempt(target: Address, how: u8, number: U256, text: Text) -> (u8, U256, Text) {
-    match Trouble::at(target).gas(1_000_000).fail(how, number, text) {
-        Ok(answer) => (0, answer, Text::default()),
-        Err(failure) => judge(&failure),
+#[contract]
+impl Catcher {
+    /// Calls `fail`, with enough gas kept to go on after a callee that burns all it gets.
+    pub fn attempt(
+        &mut self,
+        target: Address,
+        how: u8,
+        number: U256,
+        text: Text,
+    ) -> (u8, U256, Text) {
+        match Trouble::at(target).gas(1_000_000).fail(how, number, text) {
+            Ok(answer) => (0, answer, Text::default()),
+            Err(failure) => judge(&failure),
+        }
+    }
+
+    /// The size and the hash of a large answer.
+    pub fn fetch(target: Address, size: u64) -> Result<(U256, Word), Failure> {
+        let answer = Trouble::at(target).fill(size)?;
+        Ok((U256::from(answer.0.len() as u64), keccak256(&answer.0)))
+    }
+
+    /// Calls `bomb`, takes no more than 64 bytes of what it reverts with, and answers how many it
+    /// offered and what was taken.
+    pub fn defuse(&self, target: Address, size: u64) -> (U256, Bytes) {
+        const BOMB: u32 = selector("bomb", &[<u64 as Abi>::NAME]);
+        let mut input = [0; 36];
+        let (head, argument) = input.split_at_mut(4);
+        head.copy_from_slice(&BOMB.to_be_bytes());
+        argument.copy_from_slice(Word::from_u64(size).bytes());
+        let data = match Call::to(target).answer_max(64).read(&input) {
+            Ok(data) => data,
+            Err(failure) => failure.data,
+        };
+        (U256::from(env::return_size() as u64), Bytes(data))
+    }
+
+    /// Creates a contract out of init code, with the wei that came, and has it end at once.
+    #[payable]
+    pub fn make_and_end(&mut self, code: Bytes, heir: Address) -> Result<Address, Failure> {
+        let child = create(&code.0, env::value())?;
+        Trouble::at(child).end(heir)?;
+        Ok(child)
     }
 }
 
-/// The size and the hash of a large answer.
-fn fetch(target: Address, size: u64) -> (U256, Word) {
-    match Trouble::at(target).fill(size) {
-        Ok(answer) => (U256::from(answer.0.len() as u64), keccak256(&answer.0)),
-        Err(failure) => failure.bubble(),
-    }
-}
-
-/// Calls `bomb`, takes no more than 64 bytes of what it reverts with, and answers how many it
-/// offered and what was taken.
-fn defuse(target: Address, size: u64) -> (U256, Bytes) {
-    const BOMB: u32 = selector("bomb", &[<u64 as Abi>::NAME]);
-    let mut input = [0; 36];
-    let (head, argument) = input.split_at_mut(4);
-    head.copy_from_slice(&BOMB.to_be_bytes());
-    argument.copy_from_slice(Word::from_u64(size).bytes());
-    let data = match Call::to(target).answer_max(64).read(&input) {
-        Ok(data) => data,
-        Err(failure) => failure.data,
-    };
-    (U256::from(env::return_size() as u64), Bytes(data))
-}
-
-/// Creates a contract out of init code, with the wei that came, and has it end at once.
-fn make_and_end(code: Bytes, heir: Address) -> Address {
-    let child = match create(&code.0, env::value()) {
-        Ok(child) => child,
-        Err(failure) => failure.bubble(),
-    };
-    if let Err(failure) = Trouble::at(child).end(heir) {
-        failure.bubble();
-    }
-    child
-}
-
-contract! {
-    functions {
-        write attempt(target: Address, how: u8, number: U256, text: Text) -> (u8, U256, Text) => attempt;
-        pure fetch(target: Address, size: u64) -> (U256, Word) => fetch;
-        view defuse(target: Address, size: u64) -> (U256, Bytes) => defuse;
-        payable makeAndEnd(code: Bytes, heir: Address) -> Address => make_and_end;
-    }
-}
+entry!(Catcher);

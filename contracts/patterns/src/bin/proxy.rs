@@ -5,10 +5,8 @@
 //! one may also start without initialising anything.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
-use tandem_kit::call::Call;
 use tandem_kit::prelude::*;
-use tandem_kit::return_bytes;
-use tandem_kit::storage::Place;
+use tandem_kit::storage::Value;
 
 event! { Upgraded(#[indexed] implementation: Address); }
 error! {
@@ -23,35 +21,41 @@ const IMPLEMENTATION: Word = Word::new([
     0xca, 0x3e, 0x20, 0x76, 0xcc, 0x37, 0x35, 0xa9, 0x20, 0xa3, 0xca, 0x50, 0x5d, 0x38, 0x2b, 0xbc,
 ]);
 
-fn implementation() -> Value<Address> {
+fn slot() -> Value<Address> {
     Value::at_slot(IMPLEMENTATION)
 }
 
-/// Starts with an implementation, and runs `data` on it: its initialisation, for its constructor
-/// has written to its own state, not to this one.
-fn construct(target: Address, data: Bytes) {
-    ensure!(env::code_size(target) > 0, ERC1967InvalidImplementation { implementation: target });
-    implementation().store(target);
-    Upgraded { implementation: target }.emit();
-    if data.0.is_empty() {
-        ensure!(env::value().is_zero(), ERC1967NonPayable {});
-    } else if let Err(failure) = Call::to(target).delegate(&data.0) {
-        failure.bubble();
+/// No variables: those of the implementation stand here.
+#[storage]
+pub struct Proxy {}
+
+#[contract(events(Upgraded), errors(ERC1967InvalidImplementation, ERC1967NonPayable))]
+impl Proxy {
+    /// Starts with an implementation, and runs `data` on it: its initialisation, for its
+    /// constructor has written to its own state, not to this one.
+    #[constructor]
+    #[payable]
+    fn new(&mut self, implementation: Address, data: Bytes) -> Result<(), Failure> {
+        ensure!(
+            env::code_size(implementation) > 0,
+            ERC1967InvalidImplementation { implementation }
+        );
+        slot().set(implementation);
+        self.emit(Upgraded { implementation });
+        if data.0.is_empty() {
+            ensure!(env::value().is_zero(), ERC1967NonPayable {});
+        } else {
+            Call::to(implementation).delegate(&data.0)?;
+        }
+        Ok(())
+    }
+
+    /// Every call, with its wei: the implementation's code over this contract's state.
+    #[fallback]
+    #[payable]
+    fn forward(&mut self, data: Bytes) -> Result<Bytes, Failure> {
+        Call::to(slot().get()).delegate(&data.0).map(Bytes)
     }
 }
 
-/// Every call, with its wei: the implementation's code over this contract's state.
-fn forward() {
-    match Call::to(implementation().load()).delegate(&env::calldata()) {
-        Ok(answer) => return_bytes(&answer),
-        Err(failure) => failure.bubble(),
-    }
-}
-
-contract! {
-    #[payable] constructor(implementation: Address, data: Bytes) => construct;
-    functions {}
-    fallback => forward;
-    events { Upgraded }
-    errors { ERC1967InvalidImplementation, ERC1967NonPayable }
-}
+entry!(Proxy);

@@ -5,15 +5,14 @@
 
 use tandem_kit::prelude::*;
 
-storage! {
-    mod state {
-        bank: Value<Address>,
-        guarded: Value<bool>,
-        /// How often it is still to call again.
-        rounds: Value<U256>,
-        /// The selector of the bank's last refusal.
-        refusal: Value<Word>,
-    }
+#[storage]
+pub struct Thief {
+    bank: Address,
+    guarded: bool,
+    /// How often it is still to call again.
+    rounds: U256,
+    /// The selector of the bank's last refusal.
+    refusal: Word,
 }
 
 interface! {
@@ -24,43 +23,40 @@ interface! {
     }
 }
 
-fn withdraw() -> Result<(), tandem_kit::call::Failure> {
-    let bank = Bank::at(state::bank().load());
-    if state::guarded().load() { bank.withdraw() } else { bank.withdrawUnguarded() }
-}
+#[contract]
+impl Thief {
+    /// Deposits what wei came, and draws it `rounds + 1` times if the bank lets it.
+    #[payable]
+    pub fn attack(&mut self, bank: Address, guarded: bool, rounds: U256) -> Result<(), Failure> {
+        self.bank.set(bank);
+        self.guarded.set(guarded);
+        self.rounds.set(rounds);
+        Bank::at(bank).value(env::value()).deposit()?;
+        self.withdraw()
+    }
 
-/// Deposits what wei came, and draws it `rounds + 1` times if the bank lets it.
-fn attack(bank: Address, guarded: bool, rounds: U256) {
-    state::bank().store(bank);
-    state::guarded().store(guarded);
-    state::rounds().store(rounds);
-    let stolen = Bank::at(bank).value(env::value()).deposit().and_then(|()| withdraw());
-    if let Err(failure) = stolen {
-        failure.bubble();
+    pub fn refusal(&self) -> Word {
+        self.refusal.get()
+    }
+
+    /// Paid: before the bank writes that down, it is asked again.
+    #[receive]
+    fn receive(&mut self) {
+        let rounds = self.rounds.get();
+        if rounds.is_zero() {
+            return;
+        }
+        self.rounds.set(rounds - U256::ONE);
+        if let Err(failure) = self.withdraw() {
+            let selector = failure.data.get(..4).unwrap_or_default();
+            self.refusal.set(Word::left_aligned(selector));
+        }
+    }
+
+    fn withdraw(&self) -> Result<(), Failure> {
+        let bank = Bank::at(self.bank.get());
+        if self.guarded.get() { bank.withdraw() } else { bank.withdrawUnguarded() }
     }
 }
 
-/// Paid: before the bank writes that down, it is asked again.
-fn receive() {
-    let rounds = state::rounds().load();
-    if rounds.is_zero() {
-        return;
-    }
-    state::rounds().store(rounds - U256::ONE);
-    if let Err(failure) = withdraw() {
-        let selector = failure.data.get(..4).unwrap_or_default();
-        state::refusal().store(Word::left_aligned(selector));
-    }
-}
-
-fn refusal() -> Word {
-    state::refusal().load()
-}
-
-contract! {
-    functions {
-        payable attack(bank: Address, guarded: bool, rounds: U256) => attack;
-        view refusal() -> Word => refusal;
-    }
-    receive => receive;
-}
+entry!(Thief);

@@ -12,29 +12,12 @@ use tandem_kit::call::selfdestruct;
 use tandem_kit::prelude::*;
 use tandem_kit::{PanicCode, revert_bytes, revert_empty, revert_panic};
 
-storage! {
-    mod state {
-        mark: Value<U256>,
-    }
+#[storage]
+pub struct Trouble {
+    mark: U256,
 }
 
 error! { Refused(number: U256, text: Text); }
-
-/// Fails in one of Solidity's ways; answers the number if `how` names none.
-fn fail(how: u8, number: U256, text: Text) -> U256 {
-    state::mark().store(number);
-    match how {
-        0 => revert(text.as_str().unwrap_or("no UTF-8")),
-        1 => U256::MAX + number,
-        2 => number / U256::ZERO,
-        3 => revert_panic(PanicCode::Index),
-        4 => Refused { number, text }.revert(),
-        5 => revert_empty(),
-        6 => halt(),
-        7 => spin(),
-        _ => number,
-    }
-}
 
 /// Ends the frame with all its gas and without a reason.
 fn halt() -> U256 {
@@ -66,40 +49,53 @@ fn counted(size: u64) -> Bytes {
     Bytes(bytes)
 }
 
-fn fill(size: u64) -> Bytes {
-    counted(size)
-}
+#[contract(errors(Refused))]
+impl Trouble {
+    #[constructor]
+    #[payable]
+    fn new(&mut self) {}
 
-/// Reverts with so many bytes: a bomb for who copies whatever comes back.
-fn bomb(size: u64) {
-    revert_bytes(&counted(size).0);
-}
-
-fn mark() -> U256 {
-    state::mark().load()
-}
-
-fn set_mark(number: U256) {
-    state::mark().store(number);
-}
-
-/// Sends the wei away; the account goes too if it was created in the same transaction (EIP-6780).
-fn end(heir: Address) {
-    selfdestruct(heir);
-}
-
-fn accept() {}
-
-contract! {
-    #[payable] constructor() => accept;
-    functions {
-        write fail(how: u8, number: U256, text: Text) -> U256 => fail;
-        pure fill(size: u64) -> Bytes => fill;
-        pure bomb(size: u64) => bomb;
-        view mark() -> U256 => mark;
-        write setMark(number: U256) => set_mark;
-        write end(heir: Address) => end;
+    /// Fails in one of Solidity's ways; answers the number if `how` names none.
+    pub fn fail(&mut self, how: u8, number: U256, text: Text) -> U256 {
+        self.mark.set(number);
+        match how {
+            0 => revert(text.as_str().unwrap_or("no UTF-8")),
+            1 => U256::MAX + number,
+            2 => number / U256::ZERO,
+            3 => revert_panic(PanicCode::Index),
+            4 => Refused { number, text }.revert(),
+            5 => revert_empty(),
+            6 => halt(),
+            7 => spin(),
+            _ => number,
+        }
     }
-    receive => accept;
-    errors { Refused }
+
+    pub fn fill(size: u64) -> Bytes {
+        counted(size)
+    }
+
+    /// Reverts with so many bytes: a bomb for who copies whatever comes back.
+    pub fn bomb(size: u64) {
+        revert_bytes(&counted(size).0);
+    }
+
+    pub fn mark(&self) -> U256 {
+        self.mark.get()
+    }
+
+    pub fn set_mark(&mut self, number: U256) {
+        self.mark.set(number);
+    }
+
+    /// Sends the wei away; the account goes too if it was created in the same transaction
+    /// (EIP-6780).
+    pub fn end(&mut self, heir: Address) {
+        selfdestruct(heir);
+    }
+
+    #[receive]
+    fn accept(&mut self) {}
 }
+
+entry!(Trouble);
