@@ -5,14 +5,14 @@ use crate::asm::*;
 /// A program to measure.
 pub struct Guest {
     /// What it is like.
-    pub name: &'static str,
+    pub name: String,
     /// The ELF file.
     pub elf: Vec<u8>,
 }
 
 /// All guests; `scale` multiplies their work (at 1, each executes about a million instructions).
 pub fn all(scale: u32) -> Vec<Guest> {
-    let guest = |name, code: Vec<u8>| Guest { name, elf: image(&code) };
+    let guest = |name: &str, code: Vec<u8>| Guest { name: name.to_owned(), elf: image(&code) };
     vec![
         guest("integer loop", integer_loop(scale * 90_000)),
         guest("memory heavy", memory_heavy(scale * 14)),

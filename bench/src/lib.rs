@@ -4,6 +4,7 @@
 #[expect(dead_code, reason = "the tests of the machine use more of it")]
 mod asm;
 pub mod guests;
+pub mod programs;
 #[path = "../../vm/tests/riscv/random.rs"]
 mod random;
 

@@ -12,7 +12,7 @@ use super::{
 
 /// A validated, decoded RISC-V program. Loading it is linear in the file's length.
 ///
-/// It takes at most about 44 bytes of memory per byte of code, and 1 per byte of data: see
+/// It takes at most about 44 bytes of memory per byte of code, 1 per byte of data, and 4 KiB: see
 /// [`Image::heap_size`].
 #[derive(Debug)]
 pub struct Image {
@@ -94,20 +94,15 @@ impl Image {
         &self.ops.ops
     }
 
-    /// The place of the op at an address, if it was decoded.
-    #[inline(always)]
-    pub(super) fn find(&self, address: u64) -> Option<usize> {
-        let halfword = (address.wrapping_sub(self.main.base) / 2) as usize;
-        match self.main.index.get(halfword) {
-            Some(&place) if address.is_multiple_of(2) => Some(place as usize),
-            _ => self.find_anywhere(address),
-        }
+    /// The code that the entry is in.
+    pub(super) fn main(&self) -> &Code {
+        &self.main
     }
 
-    #[cold]
-    #[inline(never)]
-    fn find_anywhere(&self, address: u64) -> Option<usize> {
-        lower::find(&self.code, address).map(|place| place as usize)
+    /// The place of the op at an address, if it was decoded.
+    pub(super) fn find(&self, address: u64) -> Option<usize> {
+        let codes = core::iter::once(&self.main).chain(&self.code);
+        lower::find(codes, address).map(|place| place as usize)
     }
 
     /// The address of the instruction that an op stands for.

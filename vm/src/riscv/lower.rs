@@ -97,11 +97,10 @@ impl Ops {
         self.push(Op::constant(Operation::Leave, entry), entry)
     }
 
-    /// Makes every real op have a second one behind it, which fused ops look at.
+    /// Makes every real op have a whole window before it, which the interpreter looks at.
     pub(super) fn pad(&mut self) {
-        for _ in 1..WINDOW {
-            self.push(Op::constant(Operation::Undefined, 0), 0);
-        }
+        let end = self.ops.len() + WINDOW - 1;
+        self.ops.resize(end, Op::constant(Operation::Undefined, 0));
     }
 
     /// Turns the offsets of direct jumps and branches into the places of their targets.
@@ -121,13 +120,19 @@ impl Ops {
     }
 }
 
-/// The place of the op at an address, if it was decoded.
-pub(super) fn find(codes: &[Code], address: u64) -> Option<u32> {
-    codes.iter().find_map(|code| {
-        let offset = address.wrapping_sub(code.base);
-        let halfword = usize::try_from(offset / 2).ok()?;
-        if offset % 2 == 0 { code.index.get(halfword).copied() } else { None }
-    })
+impl Code {
+    /// The place of the op at an address, if it was decoded.
+    #[inline(always)]
+    pub(super) fn find(&self, address: u64) -> Option<u32> {
+        // An odd address rotates to a place that no index reaches.
+        let halfword = address.wrapping_sub(self.base).rotate_right(1);
+        self.index.get(halfword as usize).copied()
+    }
+}
+
+/// The place of the op at an address, if it was decoded in one of the segments.
+pub(super) fn find<'a>(codes: impl IntoIterator<Item = &'a Code>, address: u64) -> Option<u32> {
+    codes.into_iter().find_map(|code| code.find(address))
 }
 
 /// The bytes of the instruction at `pc`, if all of them are in executable segments.
@@ -169,11 +174,12 @@ fn lower_instruction(instruction: Instruction, pc: u64) -> Op {
     let Instruction { operation, rs1, rs2, imm, .. } = instruction;
     let rd = if instruction.rd == 0 { SINK } else { instruction.rd };
     let constant = |value| Op { rd, ..Op::constant(operation, value) };
-    let next = pc + u64::from(instruction.length);
+    let plain = Op { step: 0, operation, rd, rs1, rs2, high: 0, imm, cost: 0 };
     match operation {
         Lui => constant(imm as u64),
         Auipc => constant(pc.wrapping_add(imm as u64)),
-        Jal if rd == SINK => Op { operation: Jump, rd, rs1, rs2, imm, cost: 0, aux: 0 },
-        _ => Op { operation, rd, rs1, rs2, imm, cost: 0, aux: next as u32 },
+        Jal if rd == SINK => Op { operation: Jump, ..plain },
+        Jal | Jalr => plain.with_link(pc + u64::from(instruction.length)),
+        _ => plain,
     }
 }

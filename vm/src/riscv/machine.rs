@@ -5,7 +5,7 @@ use core::ops::Range;
 
 use super::{
     Access, Image, MemoryFault, OutOfGas, PAGE_SIZE, Pool, STACK_END, Trap, Units,
-    cpu::{Cpu, Cursor, Exit, execute},
+    cpu::{Cursor, Exit, execute},
     gas::copy_price,
     image::PageKind,
     memory::Memory,
@@ -105,8 +105,7 @@ impl Machine {
             unpaid: self.unpaid,
         };
         let view = self.memory.view();
-        let cpu = Cpu { image: &self.image, registers: &mut self.registers, view };
-        let exit = execute::<STEP>(cpu, &mut cursor);
+        let exit = execute::<STEP>(&self.image, &mut self.registers, view, &mut cursor);
         units.left = cursor.left;
         self.place = cursor.place;
         self.stopped = cursor.place;

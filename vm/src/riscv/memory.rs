@@ -88,72 +88,58 @@ impl Memory {
 }
 
 impl View<'_> {
-    /// `N` bytes at an address, or `None` if a page of them has yet to be touched.
+    /// `N` bytes at an address, or `None` if `load_across` has to look.
     #[inline(always)]
     pub(super) fn load<const N: usize>(&self, address: u64) -> Option<[u8; N]> {
         let place = self.table.get((address / PAGE_SIZE as u64) as usize)?[READ];
         let page = self.pages.get(usize::from(place))?;
-        match page.get(address as usize % PAGE_SIZE..).and_then(|bytes| bytes.first_chunk::<N>()) {
-            Some(bytes) => Some(*bytes),
-            None => load_across(self.table, self.pages, address),
-        }
+        page.get(address as usize % PAGE_SIZE..)?.first_chunk().copied()
     }
 
-    /// Stores `N` bytes, or answers `None` if a page of them has yet to be touched for writing.
+    /// Stores `N` bytes, or answers `None` if `store_across` has to look.
     #[inline(always)]
     pub(super) fn store<const N: usize>(&mut self, address: u64, bytes: [u8; N]) -> Option<()> {
         let place = self.table.get((address / PAGE_SIZE as u64) as usize)?[WRITE];
         let page = self.pages.get_mut(usize::from(place))?;
-        let slot = page.get_mut(address as usize % PAGE_SIZE..);
-        match slot.and_then(|slot| slot.first_chunk_mut::<N>()) {
-            Some(slot) => {
-                *slot = bytes;
-                Some(())
-            }
-            None => store_across(self.table, self.pages, address, bytes),
-        }
+        *page.get_mut(address as usize % PAGE_SIZE..)?.first_chunk_mut()? = bytes;
+        Some(())
     }
 
-    /// Loads for a read-modify-write: the page must be writable.
-    #[inline(always)]
-    pub(super) fn load_for_store<const N: usize>(&mut self, address: u64) -> Option<[u8; N]> {
-        let last = address.wrapping_add(N as u64 - 1);
-        for address in [address, last] {
+    /// `N` bytes that may lie in two pages, or `None` if one of these has yet to be touched.
+    pub(super) fn load_across<const N: usize>(&self, address: u64) -> Option<[u8; N]> {
+        let mut bytes = [0; N];
+        for (offset, byte) in bytes.iter_mut().enumerate() {
+            let address = address.wrapping_add(offset as u64);
+            let place = self.table.get((address / PAGE_SIZE as u64) as usize)?[READ];
+            *byte = self.pages.get(usize::from(place))?[address as usize % PAGE_SIZE];
+        }
+        Some(bytes)
+    }
+
+    /// Stores `N` bytes that may lie in two pages; nothing is stored unless both are there.
+    pub(super) fn store_across<const N: usize>(
+        &mut self,
+        address: u64,
+        bytes: [u8; N],
+    ) -> Option<()> {
+        for address in [address, address.wrapping_add(N as u64 - 1)] {
             let place = self.table.get((address / PAGE_SIZE as u64) as usize)?[WRITE];
             self.pages.get(usize::from(place))?;
         }
-        self.load(address)
+        for (offset, byte) in bytes.into_iter().enumerate() {
+            let address = address.wrapping_add(offset as u64);
+            let place = self.table.get((address / PAGE_SIZE as u64) as usize)?[WRITE];
+            self.pages.get_mut(usize::from(place))?[address as usize % PAGE_SIZE] = byte;
+        }
+        Some(())
     }
-}
 
-/// A load that crosses from one page into the next.
-#[cold]
-#[inline(never)]
-fn load_across<const N: usize>(table: &Table, pages: &[Page], address: u64) -> Option<[u8; N]> {
-    let mut bytes = [0; N];
-    for (offset, byte) in bytes.iter_mut().enumerate() {
-        let address = address.wrapping_add(offset as u64);
-        let place = table.get((address / PAGE_SIZE as u64) as usize)?[READ];
-        *byte = pages.get(usize::from(place))?[address as usize % PAGE_SIZE];
+    /// Loads for a read-modify-write: the page must be writable.
+    pub(super) fn load_for_store<const N: usize>(&mut self, address: u64) -> Option<[u8; N]> {
+        for address in [address, address.wrapping_add(N as u64 - 1)] {
+            let place = self.table.get((address / PAGE_SIZE as u64) as usize)?[WRITE];
+            self.pages.get(usize::from(place))?;
+        }
+        self.load_across(address)
     }
-    Some(bytes)
-}
-
-/// A store that crosses from one page into the next; nothing is stored unless both are there.
-#[cold]
-#[inline(never)]
-fn store_across<const N: usize>(
-    table: &Table,
-    pages: &mut [Page],
-    address: u64,
-    bytes: [u8; N],
-) -> Option<()> {
-    let last = address.wrapping_add(N as u64 - 1);
-    pages.get(usize::from(table.get((last / PAGE_SIZE as u64) as usize)?[WRITE]))?;
-    for (offset, byte) in bytes.into_iter().enumerate() {
-        let address = address.wrapping_add(offset as u64);
-        let place = table.get((address / PAGE_SIZE as u64) as usize)?[WRITE];
-        pages.get_mut(usize::from(place))?[address as usize % PAGE_SIZE] = byte;
-    }
-    Some(())
 }

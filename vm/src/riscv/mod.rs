@@ -9,7 +9,7 @@
 //! | `elf.rs` | the strict loader: bytes to segments |
 //! | `instruction.rs` `decode.rs` `compressed.rs` `bitmanip.rs` | instructions and their encodings |
 //! | `image.rs` `lower.rs` `op.rs` `fuse.rs` | segments to the ops of the interpreter, with block costs |
-//! | `cpu.rs` | the interpreter loop |
+//! | `cpu.rs` `steps.rs` | the interpreter, and what each instruction does in it |
 //! | `machine.rs` `memory.rs` `pool.rs` | one running frame, its memory, and what frames reuse |
 //! | `gas.rs` | the price of an instruction; gas to units and back |
 //! | `trap.rs` | why a frame failed |
@@ -31,6 +31,7 @@ mod machine;
 mod memory;
 mod op;
 mod pool;
+mod steps;
 mod strip;
 pub mod syscall;
 mod trap;

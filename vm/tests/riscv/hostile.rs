@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use tandem_vm::riscv::{Image, Machine, Pool, Stop, Units, disassemble};
 
-use crate::asm::{Assembler, Load, TEXT, elf};
+use crate::asm::*;
 
 /// Gas of a hostile run: some ten thousand instructions.
 const GAS: u64 = 1_000;
@@ -65,6 +65,100 @@ fn instruction() -> impl Strategy<Value = Vec<u8>> {
             (bits & 0xfff0_7f80 & !(1 << 14) | 2 << 15 | opcode | 1 << 31).to_le_bytes().to_vec()
         }),
     ]
+}
+
+/// Instructions that the interpreter fuses, over so few registers that most depend on the one
+/// before.
+fn dense() -> impl Strategy<Value = u32> {
+    let register = || 10..14u32;
+    (0..26u32, register(), register(), register(), 0..64i32).prop_map(|(n, rd, rs1, rs2, imm)| {
+        match n {
+            0..8 => {
+                let (opcode, funct3, funct7) = [
+                    (0x33, 0, 0),
+                    (0x33, 0, 32),
+                    (0x33, 4, 0),
+                    (0x33, 6, 0),
+                    (0x33, 7, 0),
+                    (0x33, 3, 0),
+                    (0x33, 7, 32),
+                    (0x3b, 0, 0),
+                ][n as usize];
+                r(opcode, funct3, funct7, [rd, rs1, rs2])
+            }
+            8 => r(0x33, [0, 3][rs2 as usize % 2], 1, [rd, rs1, rs2]),
+            9 | 10 => addi(rd, rs1, imm - 32),
+            11 => i(0x13, 7, rd, rs1, imm),
+            12 => i(0x13, 1, rd, rs1, imm),
+            13 => i(0x13, 5, rd, rs1, imm),
+            14 => i(0x1b, 1, rd, rs1, imm & 31),
+            15 => i(0x1b, 5, rd, rs1, imm & 31),
+            16 => i(0x13, 5, rd, rs1, 0x600 | imm),
+            17 => i(0x1b, 5, rd, rs1, 0x600 | imm & 31),
+            18 => lui(rd, imm as u32),
+            19 => ld(rd, SP, -8 * imm - 8),
+            20 => lw(rd, SP, -8 * imm - 8),
+            21 => i(0x03, 4, rd, SP, -8 * imm - 7),
+            22 => sd(rs2, SP, -8 * imm - 8),
+            23 => s(0, rs2, SP, -8 * imm - 5),
+            24 => s(2, rs2, SP, -8 * imm - 5),
+            _ => b([0, 1, 4, 5, 6, 7][imm as usize % 6], rs1, rs2, 8),
+        }
+    })
+}
+
+/// A rotation as compilers write it without Zbb, often over the same registers.
+fn rotation() -> impl Strategy<Value = [u32; 3]> {
+    let register = || 10..13u32;
+    (register(), register(), register(), 1..32i32, 0..4u32).prop_map(
+        |(rd, temporary, rs, by, n)| {
+            let opcode = [0x13, 0x1b][n as usize / 2];
+            let (first, second) = [(1, 5), (5, 1)][n as usize % 2];
+            [
+                i(opcode, first, temporary, rs, by),
+                i(opcode, second, rd, rs, 32 - by),
+                r(0x33, [6, 4][n as usize % 2], 0, [rd, temporary, rd]),
+            ]
+        },
+    )
+}
+
+/// A long run of code costs the host's stack nothing, and neither do many jumps.
+#[test]
+fn long_runs_and_loops_end() {
+    let mut a = Assembler::new();
+    a.li(10, 0).li(11, 100_000);
+    for _ in 0..60_000 {
+        a.push(addi(10, 10, 1));
+    }
+    let top = a.here();
+    a.push(addi(11, 11, -1)).bne(11, 0, top).exit();
+    let run = crate::guest::run(&a.finish());
+    assert_eq!((run.stop, run.register(10), run.register(11)), (Stop::Syscall, 60_000, 0));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn fused_steps_do_what_single_ones_do(
+        values in prop::array::uniform4(any::<i64>()),
+        body in prop::collection::vec(
+            prop_oneof![dense().prop_map(|word| vec![word]), rotation().prop_map(Vec::from)],
+            1..150,
+        ),
+    ) {
+        let mut a = Assembler::new();
+        for (register, value) in (10..14).zip(values) {
+            a.li(register, value);
+        }
+        for word in body.concat() {
+            a.push(word);
+        }
+        // A branch at the end may go one further.
+        a.push(addi(0, 0, 0)).push(addi(0, 0, 0)).exit();
+        run_both_ways(&crate::asm::image(&a.finish()))?;
+    }
 }
 
 proptest! {
