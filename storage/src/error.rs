@@ -70,6 +70,12 @@ pub enum StoreError {
         /// The operating system's answer.
         source: std::io::Error,
     },
+    /// There is no database to look at.
+    #[error("{} holds no database of a node", path.display())]
+    NoDatabase {
+        /// The directory.
+        path: PathBuf,
+    },
     /// A row does not decode, or one that must be there is not.
     #[error("damaged row in table {table}, key 0x{}", alloy_primitives::hex::encode(key))]
     BadRow {
@@ -182,6 +188,26 @@ pub enum BadFile {
     /// The database library finds the file damaged.
     #[error("the file is damaged")]
     Damaged,
+    /// The machine was started anew since the newest commits, which were never synced.
+    #[error(
+        "the machine was started anew since the last commits, which were not synced to disk: start \
+         the node on it once, which goes back to the last sync"
+    )]
+    Unsynced,
+    /// A page is not what it must be.
+    #[error("page {page} is damaged: {what}")]
+    Page {
+        /// Its number, from 0.
+        page: u32,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// A table is missing that another version did not have.
+    #[error("it has no table {name}: start the node on it once, which makes what is missing")]
+    NoTable {
+        /// The table.
+        name: &'static str,
+    },
     /// A database of something else: the tables are missing.
     #[error("it holds none of the tables of this node")]
     NoTables,

@@ -1,17 +1,20 @@
 //! State and chain in MDBX: the EIP-8297 tree's leaves, blocks, receipts, logs, waiting
 //! transactions; read views at any block.
 //!
-//! Start with [`Store::open`]. The thread that executes owns the [`Writer`], applies a block's
+//! Start with [`Store::open`]; [`DataDir::open`] looks at a database and changes nothing. The thread that executes owns the [`Writer`], applies a block's
 //! changes to it and gets the state root and a [`StateDelta`]; the thread that commits hands
 //! blocks and deltas to [`Store::commit`]; everybody else reads a [`Snapshot`]. `docs/spec/state.md`
 //! describes every table byte by byte.
 
 mod block;
 mod chain;
+mod check;
 mod code_cache;
 mod codec;
 mod commit;
+mod data_dir;
 mod error;
+mod export;
 mod fork_cache;
 mod forked;
 mod logs;
@@ -27,8 +30,11 @@ mod witness;
 mod writer;
 
 pub use block::{ExecutedBlock, StoredReceipt, TxLocation};
+pub use check::{Fault, Rules, Verified, pages::PageCount};
 pub use commit::Commit;
+pub use data_dir::{DataDir, Stats, TableStats};
 pub use error::{BadFile, StoreError};
+pub use export::{ExportError, Exported, Imported, import};
 pub use fork_cache::ForkCache;
 pub use forked::{ForkPoint, ForkedState};
 pub use genesis::{TxReceipt, logs_bloom};

@@ -39,6 +39,7 @@ pub(crate) enum Meaning {
     NotMdbx,
     OtherFormat,
     Damaged,
+    Unsynced,
     Locked,
     Other,
 }
@@ -51,12 +52,10 @@ impl Error {
             Cause::Library(MdbxError::VersionMismatch | MdbxError::Incompatible) => {
                 Meaning::OtherFormat
             }
-            Cause::Library(
-                MdbxError::Corrupted
-                | MdbxError::PageNotFound
-                | MdbxError::WannaRecovery
-                | MdbxError::Problem,
-            ) => Meaning::Damaged,
+            Cause::Library(MdbxError::Corrupted | MdbxError::PageNotFound | MdbxError::Problem) => {
+                Meaning::Damaged
+            }
+            Cause::Library(MdbxError::WannaRecovery) => Meaning::Unsynced,
             Cause::Library(MdbxError::Busy) => Meaning::Locked,
             _ => Meaning::Other,
         }
@@ -164,6 +163,20 @@ impl Env {
         Ok(Self(builder.open(path)?))
     }
 
+    /// Opens a database that is there, to be read only; a running node may have it open.
+    pub(crate) fn open_read_only(path: &Path) -> Result<Self> {
+        let mut builder = Environment::builder();
+        builder
+            .set_flags(EnvironmentFlags {
+                mode: Mode::ReadOnly,
+                no_rdahead: true,
+                ..Default::default()
+            })
+            .set_max_dbs(TABLES_MAX)
+            .set_max_readers(READERS_MAX);
+        Ok(Self(builder.open(path)?))
+    }
+
     /// Begins a read transaction over the newest commit.
     pub(crate) fn read(&self) -> Result<Read> {
         Ok(Txn(self.0.begin_ro_sync()?))
@@ -180,6 +193,11 @@ impl Env {
         Ok(())
     }
 
+    /// Pages that a later commit may use.
+    pub(crate) fn free_pages(&self) -> Result<u64> {
+        Ok(self.0.freelist()? as u64)
+    }
+
     /// Bytes of the file up to its last page in use.
     pub(crate) fn used_bytes(&self) -> Result<u64> {
         Ok((self.0.info()?.last_pgno() as u64 + 1) * PAGE_SIZE)
@@ -188,6 +206,14 @@ impl Env {
 
 fn clamp_size(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX).min(isize::MAX as usize)
+}
+
+/// How large a table is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TableSize {
+    pub(crate) rows: u64,
+    pub(crate) pages: u64,
+    pub(crate) depth: u32,
 }
 
 /// A transaction; reads see the newest commit at its start and its own writes.
@@ -221,6 +247,18 @@ impl<K: TransactionKind> Txn<K> {
     /// Opens a cursor.
     pub(crate) fn cursor(&self, table: Table) -> Result<Cursor<'_, K>> {
         Ok(Cursor(self.0.cursor(table.handle)?))
+    }
+
+    /// Returns the number of the commit that is seen.
+    pub(crate) fn commit_number(&self) -> Result<u64> {
+        Ok(self.0.id()?)
+    }
+
+    /// Returns how large a table is.
+    pub(crate) fn size(&self, table: Table) -> Result<TableSize> {
+        let stat = self.0.db_stat(&table.handle)?;
+        let pages = stat.branch_pages() + stat.leaf_pages() + stat.overflow_pages();
+        Ok(TableSize { rows: stat.entries() as u64, pages: pages as u64, depth: stat.depth() })
     }
 
     /// Returns whether the database has no table and nothing else.
@@ -302,6 +340,11 @@ impl<'tx, K: TransactionKind> Cursor<'tx, K> {
         Ok(self.0.next()?)
     }
 
+    /// Goes to the row before.
+    pub(crate) fn previous(&mut self) -> Result<Option<Row<'tx>>> {
+        Ok(self.0.prev()?)
+    }
+
     /// Goes to the last row.
     pub(crate) fn last(&mut self) -> Result<Option<Row<'tx>>> {
         Ok(self.0.last()?)
@@ -324,6 +367,16 @@ impl Cursor<'_, Rw> {
     pub(crate) fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         check_key(key)?;
         Ok(self.0.put(key, value, WriteFlags::UPSERT)?)
+    }
+
+    /// Adds a row after all others of the table, or a value after all others of the last key.
+    pub(crate) fn append(&mut self, rows: Rows, key: &[u8], value: &[u8]) -> Result<()> {
+        check_key(key)?;
+        let flags = match rows {
+            Rows::Unique => WriteFlags::APPEND,
+            Rows::FixedDuplicates => WriteFlags::APPEND_DUP,
+        };
+        Ok(self.0.put(key, value, flags)?)
     }
 
     /// Removes the row at hand.

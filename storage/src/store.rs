@@ -57,7 +57,7 @@ pub struct OpenOptions {
 pub(crate) const LAZY_SYNC: LazySync =
     LazySync { bytes: 64 << 20, period: Duration::from_secs(10) };
 const GROWTH_STEP: u64 = 32 << 20;
-const DATABASE_FILE: &str = "mdbx.dat";
+pub(crate) const DATABASE_FILE: &str = "mdbx.dat";
 const LOCK_FILE: &str = "lock";
 
 /// The database of one chain.
@@ -212,7 +212,7 @@ fn open_directory(
 }
 
 /// Writes the names of new files through to the disk: without them the files could not be found.
-fn sync_names(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn sync_names(path: &Path) -> Result<(), StoreError> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     for directory in [path, parent.unwrap_or(Path::new("."))] {
         File::open(directory)
@@ -234,6 +234,11 @@ fn lock(path: &Path) -> Result<File, StoreError> {
     }
 }
 
+/// The limits of a database file that may grow to `max` bytes.
+pub(crate) const fn file_size(max: u64) -> Size {
+    Size { max, growth_step: GROWTH_STEP }
+}
+
 fn open_env(options: &OpenOptions, path: &Path) -> Result<Env, StoreError> {
     let file = path.join(DATABASE_FILE);
     let has = fs::metadata(&file).map_or(0, |metadata| metadata.len());
@@ -242,12 +247,12 @@ fn open_env(options: &OpenOptions, path: &Path) -> Result<Env, StoreError> {
         Durability::Process => Sync::Lazy(LAZY_SYNC),
         Durability::Disk => Sync::EveryCommit,
     };
-    let size = Size { max: options.size_max, growth_step: GROWTH_STEP };
+    let size = file_size(options.size_max);
     let bad = |reason| StoreError::NotADatabase { path: file.clone(), reason };
     let env = Env::open(path, sync, size).map_err(|error| match error.meaning() {
         Meaning::NotMdbx => bad(BadFile::NotMdbx),
         Meaning::OtherFormat => bad(BadFile::OtherFormat),
-        Meaning::Damaged => bad(BadFile::Damaged),
+        Meaning::Damaged | Meaning::Unsynced => bad(BadFile::Damaged),
         Meaning::Locked => StoreError::Locked { path: path.into() },
         Meaning::Full | Meaning::Other => error.into(),
     })?;
@@ -281,15 +286,18 @@ fn open_tables(env: &Env, path: &Path) -> Result<(Tables, Option<(u64, B256)>), 
     }
     let tables = Tables::make(&tx)?;
     let row = tx.value(tables.meta, meta::GENESIS)?.map(|row| row.into_owned());
-    let genesis = row.as_deref().and_then(|row| {
-        let (number, hash) = row.split_at_checked(8)?;
-        Some((codec::read_number(number)?, codec::read_word(hash)?))
-    });
+    let genesis = row.as_deref().and_then(read_genesis);
     tx.commit()?;
     match genesis {
         Some(genesis) => Ok((tables, Some(genesis))),
         None => Err(bad_row(tables.meta, meta::GENESIS)),
     }
+}
+
+/// Reads number and hash of the genesis block.
+pub(crate) fn read_genesis(row: &[u8]) -> Option<(u64, B256)> {
+    let (number, hash) = row.split_at_checked(8)?;
+    Some((codec::read_number(number)?, codec::read_word(hash)?))
 }
 
 /// Returns the hash of the block that a chain of this genesis begins with.
@@ -422,6 +430,6 @@ impl Shared {
     }
 }
 
-fn bad_row(table: Table, key: &[u8]) -> StoreError {
+pub(crate) fn bad_row(table: Table, key: &[u8]) -> StoreError {
     StoreError::BadRow { table: table.name(), key: key.to_vec() }
 }

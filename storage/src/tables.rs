@@ -51,7 +51,14 @@ pub(crate) struct Tables {
 impl Tables {
     /// Opens all tables, making those that are not there.
     pub(crate) fn make(tx: &Write) -> Result<Self> {
-        let unique = |name| tx.make_table(name, Rows::Unique);
+        Self::list(|name, rows| tx.make_table(name, rows))
+    }
+
+    /// Opens all tables with `open`.
+    pub(crate) fn list<E>(
+        open: impl Fn(&'static str, Rows) -> std::result::Result<Table, E>,
+    ) -> std::result::Result<Self, E> {
+        let unique = |name| open(name, Rows::Unique);
         Ok(Self {
             leaves: unique("leaves")?,
             history: unique("history")?,
@@ -66,7 +73,7 @@ impl Tables {
             receipts: unique("receipts")?,
             numbers: unique("numbers")?,
             locations: unique("locations")?,
-            logs: tx.make_table("logs", Rows::FixedDuplicates)?,
+            logs: open("logs", Rows::FixedDuplicates)?,
             pool: unique("pool")?,
             blobs: unique("blobs")?,
             blob_places: unique("blob_places")?,
@@ -75,15 +82,20 @@ impl Tables {
         })
     }
 
-    /// Empties all tables.
-    pub(crate) fn clear(&self, tx: &Write) -> Result<()> {
+    /// Every table.
+    pub(crate) fn all(&self) -> impl Iterator<Item = Table> + use<> {
         let Self { leaves, history, changes, addresses, slot_groups, code, code_holders, .. } =
             *self;
         let Self { headers, bodies, transactions, receipts, numbers, locations, logs, .. } = *self;
         let state = [leaves, history, changes, addresses, slot_groups, code, code_holders];
         let chain = [headers, bodies, transactions, receipts, numbers, locations, logs];
-        let own = [self.pool, self.meta, self.notes];
-        state.into_iter().chain(chain).chain(own).try_for_each(|table| tx.clear(table))
+        let own = [self.pool, self.blobs, self.blob_places, self.meta, self.notes];
+        state.into_iter().chain(chain).chain(own)
+    }
+
+    /// Empties all tables.
+    pub(crate) fn clear(&self, tx: &Write) -> Result<()> {
+        self.all().try_for_each(|table| tx.clear(table))
     }
 }
 

@@ -12,7 +12,7 @@ use node::{
     accounts::{AccountError, dev_accounts},
 };
 
-use crate::settings::Settings;
+use crate::{db, settings::Settings};
 
 /// The data directory's own copy, which says what the chain in it began with.
 pub(crate) const KEPT_FILE: &str = "genesis.json";
@@ -172,16 +172,11 @@ fn read(path: &Path) -> Result<Genesis, SourceError> {
 }
 
 /// Writes the copy in one step: a half-written one would lock the chain out.
-fn keep(datadir: &Path, path: &Path, genesis: &Genesis) -> Result<(), SourceError> {
+pub(crate) fn keep(datadir: &Path, path: &Path, genesis: &Genesis) -> Result<(), SourceError> {
     fs::create_dir_all(datadir)
         .map_err(|source| SourceError::File { path: datadir.to_owned(), source })?;
-    let written = || -> io::Result<()> {
-        let partial = path.with_extension("json.partial");
-        fs::write(&partial, genesis.to_json())?;
-        fs::File::open(&partial)?.sync_all()?;
-        fs::rename(&partial, path)
-    };
-    written().map_err(|source| SourceError::File { path: path.to_owned(), source })
+    db::write_file(path, genesis.to_json().as_bytes())
+        .map_err(|source| SourceError::File { path: path.to_owned(), source })
 }
 
 fn dev(settings: &Settings, node: &mut NodeConfig, now: u64) -> Result<Genesis, SourceError> {

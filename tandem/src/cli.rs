@@ -7,7 +7,7 @@ use clap::{
     error::ErrorKind, parser::ValueSource,
 };
 
-use crate::{rv::RvCommand, settings::Settings};
+use crate::{db::DbCommand, rv::RvCommand, settings::Settings};
 
 /// Ethereum devnet node in which EVM and RISC-V contracts run in tandem
 #[derive(Debug, Parser)]
@@ -55,6 +55,12 @@ pub(crate) enum Command {
         /// What to do with them.
         #[command(subcommand)]
         action: crate::proof::Action,
+    },
+    /// Looks at, checks, copies and moves the data in --datadir
+    Db {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: DbCommand,
     },
     /// Prints the settings as they come out of defaults, file, environment and flags
     Config,

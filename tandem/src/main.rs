@@ -1,7 +1,7 @@
 //! The `tandem` binary: settings, the node's start and end, and the little commands beside it.
 //!
 //! `cli.rs` and `settings.rs` say what can be set, `layers.rs` puts the sources together,
-//! `chain_genesis.rs` finds the genesis, `run.rs` runs the node, `chain_file.rs` imports and exports
+//! `chain_genesis.rs` finds the genesis, `db.rs` looks after the data directory, `run.rs` runs the node, `chain_file.rs` imports and exports
 //! blocks.
 
 use std::{
@@ -18,6 +18,7 @@ mod banner;
 mod chain_file;
 mod chain_genesis;
 mod cli;
+mod db;
 mod fork;
 mod healthcheck;
 mod ipc;
@@ -47,6 +48,8 @@ enum Failure {
     Health(#[from] healthcheck::HealthError),
     #[error(transparent)]
     Proof(#[from] proof::ProofFailure),
+    #[error(transparent)]
+    Db(#[from] db::DbError),
     #[error(transparent)]
     File(#[from] chain_file::FileError),
     #[error(transparent)]
@@ -100,6 +103,7 @@ fn execute(mut given: cli::Given) -> Result<ExitCode, Failure> {
             let address = settings.server()?.address;
             healthcheck::ask(address, Duration::from_secs(timeout.max(1)))?;
         }
+        Some(Command::Db { command }) => db::run(&settings, &command)?,
         Some(Command::Import { files }) => chain_file::import(&settings, &files)?,
         Some(Command::Export { file, first, last }) => {
             chain_file::export(&settings, &file, ExportRange { first, last })?;

@@ -2,6 +2,7 @@
 //! WebSocket, with alloy's provider, with what npm has, and with plain JSON-RPC.
 
 mod chain;
+mod db;
 mod dev_methods;
 mod devnet;
 mod fork;

@@ -23,7 +23,7 @@ use super::remote::{Remote, RemoteConfig};
 use super::{CachePlace, Fork};
 
 /// The data directory's own description of its fork.
-const KEPT_FILE: &str = "fork.json";
+pub const KEPT_FILE: &str = "fork.json";
 /// Blocks that a node behind a load balancer may lag behind the newest one.
 const LAG_MAX: u64 = 5;
 /// Slots that the contracts of EIP-7002 and EIP-7251 read in every block.
@@ -133,19 +133,29 @@ pub fn is_kept(datadir: &Path) -> bool {
     datadir.join(KEPT_FILE).exists()
 }
 
-/// Goes on with the fork of a data directory.
-fn resume(
-    config: &ForkConfig,
-    rules: ForkRules,
-    (remote, path): (Remote, &Path),
-) -> Result<ForkStart, ForkError> {
-    let file = path.join(KEPT_FILE);
+/// The rules of the chain that was forked in a data directory.
+pub fn kept_genesis(datadir: &Path) -> Result<Genesis, ForkError> {
+    Ok(read_kept(datadir)?.1)
+}
+
+fn read_kept(datadir: &Path) -> Result<(Kept, Genesis), ForkError> {
+    let file = datadir.join(KEPT_FILE);
     let text = std::fs::read_to_string(&file)
         .map_err(|source| ForkError::File { path: file.clone(), source })?;
     let bad = |problem: String| ForkError::Kept { path: file.clone(), problem };
     let kept: Kept = serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
     let genesis =
         Genesis::from_json(&kept.genesis.to_string()).map_err(|error| bad(error.to_string()))?;
+    Ok((kept, genesis))
+}
+
+/// Goes on with the fork of a data directory.
+fn resume(
+    config: &ForkConfig,
+    rules: ForkRules,
+    (remote, path): (Remote, &Path),
+) -> Result<ForkStart, ForkError> {
+    let (kept, genesis) = read_kept(path)?;
     let block = Sealed::new_unchecked(kept.header, kept.hash);
     let number = block.number;
     let kept_place = Place { chain_id: kept.chain_id, number, hash: Some(kept.hash) };

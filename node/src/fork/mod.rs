@@ -25,7 +25,9 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use storage::{ForkCache, ForkPoint, StoreError};
 
-pub use begin::{ForkBlock, ForkConfig, ForkRules, ForkStart, Replayed, begin, is_kept};
+pub use begin::{
+    ForkBlock, ForkConfig, ForkRules, ForkStart, KEPT_FILE, Replayed, begin, is_kept, kept_genesis,
+};
 pub use error::{ForkError, Place, Reason, RemoteError};
 pub(crate) use item::Item;
 pub(crate) use opened::{Opened, Overwritten, UNREAD, overwritten};

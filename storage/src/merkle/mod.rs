@@ -16,9 +16,10 @@ use revm::{
     state::AccountInfo,
 };
 
+use std::collections::BTreeMap;
 use tree::ProvenAccount;
 
-use crate::{AccountProof, SlotProof, Snapshot, Store, StoreError};
+use crate::{AccountProof, SlotProof, Snapshot, Store, StoreError, export::AccountLeaves};
 use trie::{Trie, Value};
 
 /// A state as a Merkle Patricia trie.
@@ -70,6 +71,16 @@ impl Merkle {
             let slots =
                 account.storage.iter().map(|(slot, value)| ((*slot).into(), (*value).into()));
             merkle.change(*address, Change { info: Some(&info), wiped: true, slots });
+        }
+        merkle
+    }
+
+    /// The trie of a state of these accounts.
+    pub(crate) fn of_accounts(accounts: BTreeMap<Address, AccountLeaves>) -> Self {
+        let mut merkle = Self::default();
+        for (address, AccountLeaves { info, slots }) in accounts {
+            let slots = slots.into_iter();
+            merkle.change(address, Change { info: Some(&info), wiped: true, slots });
         }
         merkle
     }

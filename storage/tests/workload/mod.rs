@@ -4,9 +4,10 @@
 
 use alloy_consensus::{
     Eip658Value, Header, Receipt, Sealable, SignableTransaction, TxEnvelope, TxLegacy, TxType,
+    proofs::{calculate_receipt_root, calculate_transaction_root},
 };
 use alloy_primitives::{Address, B256, Bytes, Log, Signature, TxKind, U256, keccak256};
-use genesis::Genesis;
+use genesis::{Genesis, Headers};
 use revm::{
     bytecode::Bytecode,
     database::states::StorageSlot,
@@ -87,15 +88,14 @@ pub fn transaction(number: u64, index: u64) -> TxEnvelope {
     legacy.into_signed(signature).into()
 }
 
+/// Who a transaction of these chains is from.
+pub fn sender(transaction: &TxEnvelope) -> Option<Address> {
+    use alloy_consensus::Transaction;
+    Some(address(100 + transaction.nonce() % 1000))
+}
+
 /// A block with one transaction for each list of logs.
 pub fn block(number: u64, parent: B256, state_root: B256, logs: Vec<Vec<Log>>) -> ExecutedBlock {
-    let header = Header {
-        number,
-        parent_hash: parent,
-        state_root,
-        timestamp: 1_000_000 + number * 12,
-        ..Default::default()
-    };
     let transactions: Vec<_> =
         (0..logs.len() as u64).map(|index| transaction(number, index)).collect();
     let receipts = (1u64..).zip(logs).map(|(count, logs)| TxReceipt {
@@ -106,11 +106,23 @@ pub fn block(number: u64, parent: B256, state_root: B256, logs: Vec<Vec<Log>>) -
             logs,
         },
     });
+    let receipts: Vec<_> = receipts.collect();
+    let envelopes: Vec<_> =
+        receipts.iter().map(|receipt: &TxReceipt| receipt.envelope(Headers::Tandem)).collect();
+    let header = Header {
+        number,
+        parent_hash: parent,
+        state_root,
+        transactions_root: calculate_transaction_root(&transactions),
+        receipts_root: calculate_receipt_root(&envelopes),
+        timestamp: 1_000_000 + number * 12,
+        ..Default::default()
+    };
     ExecutedBlock {
         header: header.seal_slow(),
         senders: (0..transactions.len() as u64).map(|index| address(100 + index)).collect(),
         transactions,
-        receipts: receipts.collect(),
+        receipts,
         ommers: Vec::new(),
         withdrawals: None,
         requests: Vec::new(),

@@ -1,0 +1,257 @@
+//! What `DataDir` finds, copies and exports: a sound database, and one of which a bit was flipped.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and print")]
+
+mod workload;
+
+use alloy_eips::eip2718::Encodable2718;
+use alloy_primitives::{B256, Bytes, Log, LogData, U256};
+use genesis::Genesis;
+use std::{fs, os::unix::fs::FileExt, panic, path::Path, sync::Arc};
+use tandem_storage::{
+    Commit, DataDir, Durability, Fault, Mark, Rules, Store, StoreError, Verified,
+};
+use workload::{Change, Fields};
+
+const BLOCKS: u64 = 40;
+const ACCOUNTS: u64 = 9;
+const PAGE: usize = 4096;
+
+fn code(number: u64) -> Bytes {
+    match number % 4 {
+        0 => Bytes::new(),
+        1 => Bytes::from(vec![0x60; 70 + number as usize % 3]),
+        2 => Bytes::from([&genesis::container::MAGIC[..], &[number as u8 % 2; 90]].concat()),
+        _ => Bytes::from([&[0xef, 0x01, 0x00][..], &[0x77; 20]].concat()),
+    }
+}
+
+fn changes(number: u64) -> Vec<Change> {
+    let touched = [number % ACCOUNTS, (number + 3) % ACCOUNTS];
+    let changes = touched.into_iter().map(|index| {
+        let removed = number % 13 == index;
+        let slots = [number % 3, 64 + number % 5, 5000 + number];
+        Change {
+            address: workload::address(index),
+            fields: (!removed).then(|| Fields {
+                nonce: number,
+                balance: u128::from(number + index),
+                code: code(number + index),
+            }),
+            wiped: number.is_multiple_of(7),
+            slots: if removed {
+                Vec::new()
+            } else {
+                slots.map(|slot| (U256::from(slot), U256::from(number % 4))).to_vec()
+            },
+        }
+    });
+    changes.collect()
+}
+
+fn logs(number: u64) -> Vec<Vec<Log>> {
+    let log = |index: u64| Log {
+        address: workload::address(index % 3),
+        data: LogData::new_unchecked(
+            (0..(number + index) % 5).map(|topic| workload::word(topic % 3)).collect(),
+            Bytes::from_static(b"data"),
+        ),
+    };
+    (0..number % 4)
+        .map(|tx| (0..(number + tx) % 6).map(|index| log(index + tx)).collect())
+        .collect()
+}
+
+/// Makes a chain with a bit of everything, and two changes pending.
+fn make_chain(path: &Path, genesis: &Genesis) {
+    let options = workload::options(path, Durability::Process);
+    let (store, mut writer) = Store::open(&options, genesis).unwrap();
+    let mut parent = store.genesis_hash().unwrap();
+    for number in 1..=BLOCKS {
+        let mut batch = Vec::new();
+        for edit in 0..number % 3 {
+            let delta = writer.edit(&workload::bundle(&changes(number * 31 + edit))).unwrap();
+            batch.push(Commit::Edit { delta });
+        }
+        let delta = writer.apply(number, &workload::bundle(&changes(number))).unwrap();
+        let block = workload::block(number, parent, delta.root(), logs(number));
+        parent = block.hash();
+        batch.push(Commit::Block { block: Arc::new(block), delta });
+        let waiting = workload::transaction(number + 1000, number);
+        batch.push(Commit::PoolInsert {
+            hash: *waiting.tx_hash(),
+            bytes: waiting.encoded_2718().into(),
+        });
+        store.commit(batch).unwrap();
+        if number == BLOCKS / 2 {
+            writer.unwind(Mark { number: number - 2, edits: 1 }).unwrap();
+            writer.unwind(Mark { number: number - 4, edits: 0 }).unwrap();
+            let snapshot = store.snapshot().unwrap();
+            parent = snapshot.hash(number - 4).unwrap().unwrap();
+            drop(snapshot);
+            for number in number - 3..=number {
+                let delta = writer.apply(number, &workload::bundle(&changes(number + 5))).unwrap();
+                let block = workload::block(number, parent, delta.root(), logs(number + 1));
+                parent = block.hash();
+                store.commit(vec![Commit::Block { block: Arc::new(block), delta }]).unwrap();
+            }
+        }
+    }
+    for edit in 0..2 {
+        let delta = writer.edit(&workload::bundle(&changes(edit))).unwrap();
+        store.commit(vec![Commit::Edit { delta }]).unwrap();
+    }
+}
+
+fn verify(path: &Path, genesis: &Genesis) -> Result<Verified, Vec<Fault>> {
+    let rules = Rules { genesis, forked: false, sender: workload::sender };
+    DataDir::open(path).map_err(|error| vec![error.into()])?.verify(&rules)
+}
+
+fn digest(path: &Path) -> Result<B256, StoreError> {
+    DataDir::open(path)?.digest()
+}
+
+#[test]
+fn a_sound_database_is_found_sound_and_copied_as_it_is() {
+    let (directory, genesis) = (tempfile::tempdir().unwrap(), workload::genesis(1337));
+    make_chain(directory.path(), &genesis);
+    let found = verify(directory.path(), &genesis).unwrap();
+    assert_eq!((found.states, found.blocks), ((0, BLOCKS), BLOCKS + 1));
+    assert!(found.transactions > 50 && found.log_entries > 100, "{found:?}");
+    assert!(found.old_values > 400 && found.roots > 60 && found.codes > 3, "{found:?}");
+    assert_eq!(found.waiting, BLOCKS);
+    let copy = tempfile::tempdir().unwrap();
+    DataDir::open(directory.path()).unwrap().copy(copy.path()).unwrap();
+    assert_eq!(digest(copy.path()).unwrap(), digest(directory.path()).unwrap());
+    let copied = verify(copy.path(), &genesis).unwrap();
+    assert_eq!(Verified { pages: found.pages, ..copied }, found);
+    assert!(copied.pages.free < found.pages.free / 2, "{copied:?}, {found:?}");
+    let stats = DataDir::open(copy.path()).unwrap().stats().unwrap();
+    let leaves = stats.tables.iter().find(|table| table.name == "leaves").unwrap();
+    assert_eq!((leaves.rows, stats.edits, stats.head.0), (found.leaves, 2, BLOCKS));
+    let sum: u64 = stats.tables.iter().map(|table| table.pages).sum();
+    assert!(sum < stats.used_bytes / stats.page_size, "{stats:?}");
+    // It goes on as the original would.
+    let (_, writer) = workload::open(copy.path());
+    assert_eq!(writer.root(), stats.root);
+}
+
+#[test]
+fn another_genesis_is_a_fault() {
+    let directory = tempfile::tempdir().unwrap();
+    make_chain(directory.path(), &workload::genesis(1337));
+    let mut other = workload::genesis(1337);
+    other.timestamp = 5;
+    let faults = verify(directory.path(), &other).unwrap_err();
+    assert!(matches!(faults[..], [Fault::Genesis { .. }]), "{faults:?}");
+}
+
+/// Whether a flipped bit is found; where it is not, nothing of what the database holds may differ.
+fn judge(path: &Path, genesis: &Genesis, sound: B256) -> Result<bool, String> {
+    let outcome = panic::catch_unwind(|| match verify(path, genesis) {
+        Err(_) => Ok(true),
+        Ok(_) if digest(path).unwrap() == sound => Ok(false),
+        Ok(_) => Err("what the database holds differs, and verify finds it sound".to_owned()),
+    });
+    outcome.unwrap_or_else(|_| Err("panic".to_owned()))
+}
+
+#[test]
+fn a_flipped_bit_is_found_or_does_not_matter() {
+    let (directory, genesis) = (tempfile::tempdir().unwrap(), workload::genesis(1337));
+    make_chain(directory.path(), &genesis);
+    // Nothing tells in which order transactions came but the order itself.
+    let options = workload::options(directory.path(), Durability::Process);
+    let (store, _) = Store::open(&options, &genesis).unwrap();
+    let waiting = store.snapshot().unwrap().waiting().unwrap();
+    store.commit(waiting.iter().map(|(hash, _)| Commit::PoolRemove(*hash)).collect()).unwrap();
+    store.sync().unwrap();
+    drop(store);
+    let flips = std::env::var("TANDEM_FLIPS").map_or(600, |text| text.parse().unwrap());
+    for compact in [false, true] {
+        let copy = tempfile::tempdir().unwrap();
+        let file = copy.path().join("mdbx.dat");
+        match compact {
+            true => DataDir::open(directory.path()).unwrap().copy(copy.path()).unwrap(),
+            false => drop(fs::copy(directory.path().join("mdbx.dat"), &file).unwrap()),
+        }
+        let sound = digest(copy.path()).unwrap();
+        let used = DataDir::open(copy.path()).unwrap().stats().unwrap().used_bytes as usize;
+        let bytes = fs::read(&file).unwrap();
+        let (mut found, mut seed) = (0, 0x9e37_79b9_7f4a_7c15_u64);
+        for flip in 0..flips {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            // Every fourth one hits the head of a page.
+            let at = match flip % 4 {
+                0 => seed as usize % (used / PAGE) * PAGE + (seed >> 40) as usize % 48,
+                _ => seed as usize % used,
+            };
+            let bit = 1 << (seed >> 60 & 7);
+            let byte = [bytes[at] ^ bit];
+            fs::File::options()
+                .write(true)
+                .open(&file)
+                .unwrap()
+                .write_at(&byte, at as u64)
+                .unwrap();
+            let judged = judge(copy.path(), &genesis, sound);
+            let place = format!("page {}, byte {}, bit {bit:#x}", at / PAGE, at % PAGE);
+            found += usize::from(judged.unwrap_or_else(|error| panic!("{place}: {error}")));
+            let byte = [bytes[at]];
+            fs::File::options()
+                .write(true)
+                .open(&file)
+                .unwrap()
+                .write_at(&byte, at as u64)
+                .unwrap();
+        }
+        println!("compact: {compact}: {found} of {flips} flipped bits are found, no other matters");
+        // Of a compact copy most bytes hold something.
+        assert!(!compact || found * 2 > flips, "{found} of {flips}");
+    }
+}
+
+#[test]
+fn a_state_is_exported_and_imported_and_checked() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut genesis = workload::genesis(1337);
+    make_chain(directory.path(), &genesis);
+    let to = tempfile::tempdir().unwrap();
+    let refused = DataDir::open(directory.path()).unwrap().export(to.path(), false);
+    assert!(refused.unwrap_err().to_string().starts_with("2 changes were made since block 40"));
+    let (store, mut writer) = workload::open(directory.path());
+    writer.unwind(Mark { number: BLOCKS, edits: 0 }).unwrap();
+    let accounts = store.snapshot().unwrap().accounts().unwrap();
+    drop((store, writer));
+    let done = DataDir::open(directory.path()).unwrap().export(to.path(), false).unwrap();
+    let state = tandem_storage::import(to.path(), &genesis).unwrap();
+    assert_eq!((state.root, state.header.number), (done.root, BLOCKS));
+    assert_eq!(state.header.hash_slow(), done.hash);
+    assert!(state.accounts.keys().eq(accounts.keys()) && accounts.len() > 5);
+    // A chain that begins with the state has the same tree.
+    genesis.alloc = state.accounts;
+    let again = tempfile::tempdir().unwrap();
+    let options = workload::options(again.path(), Durability::Process);
+    let (_, writer) = Store::open(&options, &genesis).unwrap();
+    assert_eq!(writer.root(), done.root);
+    // Any changed byte is refused: nothing in the files is there twice or for nothing.
+    for name in ["snapshot.pbt", "preimages.rlp"] {
+        let path = to.path().join(name);
+        let bytes = fs::read(&path).unwrap();
+        for at in 0..bytes.len() {
+            let mut bad = bytes.clone();
+            bad[at] ^= 1 << (at % 8);
+            fs::write(&path, bad).unwrap();
+            assert!(tandem_storage::import(to.path(), &genesis).is_err(), "{name}, byte {at}");
+        }
+        for cut in [0, 1, 33, bytes.len() / 2, bytes.len() - 1] {
+            fs::write(&path, &bytes[..cut]).unwrap();
+            assert!(tandem_storage::import(to.path(), &genesis).is_err(), "{name}, {cut} bytes");
+        }
+        fs::write(&path, bytes).unwrap();
+    }
+    tandem_storage::import(to.path(), &genesis).unwrap();
+}
