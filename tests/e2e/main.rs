@@ -1,6 +1,7 @@
 //! End-to-end tests: each starts the real binary and drives it as its users do, over HTTP and
 //! WebSocket, with alloy's provider, with what npm has, and with plain JSON-RPC.
 
+mod cast;
 mod chain;
 mod db;
 mod dev_methods;

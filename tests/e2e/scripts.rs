@@ -1,6 +1,6 @@
-//! The scripts of `tests/js`: viem, ethers, and contracts that nobody here wrote; and `cast`.
+//! The scripts of `tests/js`: viem, ethers, and contracts that nobody here wrote.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use tandem_tests::{GenesisFile, Node, npm};
 
 /// Runs scripts one after the other on one node; then rebuilds the root of the state they made.
@@ -57,49 +57,4 @@ fn viem_works() -> Result<()> {
 fn ethers_works() -> Result<()> {
     let node = Node::start(&[])?;
     npm::run_script("ethers.mjs", &[&node.url()])
-}
-
-const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
-const FRIEND: &str = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
-
-#[test]
-fn cast_sends_calls_and_reads() -> Result<()> {
-    let Some(folder) = npm::folder("cast")? else { return Ok(()) };
-    let node = Node::start(&[])?;
-    let url = node.url();
-    let cast = |arguments: &[&str]| -> Result<String> {
-        let output = npm::foundry(folder, "cast", &[arguments, &["--rpc-url", &url]].concat())?;
-        let text = String::from_utf8(output.stdout)?.trim().to_owned();
-        let errors = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "cast {arguments:?}: {text} {errors}");
-        Ok(text)
-    };
-    ensure!(cast(&["chain-id"])? == "31337", "chain id");
-    ensure!(cast(&["block-number"])? == "0", "block number");
-    ensure!(cast(&["balance", FRIEND, "--ether"])?.starts_with("10000"), "balance");
-    let sent = cast(&["send", FRIEND, "--value", "1ether", "--private-key", KEY, "--json"])?;
-    ensure!(sent.contains("\"status\":\"0x1\""), "{sent}");
-    ensure!(cast(&["balance", FRIEND, "--ether"])?.starts_with("10001"), "balance");
-    let refused = npm::foundry(
-        folder,
-        "cast",
-        &[
-            "send",
-            FRIEND,
-            "--value",
-            "1ether",
-            "--private-key",
-            KEY,
-            "--nonce",
-            "0",
-            "--rpc-url",
-            &url,
-        ],
-    )?;
-    let why = String::from_utf8_lossy(&refused.stderr);
-    ensure!(!refused.status.success() && why.contains("nonce too low"), "{why}");
-    let unlocked = cast(&["send", FRIEND, "--unlocked", "--from", FRIEND, "--json"])?;
-    ensure!(unlocked.contains("\"status\":\"0x1\""), "{unlocked}");
-    ensure!(cast(&["nonce", FRIEND])? == "1", "nonce");
-    Ok(())
 }

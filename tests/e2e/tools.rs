@@ -6,9 +6,15 @@ use std::{
     process::{Command, Output},
 };
 
+use alloy::{
+    primitives::{Address, B256, Bytes, U256},
+    sol_types::SolCall,
+};
 use anyhow::{Context, Result, ensure};
-use serde_json::json;
-use tandem_tests::{Node, npm};
+use serde_json::{Value, json};
+use tandem_tests::{Node, contracts::Machine, npm};
+
+use crate::support::PingPong;
 
 const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
 
@@ -61,9 +67,16 @@ fn forge_deploys_and_uses_both_kinds() -> Result<()> {
     let sender = ["--rpc-url", &url, "--broadcast", "--private-key", KEY];
     let script = ["script", "script/Play.s.sol", "--slow", "--skip-simulation"];
     forge(&[&script[..], &sender].concat())?;
-    let created =
-        forge(&[&["create", "src/PingPong.sol:PingPong", "--json"], &sender[..]].concat())?;
-    ensure!(created.contains("\"deployedTo\": \"0x"), "{created}");
+    let create = |arguments: &[&str]| -> Result<Address> {
+        let printed = forge(&[&["create", "--json"], &sender[..], arguments].concat())?;
+        let start = printed.find('{').context("no JSON")?;
+        let created: Value = serde_json::from_str(&printed[start..])?;
+        Ok(serde_json::from_value(created["deployedTo"].clone())?)
+    };
+    let player = create(&["src/PingPong.sol:PingPong"])?;
+    let container = Machine::Riscv.init_code("PingPong", &[])?.to_string();
+    let launch = create(&["src/Launch.sol:Launch", "--constructor-args", &container])?;
+    play_created(&node, player, launch)?;
     // The script's contracts: the second account deployed for RISC-V, the first one for the EVM.
     let mut client = node.client()?;
     let mut read =
@@ -79,6 +92,30 @@ fn forge_deploys_and_uses_both_kinds() -> Result<()> {
     // hits(): the players met six times, three times each.
     let player = "0x71c95911e9a5d330f4d621842ec243ee1343292e";
     ensure!(read(player, "0xcf2470f6".to_owned())? == word(3), "the RISC-V player");
+    Ok(())
+}
+
+/// What `forge create` made plays: Solidity's player, and the one for RISC-V that came along.
+fn play_created(node: &Node, player: Address, launch: Address) -> Result<()> {
+    let mut client = node.client()?;
+    // child()
+    let child = client.call("eth_call", json!([{"to": launch, "data": "0x237b5e96"}]))?;
+    let child = Address::from_word(serde_json::from_value::<B256>(child)?);
+    let code: Bytes = serde_json::from_value(client.call("eth_getCode", json!([child]))?)?;
+    ensure!(code.starts_with(&[0xef, 0x52, 0x56, 0x01]), "{code:.20}");
+    let game = PingPong::playCall { peer: child, depth: U256::from(3) }.abi_encode();
+    let from = client.call("eth_accounts", json!([]))?[2].clone();
+    let send = json!([{"from": from, "to": player, "data": Bytes::from(game)}]);
+    let hash = client.call("eth_sendTransaction", send)?;
+    let receipt = client.call("eth_getTransactionReceipt", json!([hash]))?;
+    ensure!(receipt["status"] == "0x1", "{receipt}");
+    let by: Vec<Address> = receipt["logs"]
+        .as_array()
+        .context("no logs")?
+        .iter()
+        .map(|log| serde_json::from_value(log["address"].clone()))
+        .collect::<Result<_, _>>()?;
+    ensure!(by == [player, child, player, child], "{by:?}");
     Ok(())
 }
 

