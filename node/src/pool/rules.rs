@@ -9,8 +9,9 @@ use genesis::SpecId;
 use revm::context_interface::cfg::gas;
 use revm::state::AccountInfo;
 
-/// Bytes that a transaction may have besides its blobs and init code.
-const SIZE_MAX: usize = 131_072;
+/// Bytes that a transaction may have besides its blobs and init code: more than EIP-7825's most gas
+/// buys at the floor's price of a zero byte (EIP-7623). geth's 128 KiB spare its network.
+const SIZE_MAX: usize = 2 << 20;
 
 /// The head, as far as the pool's rules need it.
 #[derive(Clone, Debug)]

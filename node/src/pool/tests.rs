@@ -104,8 +104,8 @@ fn the_rules_speak_geths_phrases() {
             "max initcode size exceeded: code size 49153 limit 49152",
         ),
         (
-            TxEip1559 { input: Bytes::from(vec![0; 131_073]), ..at_five() },
-            "oversized data: transaction size 131073, limit 131072",
+            TxEip1559 { input: Bytes::from(vec![0; 2_097_153]), ..at_five() },
+            "oversized data: transaction size 2097153, limit 2097152",
         ),
     ];
     for (transaction, want) in table {
