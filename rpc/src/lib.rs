@@ -8,6 +8,7 @@ mod api;
 mod arguments;
 mod beacon;
 mod convert;
+mod crowd;
 mod debug;
 mod dev;
 mod dispatch;
@@ -34,6 +35,7 @@ mod subscription_id;
 mod testing;
 mod trace;
 mod txpool;
+mod wire;
 
 pub use api::{ServeError, serve};
 pub use hosts::Hosts;

@@ -149,7 +149,7 @@ pub(crate) async fn listen(
     for (listener, local_addr) in listeners {
         let (app, stop) = (app.clone(), stop.clone());
         let (sender, connections) = unbounded_channel();
-        let lane = Lane::new(posts.clone(), sender);
+        let lane = Lane::new(posts.clone(), sender)?;
         tasks.spawn(async move {
             let ends = stop.clone();
             let served = axum::serve(Leaving { connections, local_addr }, app)

@@ -177,7 +177,7 @@ pub(crate) struct Settings {
     #[arg(default_missing_value = IPC_PATH)]
     pub(crate) ipc: Option<PathBuf>,
 
-    /// Threads for sockets and whatever waits; 0 is one per logical core, and 8 at least. A busy HTTP connection has a thread of its own
+    /// Threads for sockets and whatever waits; 0 is one per logical core, and 8 at least. Busy HTTP connections have threads of their own
     #[arg(short = 'j', long, visible_alias = "jobs", default_value_t = 0)]
     pub(crate) threads: usize,
 

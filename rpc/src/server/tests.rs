@@ -1,5 +1,7 @@
 //! The transport alone, over methods made for it.
 
+mod crowd;
+
 use super::*;
 use crate::methods::Table;
 use serde_json::{Value, json};
@@ -11,6 +13,10 @@ fn methods() -> MethodTable {
     let mut table = Table::new(7u64);
     table.quick("context", |context, _| Ok(*context));
     table.quick("echo", |_, mut arguments| arguments.required::<Value>("value"));
+    table.quick("hog", |_, _| {
+        std::thread::sleep(Duration::from_millis(400));
+        Ok("done")
+    });
     table.task("nap", |_, _| async {
         tokio::time::sleep(Duration::from_millis(200)).await;
         Ok("rested")
