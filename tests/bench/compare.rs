@@ -25,6 +25,8 @@ const READS: usize = 2_400;
 const TRANSFERS: u64 = 60;
 /// Transfers of each of the connections in a round.
 const TRANSFERS_AT_ONCE: u64 = 20;
+/// Blocks of an hour, one a second.
+const HOUR: u64 = 3_600;
 /// Blocks of one `anvil_mine`: anvil takes tens of milliseconds for each.
 const MINED: u64 = 10_000;
 const MINED_BY_ANVIL: u64 = 100;
@@ -60,6 +62,7 @@ pub(crate) fn run() -> Result<()> {
     }
     rows.extend(mining(&peers, &mut running)?);
     memory.push(("mining", self::memory(&running)?));
+    memory.extend(hour(&peers)?);
     print("CPU", &peers, &rows, |sample| sample.cpu_us);
     print("wall", &peers, &rows, |sample| Some(sample.wall_us));
     print_memory(&peers, &memory);
@@ -132,6 +135,16 @@ fn in_turn(
         }
     }
     least.into_iter().collect::<Option<_>>().context("no rounds")
+}
+
+/// What new chains take at an hour's beginning and at its end, with a transfer in each block.
+fn hour(peers: &[Peer]) -> Result<[(&'static str, Vec<Memory>); 2]> {
+    let mut running = start(peers)?;
+    let before = memory(&running)?;
+    for one in &mut running {
+        one.chain.raise_to(HOUR)?;
+    }
+    Ok([("another start", before), ("an hour of it: 3,600 blocks of transfers", memory(&running)?)])
 }
 
 /// Runs of empty blocks, on new chains and on those that are long already.
