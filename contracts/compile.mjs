@@ -16,7 +16,16 @@ const SOURCES = {
   Thief: "patterns/Thief.sol",
   Trouble: "patterns/Trouble.sol",
   Catcher: "patterns/Catcher.sol",
+  Account: "patterns/Account.sol",
+  Collection: "collection/Collection.sol",
+  Pair: "exchange/Exchange.sol",
+  Exchange: "exchange/Exchange.sol",
+  Multisig: "multisig/Multisig.sol",
+  Claims: "claims/Claims.sol",
+  Crunch: "crunch/Crunch.sol",
 };
+/** What they import. */
+const LIBRARIES = ["crunch/Blake3.sol", "crunch/Ed25519.sol"];
 
 const here = dirname(fileURLToPath(import.meta.url));
 // Found from where the command runs, so that nothing has to be installed here.
@@ -28,7 +37,7 @@ if (!solc.version().startsWith(`${COMPILER}+`)) {
 const input = {
   language: "Solidity",
   sources: Object.fromEntries(
-    Object.values(SOURCES).map((path) => [path, { content: readFileSync(join(here, path), "utf8") }]),
+    [...Object.values(SOURCES), ...LIBRARIES].map((path) => [path, { content: readFileSync(join(here, path), "utf8") }]),
   ),
   settings: {
     evmVersion: "cancun",

@@ -10,15 +10,14 @@ interface IBank {
 /// Calls a bank again while it is being paid, as often as it was told to.
 /// The twin of src/bin/thief.rs: the same ABI over the same storage layout.
 contract Thief {
-    // A slot for each, as the twin has them: Solidity would put an address and a bool into one.
-    uint256 private bank;
-    uint256 private guarded;
+    address private bank;
+    bool private guarded;
     uint256 private rounds;
     bytes32 public refusal;
 
     function attack(address bank_, bool guarded_, uint256 rounds_) external payable {
-        bank = uint160(bank_);
-        guarded = guarded_ ? 1 : 0;
+        bank = bank_;
+        guarded = guarded_;
         rounds = rounds_;
         IBank(bank_).deposit{value: msg.value}();
         if (guarded_) IBank(bank_).withdraw();
@@ -28,8 +27,8 @@ contract Thief {
     receive() external payable {
         if (rounds == 0) return;
         rounds -= 1;
-        IBank target = IBank(address(uint160(bank)));
-        if (guarded != 0) {
+        IBank target = IBank(bank);
+        if (guarded) {
             try target.withdraw() {} catch (bytes memory why) {
                 refusal = bytes4(why);
             }

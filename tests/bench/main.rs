@@ -1,5 +1,5 @@
 //! The node and anvil side by side on this machine, `cargo xtask bench`, and any node under the
-//! same load, `cargo xtask bench rpc`.
+//! same load, `cargo xtask bench rpc`; contracts of both machines, `cargo xtask bench contracts`.
 //!
 //! Every transaction is signed before the clock starts, and the client is a socket and nothing
 //! else. CPU time is the peer's own, from `/proc`. What it printed once is in docs/benchmarks.md.
@@ -7,6 +7,7 @@
 
 mod client;
 mod compare;
+mod contracts;
 mod load;
 mod peers;
 mod single;
@@ -19,6 +20,7 @@ fn main() -> Result<()> {
     let mut arguments = std::env::args().skip_while(|argument| argument != "--bench").skip(1);
     match arguments.next().as_deref() {
         Some("compare") => compare::run(),
+        Some("contracts") => contracts::run(),
         // The arguments are those of `cargo xtask bench rpc`, in this order.
         Some("rpc") => {
             let mut next = || arguments.next().context("an argument is missing");

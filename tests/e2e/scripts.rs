@@ -48,6 +48,16 @@ fn guards_failures_and_ends_cross_the_machines() -> Result<()> {
 }
 
 #[test]
+fn smart_accounts_cross_the_machines() -> Result<()> {
+    check(&["wallets.mjs"])
+}
+
+#[test]
+fn examples_do_the_same_on_both_machines() -> Result<()> {
+    check(&["examples.mjs"])
+}
+
+#[test]
 fn viem_works() -> Result<()> {
     let node = Node::start(&[])?;
     npm::run_script("viem.mjs", &[&node.url()])

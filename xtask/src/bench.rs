@@ -8,6 +8,8 @@ use crate::gate;
 /// What is measured instead of the node and anvil side by side.
 #[derive(Subcommand)]
 pub(crate) enum Bench {
+    /// Gas and time of each contract in `contracts/` and of its Solidity twin.
+    Contracts,
     /// Loads any node with the common reads, and with transfers of the dev accounts if it funds
     /// them. The transfers change its chain.
     Rpc {
@@ -32,6 +34,7 @@ pub(crate) fn run(what: Option<Bench>) -> Result<()> {
         ["test", "--bench", "peers", "--", "--bench"].map(str::to_owned).into();
     match what {
         None => arguments.push("compare".to_owned()),
+        Some(Bench::Contracts) => arguments.push("contracts".to_owned()),
         Some(Bench::Rpc { url, pid, connections, requests }) => {
             arguments.extend([
                 "rpc".to_owned(),

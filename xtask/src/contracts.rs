@@ -9,9 +9,24 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 const TARGET: &str = "riscv64imac-unknown-none-elf";
-const CONTRACTS: [&str; 9] = [
-    "erc20", "pingpong", "factory", // what contracts/patterns has:
-    "proxy", "ledger", "bank", "thief", "trouble", "catcher",
+/// The examples, then what `contracts/patterns` has.
+const CONTRACTS: [&str; 16] = [
+    "erc20",
+    "collection",
+    "pair",
+    "exchange",
+    "multisig",
+    "claims",
+    "crunch",
+    "pingpong",
+    "factory",
+    "proxy",
+    "ledger",
+    "bank",
+    "thief",
+    "trouble",
+    "catcher",
+    "account",
 ];
 /// The `imageSizeMax` of a genesis that says nothing else.
 const IMAGE_SIZE_MAX: usize = 524_288;
@@ -110,6 +125,9 @@ impl Toolchain {
         command.args(["build", "--quiet", "--release", "--locked", "--target", TARGET]);
         command.arg("--target-dir").arg(&target);
         let mut flags = vec![format!("--remap-path-prefix={}=/tandem", root.display())];
+        if let Some(crates) = registry() {
+            flags.push(format!("--remap-path-prefix={}=/crates", crates.display()));
+        }
         if let Some(library) = &self.library {
             command.env("RUSTC_BOOTSTRAP", "1").env_remove("RUSTUP_TOOLCHAIN");
             command.arg("-Zbuild-std=core,alloc,compiler_builtins");
@@ -152,6 +170,14 @@ fn accept(name: &str, image: &[u8], root: &Path) -> Result<()> {
 fn root() -> Result<PathBuf> {
     let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
     Ok(xtask.parent().context("xtask is in the project's folder")?.canonicalize()?)
+}
+
+/// Where cargo keeps the sources of crates that contracts use.
+fn registry() -> Option<PathBuf> {
+    let home = std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(std::env::home_dir()?.join(".cargo")))?;
+    Some(home.join("registry/src"))
 }
 
 fn target_folder(root: &Path) -> PathBuf {
