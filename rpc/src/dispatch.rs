@@ -1,11 +1,13 @@
 //! What happens to every request of a socket on its way to its method: a line in the log, and the
 //! answer to names that nobody registered.
 
-use crate::error::{INTERNAL, RpcError};
+use crate::error::{INTERNAL, RpcError, SUBSCRIPTIONS};
+use crate::local::Limits;
 use jsonrpsee::core::middleware::{Batch, BatchEntry, Notification};
 use jsonrpsee::server::middleware::rpc::RpcServiceT;
 use jsonrpsee::server::{BatchResponseBuilder, MethodCallback, MethodResponse, Methods};
-use jsonrpsee::types::Request;
+use jsonrpsee::types::error::OVERSIZED_RESPONSE_CODE;
+use jsonrpsee::types::{Id, Request};
 use std::future::Future;
 use std::time::{Duration, Instant};
 use tracing::Level;
@@ -18,12 +20,13 @@ const UNSUBSCRIBE_WAITS: [Duration; 3] =
 #[derive(Clone, Debug)]
 pub(crate) struct DispatchLayer {
     methods: Methods,
+    limits: Limits,
 }
 
 impl DispatchLayer {
-    /// A layer over a service of these methods.
-    pub(crate) fn new(methods: Methods) -> Self {
-        Self { methods }
+    /// A layer over a service of these methods, whose connections have these limits.
+    pub(crate) fn new(methods: Methods, limits: Limits) -> Self {
+        Self { methods, limits }
     }
 }
 
@@ -31,7 +34,7 @@ impl<S> tower::Layer<S> for DispatchLayer {
     type Service = Dispatch<S>;
 
     fn layer(&self, service: S) -> Dispatch<S> {
-        Dispatch { service, methods: self.methods.clone() }
+        Dispatch { service, methods: self.methods.clone(), limits: self.limits }
     }
 }
 
@@ -40,6 +43,7 @@ impl<S> tower::Layer<S> for DispatchLayer {
 pub(crate) struct Dispatch<S> {
     service: S,
     methods: Methods,
+    limits: Limits,
 }
 
 impl<S> RpcServiceT for Dispatch<S>
@@ -66,7 +70,7 @@ where
             (name, notifies, matches!(callback, MethodCallback::Unsubscription(_)))
         });
         let start = start();
-        let service = self.service.clone();
+        let (service, limits) = (self.service.clone(), self.limits);
         async move {
             let Some((method, notifies, unsubscribes)) = known else {
                 tracing::info!(target: "rpc", method = %request.method, "unknown method");
@@ -76,16 +80,21 @@ where
                 );
             };
             // jsonrpsee answers a subscription over HTTP with an internal error.
-            let id = notifies.then(|| request.id.clone());
+            let id = request.id.clone().into_owned();
             let again = unsubscribes.then(|| request.clone());
             let mut response = service.call(request).await;
             if let Some(again) = again {
                 response = found_late(&service, again, response).await;
             }
-            if let Some(id) = id
-                && response.as_error_code() == Some(INTERNAL)
-            {
-                response = MethodResponse::error(id, RpcError::no_notifications());
+            // Its texts for limits name neither the limit nor what raises it.
+            let better = match response.as_error_code() {
+                Some(INTERNAL) if notifies => Some(RpcError::no_notifications()),
+                Some(SUBSCRIPTIONS) => Some(RpcError::too_many_subscriptions(limits.subscriptions)),
+                Some(OVERSIZED_RESPONSE_CODE) => Some(RpcError::too_long(limits.answer_bytes)),
+                _ => None,
+            };
+            if let Some(error) = better {
+                response = MethodResponse::error(id, error);
             }
             log(method, start, response.as_error_code());
             response
@@ -95,8 +104,14 @@ where
     fn batch<'a>(&self, batch: Batch<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
         let service = self.clone();
         async move {
-            // Each answer is bounded by the service below; their sum by the request's size.
-            let mut answers = BatchResponseBuilder::new_with_limit(usize::MAX);
+            let Limits { answer_bytes, batch: max, .. } = service.limits;
+            if batch.len() > max {
+                let error = RpcError::batch_too_large(batch.len(), max);
+                return MethodResponse::error(Id::Null, error);
+            }
+            // Each answer is bounded by the service below; once their sum is too long, no more
+            // calls are made.
+            let mut answers = BatchResponseBuilder::new_with_limit(answer_bytes);
             let mut notified = false;
             for entry in batch {
                 let answer = match entry {
@@ -111,8 +126,8 @@ where
                         MethodResponse::error(id, error)
                     }
                 };
-                if let Err(error) = answers.append(answer) {
-                    return error;
+                if answers.append(answer).is_err() {
+                    return MethodResponse::error(Id::Null, RpcError::too_long(answer_bytes));
                 }
             }
             if answers.is_empty() && notified {

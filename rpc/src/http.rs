@@ -31,13 +31,8 @@ pub(crate) struct Posts {
 impl Posts {
     /// Answers with the methods of `table`.
     pub(crate) fn new(table: MethodTable, config: &ServerConfig) -> Self {
-        let limits = Limits {
-            answer_bytes: config.response_bytes_max as usize,
-            batch: config.batch_max as usize,
-            subscriptions: 0,
-        };
         Self {
-            local: Local::new(table, None, limits),
+            local: Local::new(table, None, Limits { subscriptions: 0, ..config.limits() }),
             origins: config.origins.clone(),
             allowed: Allowed {
                 body_max: config.request_bytes_max as usize,

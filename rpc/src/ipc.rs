@@ -13,18 +13,16 @@ use tokio::sync::mpsc;
 
 /// Answers and notifications that wait for a slow reader.
 const WAITING_MAX: usize = 1_024;
-const REQUEST_BYTES_MAX: usize = 128 << 20;
-const LIMITS: Limits = Limits { answer_bytes: 256 << 20, batch: 10_000, subscriptions: 1_024 };
 
 /// Serves the methods of `table` over one stream until the other side closes it.
-pub async fn serve_stream<S>(table: MethodTable, stream: S) -> std::io::Result<()>
+pub async fn serve_stream<S>(table: MethodTable, limits: Limits, stream: S) -> std::io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let (answers, mut waiting) = mpsc::channel::<Box<RawValue>>(WAITING_MAX);
     let sink = MethodSink::new(answers.clone());
-    let service = Arc::new(Local::new(table, Some(sink), LIMITS));
+    let service = Arc::new(Local::new(table, Some(sink), limits));
     tokio::spawn(async move {
         while let Some(answer) = waiting.recv().await {
             let written = async {
@@ -52,8 +50,8 @@ where
                 }
             });
         }
-        if values.bytes.len() > REQUEST_BYTES_MAX {
-            let error = RpcError::new(-32600, format!("request over {REQUEST_BYTES_MAX} bytes"));
+        if values.bytes.len() > limits.request_bytes {
+            let error = RpcError::request_too_large(limits.request_bytes);
             if let Ok(answer) = serde_json::from_slice(&error_of(Vec::new(), &Id::Null, error)) {
                 let _ = answers.send(answer).await;
             }

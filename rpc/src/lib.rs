@@ -40,5 +40,6 @@ mod wire;
 pub use api::{ServeError, serve};
 pub use hosts::Hosts;
 pub use ipc::serve_stream;
+pub use local::Limits;
 pub use methods::MethodTable;
 pub use server::{Origins, Server, ServerConfig};

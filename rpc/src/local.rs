@@ -21,13 +21,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What one connection may do.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    /// Bytes of one answer.
-    pub(crate) answer_bytes: usize,
+pub struct Limits {
+    /// Bytes of one request, a batch counting as one.
+    pub request_bytes: usize,
+    /// Bytes of one answer, a batch counting as one.
+    pub answer_bytes: usize,
     /// Calls in one batch.
-    pub(crate) batch: usize,
+    pub batch: usize,
     /// Subscriptions.
-    pub(crate) subscriptions: u32,
+    pub subscriptions: u32,
 }
 
 /// Calls methods for one connection, or for many that can't be told things.

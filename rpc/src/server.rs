@@ -10,6 +10,7 @@ use crate::dispatch::DispatchLayer;
 use crate::hosts::Hosts;
 use crate::http::Posts;
 use crate::lane::{Handed, Lane};
+use crate::local::Limits;
 use crate::methods::MethodTable;
 use crate::subscription_id::SubscriptionIds;
 use ::http::header::{CONTENT_TYPE, HOST, ORIGIN};
@@ -94,6 +95,18 @@ impl Default for ServerConfig {
     }
 }
 
+impl ServerConfig {
+    /// What one connection may do.
+    pub(crate) const fn limits(&self) -> Limits {
+        Limits {
+            request_bytes: self.request_bytes_max as usize,
+            answer_bytes: self.response_bytes_max as usize,
+            batch: self.batch_max as usize,
+            subscriptions: self.subscriptions_max,
+        }
+    }
+}
+
 /// A running server.
 #[derive(Debug)]
 pub struct Server {
@@ -102,6 +115,7 @@ pub struct Server {
     /// The other ones.
     pub more: Vec<SocketAddr>,
     methods: MethodTable,
+    limits: Limits,
     handle: ServerHandle,
     tasks: JoinSet<()>,
 }
@@ -110,6 +124,11 @@ impl Server {
     /// The methods it serves, to serve them elsewhere too.
     pub fn methods(&self) -> MethodTable {
         self.methods.clone()
+    }
+
+    /// What each of its connections may do, for those elsewhere.
+    pub const fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// Stops listening, lets requests in flight end and closes the sockets.
@@ -160,7 +179,7 @@ pub(crate) async fn listen(
             }
         });
     }
-    Ok(Server { local_addr, more, methods, handle, tasks })
+    Ok(Server { local_addr, more, methods, limits: config.limits(), handle, tasks })
 }
 
 /// Takes connections until the end, and then lets their requests end.
@@ -255,7 +274,9 @@ fn router(
     stop: StopHandle,
 ) -> Router {
     let builder = ServerBuilder::with_config(json_rpc_config(config))
-        .set_rpc_middleware(RpcServiceBuilder::new().layer(DispatchLayer::new(methods.clone())))
+        .set_rpc_middleware(
+            RpcServiceBuilder::new().layer(DispatchLayer::new(methods.clone(), config.limits())),
+        )
         .to_service_builder();
     let sockets = tower::service_fn(move |request: Request| {
         let mut service = builder.clone().build(methods.clone(), stop.clone());
@@ -281,7 +302,7 @@ fn json_rpc_config(config: &ServerConfig) -> jsonrpsee::server::ServerConfig {
         .max_response_body_size(config.response_bytes_max)
         .max_connections(config.connections_max)
         .max_subscriptions_per_connection(config.subscriptions_max)
-        .set_batch_request_config(BatchRequestConfig::Limit(config.batch_max))
+        .set_batch_request_config(BatchRequestConfig::Unlimited)
         .set_id_provider(SubscriptionIds)
         .enable_ws_ping(PingConfig::new().inactive_limit(SILENT_MAX))
         .build()

@@ -22,7 +22,7 @@ pub(crate) struct Ipc {
 pub(crate) async fn listen(path: &Path, server: &Server) -> io::Result<Ipc> {
     remove_stale(path).await?;
     let listener = UnixListener::bind(path)?;
-    let methods = server.methods();
+    let (methods, limits) = (server.methods(), server.limits());
     let task = tokio::spawn(async move {
         let mut connections = JoinSet::new();
         loop {
@@ -30,7 +30,7 @@ pub(crate) async fn listen(path: &Path, server: &Server) -> io::Result<Ipc> {
                 Ok((stream, _)) => {
                     let methods = methods.clone();
                     connections.spawn(async move {
-                        if let Err(error) = rpc::serve_stream(methods, stream).await {
+                        if let Err(error) = rpc::serve_stream(methods, limits, stream).await {
                             tracing::debug!(%error, "ipc connection");
                         }
                     });

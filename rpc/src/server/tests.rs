@@ -301,7 +301,8 @@ async fn stopping_waits_for_calls_in_flight() {
 #[tokio::test]
 async fn streams_serve_the_same_methods() {
     let (client, server) = tokio::io::duplex(1 << 16);
-    let task = tokio::spawn(crate::ipc::serve_stream(methods(), server));
+    let task =
+        tokio::spawn(crate::ipc::serve_stream(methods(), ServerConfig::default().limits(), server));
     let (mut reader, mut writer) = tokio::io::split(client);
     let text =
         r#"{"jsonrpc":"2.0","id":1,"method":"context"}[{"jsonrpc":"2.0","id":2,"method":"nope"}]"#;
@@ -372,4 +373,58 @@ async fn a_testnet_wants_json() {
         assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{headers}: {head}");
     }
     server.stop().await;
+}
+
+/// Asks a socket and reads its next answer.
+async fn ask(socket: &mut TcpStream, text: &str) -> Value {
+    socket.write_all(&frame(text)).await.unwrap();
+    json_of(&read_frame(socket).await.1)
+}
+
+#[tokio::test]
+async fn limits_of_sockets_and_streams_are_those_of_posts() {
+    let config = ServerConfig {
+        response_bytes_max: 1_000,
+        batch_max: 3,
+        subscriptions_max: 1,
+        ..Default::default()
+    };
+    let server = start(config.clone()).await;
+    let echo = |length: usize| {
+        let text = "x".repeat(length);
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"echo","params":["{text}"]}}"#)
+    };
+    let batch = |calls: &[usize]| {
+        let calls: Vec<_> = calls.iter().map(|length| echo(*length)).collect();
+        format!("[{}]", calls.join(","))
+    };
+    let error = |code: i32, message: &str| json!({"code": code, "message": message});
+    let long = error(-32008, "Response is too big: over 1000 bytes, see --response-size-max");
+    let many = error(-32010, "batch of 4 calls is too large: at most 3, see --batch-max");
+    let mut socket = open_socket(&server).await;
+    assert_eq!(ask(&mut socket, &batch(&[100, 100])).await[1]["result"], "x".repeat(100));
+    assert_eq!(ask(&mut socket, &echo(1_000)).await["error"], long);
+    let whole = ask(&mut socket, &batch(&[500, 500, 500])).await;
+    assert_eq!((&whole["error"], &whole["id"]), (&long, &Value::Null));
+    assert_eq!(ask(&mut socket, &batch(&[1, 1, 1, 1])).await["error"], many);
+    let subscribe = r#"{"jsonrpc":"2.0","id":1,"method":"eth_subscribe","params":["newHeads"]}"#;
+    assert!(ask(&mut socket, subscribe).await["result"].is_string());
+    assert_eq!(json_of(&read_frame(&mut socket).await.1)["params"]["result"], "hello");
+    let text = "too many subscriptions on this connection: at most 1, see --subscriptions-max";
+    assert_eq!(ask(&mut socket, subscribe).await["error"], error(-32006, text));
+    server.stop().await;
+
+    let (client, stream) = tokio::io::duplex(1 << 16);
+    let task = tokio::spawn(crate::ipc::serve_stream(methods(), config.limits(), stream));
+    let (reader, mut writer) = tokio::io::split(client);
+    let mut lines = tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(reader));
+    for (text, want) in
+        [(echo(1_000), &long), (batch(&[500, 500, 500]), &long), (batch(&[1, 1, 1, 1]), &many)]
+    {
+        writer.write_all(text.as_bytes()).await.unwrap();
+        let line = lines.next_line().await.unwrap().unwrap();
+        assert_eq!(json_of(&line)["error"], *want, "{text}");
+    }
+    drop((lines, writer));
+    task.await.unwrap().unwrap();
 }
