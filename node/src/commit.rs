@@ -132,6 +132,6 @@ fn settle(shared: &Shared, events: &[Event]) {
 fn heads(events: &[Event]) -> impl Iterator<Item = &Arc<ExecutedBlock>> {
     events.iter().filter_map(|event| match event {
         Event::Head(block) => Some(block),
-        Event::Removed(_) | Event::Pending(_) => None,
+        Event::Removed(_) | Event::Restarted(_) | Event::Pending(_) => None,
     })
 }

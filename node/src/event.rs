@@ -13,6 +13,9 @@ pub enum Event {
     Head(Arc<ExecutedBlock>),
     /// A block that is no longer part of the chain, newest first.
     Removed(Arc<ExecutedBlock>),
+    /// Another chain has taken the place of this one, all blocks of which were removed before: its
+    /// head.
+    Restarted(Arc<ExecutedBlock>),
     /// A transaction that now waits.
     Pending(Arc<PoolTransaction>),
 }

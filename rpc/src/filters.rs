@@ -96,6 +96,7 @@ impl Filters {
             match events.try_recv() {
                 Ok(Event::Head(_)) => {}
                 Ok(Event::Removed(block)) => self.block_removed(&block),
+                Ok(Event::Restarted(block)) => self.chain_restarted(block.number()),
                 Ok(Event::Pending(transaction)) => self.transaction_waits(&transaction),
                 Err(TryRecvError::Lagged(count)) => {
                     tracing::warn!(count, "filters have missed events");
@@ -162,6 +163,11 @@ impl Filters {
                 keep(&mut entry.removed, matching);
             }
         }
+    }
+
+    /// What is before the head of another chain is nothing new.
+    fn chain_restarted(&self, head: u64) {
+        self.filters.lock().values_mut().for_each(|entry| entry.block = head);
     }
 
     fn transaction_waits(&self, transaction: &node::pool::PoolTransaction) {

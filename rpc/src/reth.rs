@@ -205,11 +205,13 @@ async fn subscribe(kind: Kind, pending: PendingSubscriptionSink, api: Arc<Api>) 
                 buffered.push(block);
                 tell_finalized(&sink, &api.chain, &mut buffered).await
             }
-            (Kind::Finalized, Event::Removed(_)) => {
+            (Kind::Finalized, Event::Removed(_) | Event::Restarted(_)) => {
                 buffered.clear();
                 true
             }
-            (_, Event::Pending(_)) | (Kind::Persisted, Event::Removed(_)) => true,
+            (_, Event::Pending(_) | Event::Restarted(_)) | (Kind::Persisted, Event::Removed(_)) => {
+                true
+            }
         };
         if !told {
             return;

@@ -389,6 +389,7 @@ async fn a_fork_can_be_forked_and_begun_anew() -> Result<()> {
     // Another block of the node that is forked; then one of another node; then none.
     let mut client = second.client()?;
     let block = |number: u64| json!([{"forking": {"blockNumber": number}}]);
+    let filter = client.call("eth_newBlockFilter", json!([]))?;
     client.call("anvil_reset", block(remote.head))?;
     ensure!(quantity(&client.call("eth_blockNumber", json!([]))?)? == remote.head);
     ensure!(balance(&connect(&second)?, remote.token, 0).await? == 700, "before the transfer");
@@ -402,6 +403,12 @@ async fn a_fork_can_be_forked_and_begun_anew() -> Result<()> {
     ensure!(client.call("eth_getCode", json!([remote.player, "latest"]))? == "0x", "not there yet");
     client.call("anvil_reset", json!([]))?;
     ensure!(client.call("eth_blockNumber", json!([]))? == "0x0");
+    // A filter goes on from where the new chain begins, however long the old one was.
+    ensure!(client.call("eth_getFilterChanges", json!([filter]))? == json!([]), "nothing new");
+    client.call("evm_mine", json!([]))?;
+    let newest = client.call("eth_getBlockByNumber", json!(["latest", false]))?["hash"].clone();
+    let changes = client.call("eth_getFilterChanges", json!([filter]))?;
+    ensure!(changes == json!([newest]), "{changes}");
     ensure!(client.call("eth_getCode", json!([remote.token, "latest"]))? == "0x", "no fork");
     ensure!(client.call("hardhat_metadata", json!([]))?["forkedNetwork"].is_null());
     let refused = client.refused("anvil_reset", json!([{"forking": {}}]))?;

@@ -11,6 +11,7 @@ use super::{Sequencer, wall_clock};
 use crate::accounts::stored_sender;
 use crate::clock::Clock;
 use crate::error::{DevError, Failure, StartError};
+use crate::event::Event;
 use crate::fork::{Fork, Replayed};
 use crate::pool::PoolTransaction;
 use alloy_consensus::TxEnvelope;
@@ -25,6 +26,7 @@ impl Sequencer {
         self.check_alive()?;
         self.hand_over(None);
         self.committer.wait()?;
+        let removed = self.blocks_down_to(self.shared.genesis_number())?;
         self.shared.pool_mut().take_all();
         self.savepoints.clear();
         let point = fork.as_ref().map(Fork::point);
@@ -43,6 +45,8 @@ impl Sequencer {
         self.forget_imported(0);
         self.head = Arc::clone(&head);
         self.shared.set_head(Arc::clone(&head));
+        self.job.events.extend(removed.into_iter().map(Event::Removed));
+        self.job.events.push(Event::Restarted(Arc::clone(&head)));
         let config = self.shared.config().clone();
         self.shared.change_settings(|settings| {
             (settings.next_base_fee, settings.next_prev_randao) = (None, None);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use storage::Mark;
+use storage::{ExecutedBlock, Mark};
 
 use super::{Sequencer, wall_clock};
 use crate::clock::Clock;
@@ -119,15 +119,10 @@ impl Sequencer {
         // What is undone is read back from the database: all of it must have arrived there.
         self.hand_over(None);
         self.committer.wait()?;
-        let snapshot = self.shared.store().snapshot()?;
-        let load = |number| match snapshot.block(number)? {
-            Some(block) => Ok(Arc::new(block)),
-            None => Err(Failure::Missing { number }),
-        };
-        let removed: Vec<_> = (mark.number + 1..=self.head.header.number).rev().collect();
-        let removed = removed.into_iter().map(load).collect::<Result<Vec<_>, _>>()?;
-        let head = load(mark.number)?;
-        drop(snapshot);
+        let removed = self.blocks_down_to(mark.number)?;
+        let number = mark.number;
+        let head = self.shared.store().snapshot()?.block(number)?;
+        let head = Arc::new(head.ok_or(Failure::Missing { number })?);
         self.writer.unwind(mark)?;
         self.head = Arc::clone(&head);
         self.job.head = Some(head);
@@ -140,6 +135,17 @@ impl Sequencer {
             .collect::<Result<Vec<_>, Failure>>()?;
         self.renew_nonces(nonces);
         Ok(())
+    }
+
+    /// The blocks after `number`, newest first; all of them must be in the store.
+    pub(super) fn blocks_down_to(&self, number: u64) -> Result<Vec<Arc<ExecutedBlock>>, Failure> {
+        let snapshot = self.shared.store().snapshot()?;
+        let numbers = (number + 1..=self.head.header.number).rev();
+        let load = |number| match snapshot.block(number)? {
+            Some(block) => Ok(Arc::new(block)),
+            None => Err(Failure::Missing { number }),
+        };
+        numbers.map(load).collect()
     }
 
     /// Makes the pool hold exactly `waiting`.

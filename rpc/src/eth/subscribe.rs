@@ -82,7 +82,9 @@ impl Wanted {
     /// The notifications that an event gives.
     fn notifications(&self, chain: &Chain, event: &Event) -> Vec<Box<RawValue>> {
         match (self, event) {
-            (Self::Heads, Event::Head(block)) => json([convert::sealed_header(block)]),
+            (Self::Heads, Event::Head(block) | Event::Restarted(block)) => {
+                json([convert::sealed_header(block)])
+            }
             (Self::Logs(filter), Event::Head(block) | Event::Removed(block)) => {
                 let removed = matches!(event, Event::Removed(_));
                 let logs = convert::logs_of(block, removed);
