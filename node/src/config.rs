@@ -16,6 +16,8 @@ const CALLS_PER_PROCESSOR: usize = 4;
 const TESTNET_LOGS_MAX: usize = 20_000;
 /// Most blocks that a query for logs looks through on a testnet node.
 const TESTNET_LOG_RANGE_MAX: u64 = 100_000;
+/// How long transactions behind a missing nonce wait on a testnet node: as long as in geth.
+const TESTNET_POOL_LIFETIME_SECONDS: u64 = 3 * 60 * 60;
 
 /// What kind of chain the node runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,6 +145,9 @@ pub struct NodeConfig {
     pub pool_sender_max: usize,
     /// Most bytes in the pool.
     pub pool_bytes_max: usize,
+    /// Seconds that transactions behind a missing nonce may wait after their sender's last one; 0
+    /// for any time, and by the profile if not set.
+    pub pool_lifetime: Option<u64>,
     /// Gas limit of a call, an estimate or a trace; if not set, 50 million or a block's.
     pub call_gas_limit: Option<u64>,
     /// Most seconds that a call waits for others and runs.
@@ -210,6 +215,7 @@ impl Default for NodeConfig {
             pool_transactions_max: 100_000,
             pool_sender_max: 10_000,
             pool_bytes_max: 256 << 20,
+            pool_lifetime: None,
             call_gas_limit: None,
             call_time_max: 30,
             calls_max: None,
@@ -275,6 +281,16 @@ impl NodeConfig {
     /// Most blocks that a query for logs looks through.
     pub fn log_range_max(&self) -> Option<u64> {
         self.log_range_max.or((self.profile == Profile::Testnet).then_some(TESTNET_LOG_RANGE_MAX))
+    }
+
+    /// How long transactions behind a missing nonce may wait; `None` for any time.
+    pub fn pool_lifetime(&self) -> Option<Duration> {
+        let by_profile = match self.profile {
+            Profile::Dev => 0,
+            Profile::Testnet => TESTNET_POOL_LIFETIME_SECONDS,
+        };
+        let seconds = self.pool_lifetime.unwrap_or(by_profile);
+        (seconds > 0).then(|| Duration::from_secs(seconds))
     }
 
     /// Most traces that run at the same time.

@@ -117,7 +117,8 @@ pub(crate) const REFUSED: &[Refused] = &[
     Refused { short: Some('n'), ..refused("network", NETWORK) },
 ];
 
-/// Flags of anvil that ask for what is always so here: taken, and without effect.
+/// Flags of anvil that ask for what is always so here: taken, and without effect. These may have a
+/// value, a number or a truth; what else comes behind one is no value of it.
 pub(crate) const ALWAYS: &[Refused] = &[
     Refused {
         aliases: &["tracing"],
@@ -127,8 +128,12 @@ pub(crate) const ALWAYS: &[Refused] = &[
         "preserve-historical-states",
         "The data directory always keeps the state of every block.",
     ),
-    refused("max-persisted-states", ON_DISK),
     refused("prune-history", ON_DISK),
+];
+
+/// The same with a value.
+pub(crate) const ALWAYS_WITH_VALUE: &[Refused] = &[
+    refused("max-persisted-states", ON_DISK),
     refused("transaction-block-keeper", ON_DISK),
     refused("cache-path", ON_DISK),
 ];
@@ -159,16 +164,45 @@ pub(crate) fn command() -> clap::Command {
             .action(ArgAction::Append);
         command = command.arg(arg);
     }
-    for always in ALWAYS {
+    for (always, has_value) in
+        ALWAYS.iter().map(|flag| (flag, false)).chain(ALWAYS_WITH_VALUE.iter().map(|f| (f, true)))
+    {
         let arg = Arg::new(always.flag)
             .long(always.flag)
             .aliases(always.aliases)
             .hide(true)
-            .num_args(0..=1)
+            .num_args(usize::from(has_value)..=1)
+            .require_equals(!has_value)
             .action(ArgAction::Append);
         command = command.arg(arg);
     }
     command
+}
+
+/// Joins `--steps-tracing true` to `--steps-tracing=true`, so that no subcommand behind such a flag
+/// is taken for its value.
+fn joined(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let optional = |argument: &OsString| {
+        let name = argument.to_str().and_then(|text| text.strip_prefix("--"));
+        name.is_some_and(|name| {
+            ALWAYS.iter().any(|always| always.flag == name || always.aliases.contains(&name))
+        })
+    };
+    let is_value = |argument: &OsString| {
+        let text = argument.to_str().unwrap_or_default();
+        text.parse::<bool>().is_ok() || text.parse::<u64>().is_ok()
+    };
+    let mut joined: Vec<OsString> = Vec::new();
+    for argument in arguments {
+        match joined.last_mut() {
+            Some(last) if optional(last) && is_value(&argument) => {
+                last.push("=");
+                last.push(argument);
+            }
+            _ => joined.push(argument),
+        }
+    }
+    joined
 }
 
 /// Reads the command line.
@@ -178,6 +212,7 @@ where
     T: Into<OsString> + Clone,
 {
     let mut command = command();
+    let arguments = joined(arguments.into_iter().map(Into::into));
     let matches = command.try_get_matches_from_mut(arguments)?;
     if let Some(refused) = REFUSED.iter().find(|refused| given(&matches, refused.flag)) {
         let text = format!("--{}: {}", refused.flag, refused.reason);
@@ -289,7 +324,9 @@ mod tests {
 
     #[test]
     fn the_doc_gives_the_reason_of_every_refused_flag() {
-        for (title, flags) in [("What anvil has", REFUSED), ("What is always so", ALWAYS)] {
+        let always = ALWAYS.iter().chain(ALWAYS_WITH_VALUE).collect();
+        let refused: Vec<_> = REFUSED.iter().collect();
+        for (title, flags) in [("What anvil has", refused), ("What is always so", always)] {
             let documented = rows(title);
             let command = command();
             assert_eq!(documented.len(), flags.len(), "{title}");
@@ -364,5 +401,23 @@ mod tests {
             assert!(given.keys.iter().any(|given| given == key), "{key}");
         }
         assert!(!given.keys.iter().any(|key| key == "balance" || key == "no_mining"));
+    }
+
+    #[test]
+    fn flags_without_effect_leave_a_subcommand_alone() {
+        for flags in [
+            &["--steps-tracing"][..],
+            &["--steps-tracing", "true"],
+            &["--tracing=false"],
+            &["--prune-history"],
+            &["--prune-history", "5"],
+            &["--preserve-historical-states", "--cache-path", "/x"],
+            &["--max-persisted-states", "3", "--transaction-block-keeper", "3"],
+        ] {
+            let line = ["tandem"].into_iter().chain(flags.iter().copied()).chain(["config"]);
+            let given = parse(line).unwrap();
+            assert!(matches!(given.cli.command, Some(Command::Config)), "{flags:?}");
+        }
+        assert!(parse(["tandem", "--cache-path"]).is_err());
     }
 }

@@ -94,7 +94,8 @@ pub(crate) fn merge(given: &Given, env: Map<String, String>) -> Result<Settings,
     let merged = builder.add_source(Config::try_from(&flags)?).build()?;
     let mut settings: Settings = merged.clone().try_deserialize()?;
     // By itself: `flatten` would lose that a variable's text may be a number.
-    settings.fork = merged.try_deserialize()?;
+    settings.fork = merged.clone().try_deserialize()?;
+    settings.pool = merged.try_deserialize()?;
     settings.check()?;
     Ok(settings)
 }

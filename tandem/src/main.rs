@@ -24,6 +24,7 @@ mod healthcheck;
 mod ipc;
 mod layers;
 mod log;
+mod pool;
 mod proof;
 mod run;
 mod rv;

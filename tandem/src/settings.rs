@@ -21,7 +21,7 @@ use node::{
 use rpc::{Hosts, Origins, ServerConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::fork::ForkSettings;
+use crate::{fork::ForkSettings, pool::PoolSettings};
 
 /// Where `--ipc` without a path listens.
 pub(crate) const IPC_PATH: &str = "/tmp/tandem.ipc";
@@ -287,6 +287,11 @@ pub(crate) struct Settings {
     #[serde(flatten, skip_deserializing)]
     pub(crate) fork: ForkSettings,
 
+    /// What may wait.
+    #[command(flatten)]
+    #[serde(flatten, skip_deserializing)]
+    pub(crate) pool: PoolSettings,
+
     /// Most calls in a batch
     #[arg(long, value_name = "NUM", default_value_t = 10_000, help_heading = LIMITS)]
     pub(crate) batch_max: u32,
@@ -295,11 +300,11 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "GAS", visible_alias = "rpc.gascap", help_heading = LIMITS)]
     pub(crate) call_gas_limit: Option<u64>,
 
-    /// Seconds that a call or an estimate may wait for others and run
+    /// Seconds that a call, an estimate, a simulation or a search for logs may wait and run
     #[arg(long, value_name = "SECONDS", default_value_t = 30, help_heading = LIMITS)]
     pub(crate) call_time_max: u64,
 
-    /// Calls and estimates that run at the same time [default: four for each processor]
+    /// Calls, estimates, simulations, proofs and searches for logs that run at the same time [default: four for each processor]
     #[arg(long, value_name = "NUM", help_heading = LIMITS)]
     pub(crate) calls_max: Option<usize>,
 
@@ -320,7 +325,7 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "BYTES", default_value_t = 128 << 20, help_heading = LIMITS)]
     pub(crate) request_size_max: u32,
 
-    /// Bytes of one answer
+    /// Bytes of one answer, a batch counting as one
     #[arg(long, value_name = "BYTES", default_value_t = 256 << 20, help_heading = LIMITS)]
     pub(crate) response_size_max: u32,
 
@@ -332,7 +337,7 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "NUM", default_value_t = 1_024, help_heading = LIMITS)]
     pub(crate) subscriptions_max: u32,
 
-    /// Seconds that a trace may take
+    /// Seconds that a trace or witness may take
     #[arg(long, value_name = "SECONDS", default_value_t = 60, help_heading = LIMITS)]
     pub(crate) trace_time_max: u64,
 
@@ -344,7 +349,7 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "BYTES", default_value_t = 256 << 20, help_heading = LIMITS)]
     pub(crate) trace_size_max: usize,
 
-    /// Traces that run at the same time [default: one for each processor]
+    /// Traces and witnesses that run at the same time [default: one for each processor]
     #[arg(long, value_name = "NUM", help_heading = LIMITS)]
     pub(crate) traces_max: Option<usize>,
 
@@ -396,10 +401,6 @@ pub(crate) struct Settings {
     /// Leaves the CREATE2 deployer out of the dev genesis
     #[arg(long, help_heading = EVM, visible_alias = "no-create2")]
     pub(crate) disable_default_create2_deployer: bool,
-
-    /// Takes transactions whose senders can't pay for them, and runs them all the same
-    #[arg(long, help_heading = EVM)]
-    pub(crate) disable_pool_balance_checks: bool,
 
     /// Most bytes of memory that the EVM frames of a transaction have together
     /// [default: 4294967295]
@@ -490,7 +491,7 @@ impl Settings {
 
     /// The node's part. The mnemonic stays as given: the genesis may have to draw one first.
     pub(crate) fn node(&self) -> NodeConfig {
-        NodeConfig {
+        let mut config = NodeConfig {
             profile: self.profile,
             datadir: self.datadir.clone(),
             durability: self.durability,
@@ -530,9 +531,10 @@ impl Settings {
             traces_max: self.traces_max,
             print_traces: self.print_traces,
             memory_limit: self.memory_limit,
-            disable_balance_checks: self.disable_pool_balance_checks,
             ..NodeConfig::default()
-        }
+        };
+        self.pool.apply(&mut config);
+        config
     }
 
     /// The server's part.

@@ -1,7 +1,9 @@
 //! What a node says about transactions that wait.
 
+use std::time::{Duration, Instant};
+
 use alloy::primitives::{Address, U256};
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use tandem_tests::{
     Client, Node,
@@ -93,5 +95,34 @@ fn refusals_have_geths_phrases() -> Result<()> {
     ensure!(quantity(&receipt["blockNumber"])? == 1, "{receipt}");
     let error = client.refused("eth_sendRawTransaction", json!([transfer(0).raw(&alice)?]))?;
     ensure!(error.message == "nonce too low: next nonce 1, tx nonce 0", "{error}");
+    Ok(())
+}
+
+#[test]
+fn transactions_behind_a_missing_nonce_expire() -> Result<()> {
+    let datadir = tempfile::tempdir()?;
+    let datadir = datadir.path().to_str().context("path")?;
+    let flags = ["--no-mining", "--datadir", datadir, "--pool-lifetime"];
+    let start = |lifetime: &'static str| Node::start(&[&flags[..], &[lifetime]].concat());
+    let node = start("1")?;
+    let mut client = node.client()?;
+    let ready = send(&mut client, Request::transfer(0, SOMEONE, U256::from(7)))?;
+    let gapped = send(&mut client, Request::transfer(2, SOMEONE, U256::from(9)))?;
+    let began = Instant::now();
+    while client.call("txpool_status", json!([]))?["queued"] != "0x0" {
+        ensure!(began.elapsed() < Duration::from_secs(20), "it still waits");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    ensure!(began.elapsed() > Duration::from_millis(700), "after {:?}", began.elapsed());
+    one(&mut client, "eth_getTransactionByHash", json!([gapped]), &Value::Null)?;
+    node.wait_for_output("transaction expired in the queue")?;
+    drop(client);
+    node.stop()?;
+    // It is gone from the journal, too; what can run is not, and nothing goes by default.
+    let node = start("0")?;
+    let mut client = node.client()?;
+    one(&mut client, "txpool_status", json!([]), &json!({"pending": "0x1", "queued": "0x0"}))?;
+    let found = client.call("eth_getTransactionByHash", json!([ready]))?;
+    ensure!(found["hash"] == ready, "{found}");
     Ok(())
 }

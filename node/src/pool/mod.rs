@@ -11,6 +11,7 @@ mod tests;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use alloy_consensus::{Transaction, TxEnvelope};
 use alloy_eips::eip2718::Encodable2718;
@@ -94,6 +95,8 @@ struct Sender {
     /// The account's nonce at the head.
     nonce: u64,
     transactions: BTreeMap<u64, Arc<PoolTransaction>>,
+    /// When some of them were first seen to wait for a gap, since the last one arrived.
+    queued_since: Option<Instant>,
 }
 
 impl Sender {
@@ -152,6 +155,7 @@ impl Pool {
         let sender = self.senders.entry(address).or_default();
         sender.nonce = nonce;
         sender.transactions.insert(transaction.transaction.nonce(), Arc::clone(&transaction));
+        sender.queued_since = None;
         Ok(Inserted { transaction, replaced: old, evicted })
     }
 
@@ -244,6 +248,26 @@ impl Pool {
             }
         }
         Some(removed)
+    }
+
+    /// Takes out what has waited for a gap for `lifetime`, as far as that was seen: this has to be
+    /// called now and then. As in geth, a new transaction of a sender gives all of its own a new
+    /// life.
+    pub fn expire(&mut self, now: Instant, lifetime: Duration) -> Vec<Arc<PoolTransaction>> {
+        let mut expired = Vec::new();
+        for sender in self.senders.values_mut() {
+            let first_queued = sender.nonce + sender.ready().count() as u64;
+            let mut queued = sender.transactions.range(first_queued..).peekable();
+            if queued.peek().is_none() {
+                sender.queued_since = None;
+                continue;
+            }
+            let since = *sender.queued_since.get_or_insert(now);
+            if now.saturating_duration_since(since) >= lifetime {
+                expired.extend(queued.map(|(_, transaction)| transaction.hash));
+            }
+        }
+        expired.iter().filter_map(|hash| self.remove(hash)).collect()
     }
 
     /// Takes everything out.

@@ -307,9 +307,12 @@ pub enum PoolError {
     Sidecar,
     #[error("EIP-7702 transaction with empty auth list")]
     NoAuthorizations,
-    #[error("txpool is full: {count} transactions, {bytes} bytes")]
+    #[error(
+        "txpool is full: {count} transactions, {bytes} bytes, see --pool-transactions-max and \
+         --pool-size-max"
+    )]
     Full { count: usize, bytes: usize },
-    #[error("account limit exceeded: pooled {count} txs of {address}")]
+    #[error("account limit exceeded: pooled {count} txs of {address}, see --pool-sender-max")]
     SenderFull { address: Address, count: usize },
     #[error("address already reserved: {address} has waiting transactions of another kind")]
     Reserved { address: Address },

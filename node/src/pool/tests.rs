@@ -345,3 +345,34 @@ fn a_sealed_transaction_is_seen_until_its_block_is_committed() {
     assert!(pool.find_unsettled(&second).is_none());
     assert_eq!(pool.next_unsettled_nonce(SENDER), None);
 }
+
+#[test]
+fn what_waits_for_a_gap_too_long_goes() {
+    let (start, life) = (Instant::now(), Duration::from_secs(100));
+    let at = |seconds| start + Duration::from_secs(seconds);
+    let nonces = |expired: Vec<Arc<PoolTransaction>>| -> Vec<(Address, u64)> {
+        let mut all: Vec<_> =
+            expired.iter().map(|tx| (tx.sender, tx.transaction.nonce())).collect();
+        all.sort_unstable();
+        all
+    };
+    let mut pool = pool(10);
+    pool.insert(waiting(SENDER, 0, 1), 0).unwrap();
+    pool.insert(waiting(SENDER, 2, 1), 0).unwrap();
+    pool.insert(waiting(OTHER, 5, 1), 0).unwrap();
+    assert_eq!(nonces(pool.expire(start, life)), []);
+    assert_eq!(nonces(pool.expire(at(99), life)), []);
+    // Another one of the same sender, and all of its own have a new life.
+    pool.insert(waiting(OTHER, 6, 1), 0).unwrap();
+    // What can run waits for ever.
+    assert_eq!(nonces(pool.expire(at(100), life)), [(SENDER, 2)]);
+    assert_eq!(nonces(pool.expire(at(199), life)), []);
+    // The gap closes and opens again: the time in between does not count.
+    pool.set_nonce(OTHER, 5);
+    assert_eq!(nonces(pool.expire(at(250), life)), []);
+    pool.set_nonce(OTHER, 4);
+    assert_eq!(nonces(pool.expire(at(300), life)), []);
+    assert_eq!(nonces(pool.expire(at(399), life)), []);
+    assert_eq!(nonces(pool.expire(at(400), life)), [(OTHER, 5), (OTHER, 6)]);
+    assert_eq!(pool.status(), PoolStatus { pending: 1, queued: 0 });
+}

@@ -15,7 +15,7 @@ mod withdrawals;
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use alloy_consensus::Transaction;
 use alloy_primitives::{Address, B256, U256};
@@ -36,6 +36,10 @@ use crate::event::Event;
 use crate::pool::{PoolError, PoolRules, PoolTransaction, rules};
 use crate::settings::pool_rules;
 
+/// The least and the longest time between two looks for what has waited too long.
+const SWEEP_PAUSE_MIN: Duration = Duration::from_millis(100);
+const SWEEP_PAUSE_MAX: Duration = Duration::from_secs(60);
+
 /// Work for the sequencer.
 pub(crate) type Task = Box<dyn FnOnce(&mut Sequencer) + Send>;
 
@@ -48,6 +52,8 @@ pub(crate) struct Sequencer {
     head: Arc<ExecutedBlock>,
     /// When the next block is due.
     due: Option<Instant>,
+    /// When to look next for what has waited too long.
+    sweep: Option<Instant>,
     savepoints: Vec<Savepoint>,
     savepoints_made: u64,
     /// What the task at hand changed.
@@ -66,12 +72,14 @@ impl Sequencer {
             committer,
             head,
             due: None,
+            sweep: None,
             savepoints: Vec::new(),
             savepoints_made: 0,
             job: Job::default(),
             stopped: false,
         };
         sequencer.schedule();
+        sequencer.sweep_pool(Instant::now());
         Ok(sequencer)
     }
 
@@ -86,7 +94,7 @@ impl Sequencer {
         }
         self.hand_over(None);
         while !self.stopped {
-            let task = match self.due {
+            let task = match [self.due, self.sweep].into_iter().flatten().min() {
                 None => tasks.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some(due) => match due.checked_duration_since(Instant::now()) {
                     Some(wait) => tasks.recv_timeout(wait),
@@ -95,7 +103,15 @@ impl Sequencer {
             };
             match task {
                 Ok(task) => task(&mut self),
-                Err(RecvTimeoutError::Timeout) => self.seal_when_due(),
+                Err(RecvTimeoutError::Timeout) => {
+                    let now = Instant::now();
+                    if self.due.is_some_and(|due| due <= now) {
+                        self.seal_when_due();
+                    }
+                    if self.sweep.is_some_and(|sweep| sweep <= now) {
+                        self.sweep_pool(now);
+                    }
+                }
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
@@ -155,6 +171,21 @@ impl Sequencer {
             tracing::error!(%failure, "no block could be sealed");
         }
         self.hand_over(None);
+    }
+
+    /// Drops what has waited for a gap too long, and says when to look again.
+    fn sweep_pool(&mut self, now: Instant) {
+        let Some(lifetime) = self.shared.config().pool_lifetime() else { return };
+        let expired = self.shared.pool_mut().expire(now, lifetime);
+        for transaction in expired {
+            let (hash, nonce) = (transaction.hash, transaction.transaction.nonce());
+            let sender = transaction.sender;
+            let seconds = lifetime.as_secs();
+            tracing::info!(%hash, %sender, nonce, seconds, "transaction expired in the queue");
+            self.forget(hash);
+        }
+        self.hand_over(None);
+        self.sweep = Some(now + (lifetime / 4).clamp(SWEEP_PAUSE_MIN, SWEEP_PAUSE_MAX));
     }
 
     /// Takes a transaction into the pool and, when sealing automatically, into a block.
