@@ -334,12 +334,9 @@ pub enum CallError {
         /// The node's.
         want: u64,
     },
-    /// The call took too long.
-    #[error("execution aborted (timeout = {seconds}s)")]
-    Timeout {
-        /// Most seconds that it may take.
-        seconds: u64,
-    },
+    /// The call was ended before its end; what ended it says why.
+    #[error("execution aborted")]
+    Stopped,
     /// The call took too long.
     #[error("execution aborted (timeout = {seconds}s), see --call-time-max")]
     TooLong {
@@ -420,6 +417,7 @@ impl From<EngineError<StoreError>> for CallError {
         match error {
             EngineError::Invalid(error) => Self::Invalid(error),
             EngineError::Database(error) => error.into(),
+            EngineError::Stopped => Self::Stopped,
             other => Failure::Engine(std::sync::Arc::new(other)).into(),
         }
     }

@@ -6,8 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use revm::DatabaseRef;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
+use vm::Execution;
 
 use crate::brief::brief;
 use crate::chain::Chain;
@@ -29,12 +31,20 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
+    /// Lets nothing run on `execution` beyond it.
+    pub(crate) fn watch<DB: DatabaseRef>(&self, execution: &mut Execution<DB>) {
+        let this = *self;
+        execution.stop_when(move || this.is_over());
+    }
+
+    /// Whether the time is over.
+    pub(crate) fn is_over(&self) -> bool {
+        std::time::Instant::now() >= self.at
+    }
+
     /// An error once the time is over, for work that has several parts.
     pub(crate) fn check(&self) -> Result<(), CallError> {
-        if std::time::Instant::now() < self.at {
-            return Ok(());
-        }
-        Err(CallError::TooLong { seconds: self.seconds })
+        if self.is_over() { Err(CallError::TooLong { seconds: self.seconds }) } else { Ok(()) }
     }
 }
 
@@ -44,8 +54,8 @@ impl Gate {
         Self { places: Arc::new(Semaphore::new(max)), max, time_max }
     }
 
-    /// Runs `work` once there is a place. Nobody waits longer than a call may take; work that does
-    /// holds its place to the end of its gas.
+    /// Runs `work` once there is a place. Nobody waits longer than a call may take, and work that
+    /// heeds its deadline holds its place hardly longer.
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(Deadline) -> Result<T, CallError> + Send + 'static,
@@ -58,7 +68,10 @@ impl Gate {
         let deadline = Deadline { at: until.into_std(), seconds };
         let worked = brief(move || {
             let _place = place;
-            work(deadline)
+            work(deadline).map_err(|error| match error {
+                CallError::Stopped => CallError::TooLong { seconds },
+                error => error,
+            })
         });
         timeout_at(until, worked).await.map_err(|_| CallError::TooLong { seconds })??
     }

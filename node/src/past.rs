@@ -60,7 +60,7 @@ impl Chain {
         }
         let shared = Arc::clone(&self.shared);
         self.traced(None, move |budget| {
-            let mut replay = Replay::begin(&shared, &block)?;
+            let mut replay = Replay::begin(&shared, &block, budget)?;
             replay.skip(count, budget)?;
             let (changes, mut view) = replay.execution.into_parts();
             view.add_changes(changes);
@@ -74,9 +74,9 @@ impl Chain {
         let start = Start::Before(block.number());
         let (frozen, _, permit) = self.freeze(start).await?;
         let shared = Arc::clone(&self.shared);
-        self.traced(None, move |_| {
+        self.traced(None, move |budget| {
             let mut scratch = frozen.scratch(start).map_err(QueryError::from)?;
-            let mut replay = Replay::begin(&shared, &block)?;
+            let mut replay = Replay::begin(&shared, &block, budget)?;
             let mut roots = Vec::with_capacity(block.transactions.len());
             for (transaction, sender) in block.transactions.iter().zip(&block.senders) {
                 replay.execution.push(transaction.clone(), *sender)?;
@@ -96,7 +96,7 @@ impl Chain {
     ) -> Result<(Executed, Option<BlockAccessList>), CallError> {
         let shared = Arc::clone(&self.shared);
         self.traced(None, move |budget| {
-            let mut replay = Replay::begin(&shared, &block)?;
+            let mut replay = Replay::begin(&shared, &block, budget)?;
             replay.skip(block.transactions.len(), budget)?;
             let mut execution = replay.execution;
             execution.set_rest(block.ommers.clone(), block.withdrawals.clone());

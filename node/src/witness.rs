@@ -9,9 +9,10 @@ use alloy_primitives::{Address, Bytes, U256};
 use executor::{BlockExecution, Witness};
 use state::Changes;
 use storage::StoreError;
+use trace::Budget;
 use vm::{Rules, Signers};
 
-use crate::chain::{Chain, Shared, blocking};
+use crate::chain::{Chain, Shared};
 use crate::config::Profile;
 use crate::error::{CallError, Failure, QueryError};
 use crate::query::proof::part_error;
@@ -38,7 +39,7 @@ impl Chain {
             return Err(QueryError::Unsealed.into());
         }
         let shared = Arc::clone(&self.shared);
-        blocking(move || make(&shared, header.number)).await?
+        self.traced(None, move |budget| make(&shared, header.number, budget)).await
     }
 
     /// What is checked of transactions in this chain's blocks, and whether they may name a sender
@@ -48,7 +49,7 @@ impl Chain {
     }
 }
 
-fn make(shared: &Shared, number: u64) -> Result<BlockWitness, CallError> {
+fn make(shared: &Shared, number: u64, budget: &Budget) -> Result<BlockWitness, CallError> {
     if shared.engine().spec().is_ethereum() {
         return Err(QueryError::OtherRoot.into());
     }
@@ -65,6 +66,7 @@ fn make(shared: &Shared, number: u64) -> Result<BlockWitness, CallError> {
     }
     let rules = block_rules(shared.config());
     let mut execution = BlockExecution::begin(&engine, header, rules, &recorder)?;
+    budget.watch(execution.execution());
     execution.set_rest(block.ommers.clone(), block.withdrawals.clone());
     for (transaction, sender) in block.transactions.iter().zip(&block.senders) {
         execution.push(transaction.clone(), *sender)?;

@@ -166,6 +166,9 @@ pub enum StoreError {
         /// The block in which the limit was passed; a narrower query ends before it.
         reached: u64,
     },
+    /// There was no more time for a log query.
+    #[error("the query was stopped before its end")]
+    Stopped,
 }
 
 /// Why a file is not a database that can be used.

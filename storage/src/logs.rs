@@ -9,6 +9,9 @@ use crate::{
 use alloy_primitives::{Address, B256, Log};
 use std::sync::Arc;
 
+/// Places in the index, blocks and transactions between two looks at the clock.
+const LOOKS_PER_CHECK: u32 = 256;
+
 /// Which logs are wanted. Both ends of the range are included.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogFilter {
@@ -70,9 +73,14 @@ impl LogFilter {
 }
 
 impl Snapshot {
-    /// Returns the logs that match, in the chain's order.
-    pub fn logs(&self, filter: &LogFilter) -> Result<Vec<LogEntry>, StoreError> {
-        let mut results = Results::new(self, filter);
+    /// Returns the logs that match, in the chain's order; [`StoreError::Stopped`] soon after
+    /// `is_over` says that there is no more time for it.
+    pub fn logs(
+        &self,
+        filter: &LogFilter,
+        is_over: &dyn Fn() -> bool,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        let mut results = Results::new(self, filter, is_over);
         let conditions = filter.conditions();
         if conditions.is_empty() {
             results.add_all_blocks()?;
@@ -86,6 +94,7 @@ impl Snapshot {
         // Every condition is moved to the furthest position that any of them has; where all meet
         // is a match.
         'next: while at.number <= filter.to {
+            results.look()?;
             for union in &mut unions {
                 match union.seek(at)? {
                     None => break 'next,
@@ -171,11 +180,26 @@ struct Results<'a> {
     entries: Vec<LogEntry>,
     block: Option<(u64, B256, u64)>,
     transaction: Option<(TxLocation, B256, Arc<StoredReceipt>)>,
+    is_over: &'a dyn Fn() -> bool,
+    /// Places looked at.
+    looks: u32,
 }
 
 impl<'a> Results<'a> {
-    const fn new(snapshot: &'a Snapshot, filter: &'a LogFilter) -> Self {
-        Self { snapshot, filter, entries: Vec::new(), block: None, transaction: None }
+    const fn new(
+        snapshot: &'a Snapshot,
+        filter: &'a LogFilter,
+        is_over: &'a dyn Fn() -> bool,
+    ) -> Self {
+        let entries = Vec::new();
+        Self { snapshot, filter, entries, block: None, transaction: None, is_over, looks: 0 }
+    }
+
+    /// Counts a place that is looked at, and stops if the time is over.
+    fn look(&mut self) -> Result<(), StoreError> {
+        self.looks = self.looks.wrapping_add(1);
+        let over = self.looks.is_multiple_of(LOOKS_PER_CHECK) && (self.is_over)();
+        if over { Err(StoreError::Stopped) } else { Ok(()) }
     }
 
     /// Adds the log at a place that the index gave.
@@ -202,7 +226,9 @@ impl<'a> Results<'a> {
     fn add_all_blocks(&mut self) -> Result<(), StoreError> {
         let last = self.filter.to.min(self.snapshot.head());
         for number in self.filter.from.max(self.snapshot.first())..=last {
+            self.look()?;
             for index in 0..self.snapshot.tx_count(number)?.unwrap_or(0) {
+                self.look()?;
                 let (tx_hash, stored) = self.load_transaction(TxLocation { number, index })?;
                 let logs = &stored.receipt.receipt.logs;
                 for (log_index, log) in (stored.first_log as u32..).zip(logs) {

@@ -133,7 +133,7 @@ fn a_block_of_every_kind_comes_back() {
         assert_eq!((stored.gas_used, stored.first_log), (50_000, first_log));
         first_log += stored.receipt.receipt.logs.len() as u64;
     }
-    let logs = view.logs(&LogFilter { to: 1, ..Default::default() }).unwrap();
+    let logs = view.logs(&LogFilter { to: 1, ..Default::default() }, &|| false).unwrap();
     assert_eq!(logs.len() as u64, first_log);
     assert_eq!(view.receipts(1).unwrap().len(), 5);
     assert_eq!(view.block(2).unwrap(), None);

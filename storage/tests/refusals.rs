@@ -193,9 +193,9 @@ fn queries_say_what_is_kept_and_how_much_is_too_much() {
     store.commit(vec![Commit::Block { block: Arc::new(block), delta }]).unwrap();
     let view = store.snapshot().unwrap();
     let filter = LogFilter { to: 9, limit: Some(11), ..Default::default() };
-    let error = view.logs(&filter).unwrap_err();
+    let error = view.logs(&filter, &|| false).unwrap_err();
     assert!(matches!(error, StoreError::TooManyLogs { limit: 11, .. }), "{error}");
-    assert_eq!(view.logs(&LogFilter { limit: Some(12), ..filter }).unwrap().len(), 12);
+    assert_eq!(view.logs(&LogFilter { limit: Some(12), ..filter }, &|| false).unwrap().len(), 12);
     let error = store.snapshot_at(5).unwrap_err();
     assert_eq!(error.to_string(), "block 5 is not kept: blocks 0 to 1 are");
     let stored = view.receipt(TxLocation { number: 1, index: 2 }).unwrap().unwrap();

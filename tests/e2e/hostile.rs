@@ -196,7 +196,7 @@ fn with_code(code: &str) -> Value {
 
 /// An ELF file with these instructions behind its headers at 0x10000, and 13 MiB of memory at
 /// 0x100000.
-fn elf(instructions: &[u32]) -> Vec<u8> {
+pub(crate) fn elf(instructions: &[u32]) -> Vec<u8> {
     let code: Vec<u8> = instructions.iter().flat_map(|word| word.to_le_bytes()).collect();
     let (base, start) = (0x10000u64, 0xb0u64);
     let size = start + code.len() as u64;

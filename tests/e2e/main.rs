@@ -4,6 +4,7 @@
 mod cast;
 mod chain;
 mod db;
+mod deadlines;
 mod dev_methods;
 mod devnet;
 mod fork;

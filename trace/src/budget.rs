@@ -4,9 +4,11 @@ use std::time::Instant;
 
 use alloc::string::ToString;
 use revm::{
+    DatabaseRef,
     context_interface::{ContextError, ContextTr},
     interpreter::{Interpreter, interpreter_types::LoopControl},
 };
+use vm::Execution;
 
 /// Steps between two looks at the clock.
 const STEPS_PER_LOOK: u32 = 1_024;
@@ -68,6 +70,13 @@ impl Budget {
     /// Says that a recorder had no room any more.
     pub(super) fn fill(&mut self) {
         self.exceeded = self.exceeded.or(Some(Exceeded::Size));
+    }
+
+    /// Lets nothing run on `execution` beyond the time.
+    pub fn watch<DB: DatabaseRef>(&self, execution: &mut Execution<DB>) {
+        if let Some(deadline) = self.deadline {
+            execution.stop_when(move || Instant::now() >= deadline);
+        }
     }
 
     /// Looks at the clock.

@@ -96,9 +96,13 @@ fn bounded<DB: DatabaseRef, T: Recorder<vm::Context<DB>>>(
     budget: &mut Budget,
 ) -> Result<(Outcome, T), TraceError<DB::Error>> {
     budget.look();
+    budget.watch(execution);
     let mut bounded = Bounded { tracer, budget };
     let outcome = execution.watch(tx, &mut bounded);
     let Bounded { tracer, budget } = bounded;
+    if matches!(outcome, Err(EngineError::Stopped)) {
+        budget.look();
+    }
     match budget.exceeded() {
         Some(exceeded) => Err(TraceError::Exceeded(exceeded)),
         None => Ok((outcome?, tracer)),

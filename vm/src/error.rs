@@ -26,6 +26,9 @@ pub enum EngineError<E> {
     /// revm refused to go on, for example because a precompile's library failed.
     #[error("engine: {0}")]
     Internal(String),
+    /// The run was ended from outside.
+    #[error("the run was stopped before its end")]
+    Stopped,
 }
 
 /// Why a transaction is not valid. The phrases are geth's, because client libraries match on them.

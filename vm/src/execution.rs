@@ -27,6 +27,7 @@ use crate::{
     machines::{Frames, Host, Stack},
     precompiles::Precompiles,
     source::Source,
+    stop::{self, Watchdog},
     transition::{RunResult, Transition},
     watch::{Plain, Watch},
 };
@@ -83,7 +84,7 @@ impl<DB: DatabaseRef> Execution<DB> {
             cfg.max_blobs_per_tx = Some(blobs.max_blobs_per_tx);
             cfg.blob_base_fee_update_fraction = u64::try_from(blobs.update_fraction).ok();
         }
-        let source = Source { db, engine: engine.clone() };
+        let source = Source { db, engine: engine.clone(), watchdog: Watchdog::default() };
         let state =
             revm::database::State::builder().with_database(source).with_bundle_update().build();
         let context = Context::new(state, fork).with_block(block).with_cfg(cfg);
@@ -110,6 +111,13 @@ impl<DB: DatabaseRef> Execution<DB> {
     /// The state with everything committed so far.
     pub const fn state(&mut self) -> &mut State<DB> {
         &mut self.stack.evm.ctx.journaled_state.database
+    }
+
+    /// Ends what runs from now on with [`EngineError::Stopped`] soon after `is_over` says so: within
+    /// milliseconds, or when a single long instruction or precompile ends.
+    pub fn stop_when(&mut self, is_over: impl Fn() -> bool + 'static) {
+        self.state().database.watchdog = Watchdog::new(is_over);
+        stop::watch(&mut self.stack.evm.instruction, self.fork);
     }
 
     /// Calls a system contract as the protocol does at a block's edges, and commits.
@@ -328,6 +336,7 @@ impl<DB: DatabaseRef> Execution<DB> {
             Err(EVMError::Transaction(invalid)) => Err(self.explain(invalid, tx)),
             Err(EVMError::Header(invalid)) => Err(EngineError::Header(invalid)),
             Err(EVMError::Database(error)) => Err(read_error(error)),
+            Err(_) if self.state().database.watchdog.has_stopped() => Err(EngineError::Stopped),
             Err(error) => Err(EngineError::Internal(alloc::format!("{error}"))),
         }
     }

@@ -19,6 +19,7 @@ mod precompiles;
 pub mod riscv;
 mod rules;
 mod source;
+mod stop;
 mod transition;
 pub mod watch;
 

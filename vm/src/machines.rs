@@ -42,6 +42,7 @@ use crate::{
     precompiles::Precompiles,
     riscv::{Image, Machine, Pool, Units, syscall::Guest},
     source::Context,
+    stop,
     watch::Watch,
 };
 
@@ -349,6 +350,7 @@ impl<DB: DatabaseRef, W: Watch<Context<DB>>> EvmTr for Frames<'_, DB, W> {
             let data = call.input.bytes(&evm.ctx);
             host.print(Print { address: call.caller, kind: PrintKind::Console, data });
         }
+        stop::pass_frame(&mut evm.ctx)?;
         let depth = evm.frame_stack.index().map_or(0, |index| index + 1);
         let enabled = host.enabled;
         let number = host.frames;

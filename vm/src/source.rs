@@ -8,7 +8,7 @@ use revm::{
     state::AccountInfo,
 };
 
-use crate::engine::Engine;
+use crate::{engine::Engine, stop::Watchdog};
 
 /// The state of one execution: a cache of what was read, and the changes made.
 pub type State<DB> = revm::database::State<Source<DB>>;
@@ -20,6 +20,8 @@ pub type Context<DB> = revm::Context<BlockEnv, TxEnv, CfgEnv, State<DB>>;
 pub struct Source<DB> {
     pub(crate) db: DB,
     pub(crate) engine: Engine,
+    /// Ends runs that take too long: here, where instructions find it.
+    pub(crate) watchdog: Watchdog,
 }
 
 impl<DB: DatabaseRef> Database for Source<DB> {

@@ -29,6 +29,7 @@ fn find(
     (overrides, deadline): (&Overrides, Deadline),
 ) -> Result<AccessListOutcome, CallError> {
     let (mut execution, mut tx) = session.prepare(call, overrides)?;
+    deadline.watch(&mut execution);
     // A list needs a type of transaction that has one.
     tx.tx_type = tx.tx_type.max(1);
     let mut result = AccessListOutcome::default();

@@ -46,6 +46,7 @@ fn estimate(
         most = most.min(cap);
     }
     let (mut execution, tx) = session.prepare(&call, overrides)?;
+    deadline.watch(&mut execution);
     if tx.gas_price > 0 {
         most = most.min(affordable(&mut execution, &tx)?);
     }

@@ -39,7 +39,7 @@ impl Chain {
             }
         }
         let shared = Arc::clone(&self.shared);
-        self.traced(None, move |_| {
+        self.traced(None, move |budget| {
             let mut overrides = Overrides { state, ..Overrides::default() };
             let mut all = Vec::with_capacity(bundles.len());
             for bundle in bundles.into_iter().filter(|bundle| !bundle.calls.is_empty()) {
@@ -48,6 +48,7 @@ impl Chain {
                 for call in &bundle.calls {
                     let session = Session::new(shared.engine(), shared.config(), view, &header);
                     let (mut execution, tx) = session.prepare(call, &overrides)?;
+                    budget.watch(&mut execution);
                     overrides.state.clear();
                     let ran = execution.call(&tx)?;
                     outcomes.push(outcome(execution.commit(ran)));

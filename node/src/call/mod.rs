@@ -60,8 +60,9 @@ impl Chain {
     ) -> Result<CallOutcome, CallError> {
         let session = self.session(id).await?;
         let print = self.config().print_traces;
-        self.execute(move |_| {
+        self.execute(move |deadline| {
             let (mut execution, tx) = session.prepare(&call, &overrides)?;
+            deadline.watch(&mut execution);
             if print {
                 let (ran, tree) = tree::call_tree(&mut execution, &tx)?;
                 tracing::info!(target: "calls", "call\n{tree}");

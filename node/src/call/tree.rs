@@ -14,6 +14,7 @@ use crate::chain::{Chain, blocking};
 use crate::error::CallError;
 use crate::trace::Replay;
 use executor::tx_env;
+use trace::Budget;
 
 /// Runs a transaction, commits nothing, and draws its calls.
 pub(crate) fn call_tree<DB: DatabaseRef<Error = StoreError>>(
@@ -35,7 +36,7 @@ impl Chain {
     pub async fn print_traces(&self, block: Arc<ExecutedBlock>) -> Result<(), CallError> {
         let shared = Arc::clone(&self.shared);
         blocking(move || {
-            let mut replay = Replay::begin(&shared, &block)?;
+            let mut replay = Replay::begin(&shared, &block, &Budget::unlimited())?;
             for (transaction, sender) in block.transactions.iter().zip(&block.senders) {
                 let tx = tx_env(transaction, *sender);
                 let execution = replay.execution.execution();

@@ -21,7 +21,7 @@ pub(crate) use pending::build_pending;
 pub use state::StateView;
 
 use crate::chain::{Chain, blocking};
-use crate::error::QueryError;
+use crate::error::{CallError, QueryError};
 use crate::fee;
 use crate::pool::{PoolStatus, PoolTransaction};
 
@@ -309,11 +309,11 @@ impl Chain {
     }
 
     /// The logs that match, in the order of the chain.
-    pub async fn logs(&self, query: LogQuery) -> Result<Vec<LogEntry>, QueryError> {
-        let snapshot = self.shared.store().snapshot()?;
+    pub async fn logs(&self, query: LogQuery) -> Result<Vec<LogEntry>, CallError> {
+        let snapshot = self.shared.store().snapshot().map_err(QueryError::from)?;
         let blocks = match query.blocks {
             LogBlocks::Hash(hash) => {
-                let number = snapshot.number_of(hash)?;
+                let number = snapshot.number_of(hash).map_err(QueryError::from)?;
                 let number = number.ok_or(QueryError::BlockNotFound(BlockId::from(hash)))?;
                 number..=number
             }
@@ -327,12 +327,16 @@ impl Chain {
             topics_min: query.topics_min,
             limit: self.config().logs_max(),
         };
-        match crate::brief::brief(move || snapshot.logs(&filter)).await? {
-            Err(StoreError::TooManyLogs { limit, .. }) => {
-                Err(QueryError::TooManyLogs { max: limit })
-            }
-            logs => Ok(logs?),
-        }
+        self.execute(move |deadline| {
+            snapshot.logs(&filter, &|| deadline.is_over()).map_err(|error| match error {
+                StoreError::TooManyLogs { limit, .. } => {
+                    QueryError::TooManyLogs { max: limit }.into()
+                }
+                StoreError::Stopped => CallError::Stopped,
+                error => QueryError::from(error).into(),
+            })
+        })
+        .await
     }
 
     fn log_range(

@@ -7,8 +7,8 @@ use alloy_primitives::{Address, U256};
 use storage::{AccountProof, StoreError};
 
 use super::Position;
-use crate::chain::{Chain, blocking};
-use crate::error::QueryError;
+use crate::chain::Chain;
+use crate::error::{CallError, QueryError};
 
 impl Chain {
     /// Accounts and slots as they are after the block at `id`, with proofs against its state root.
@@ -18,14 +18,14 @@ impl Chain {
         &self,
         targets: Vec<(Address, Vec<U256>)>,
         id: BlockId,
-    ) -> Result<Vec<AccountProof>, QueryError> {
+    ) -> Result<Vec<AccountProof>, CallError> {
         let number = match self.resolve(id)? {
             Position::Number(number) => number,
             Position::Head => self.head().header.number,
-            Position::Pending => return Err(QueryError::Unsealed),
+            Position::Pending => return Err(QueryError::Unsealed.into()),
         };
         let shared = Arc::clone(&self.shared);
-        blocking(move || shared.store().prove(number, &targets).map_err(part_error)).await?
+        self.execute(move |_| Ok(shared.store().prove(number, &targets).map_err(part_error)?)).await
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) fn run(
     let Trial { mut view, mut parent, mut roots, permit } = trial;
     let mut done = Vec::with_capacity(plan.blocks.len());
     for (planned, header) in plan.blocks {
-        limits.check_time()?;
+        limits.deadline.check()?;
         let header = complete(header, &parent, engine.spec(), plan.validation);
         let rules = Rules { code_size_max: limits.code_size_max, ..rules() };
         let mut run = Run {
@@ -118,6 +118,7 @@ impl Run<'_> {
     /// Runs everything that comes before the block's end.
     fn all(&mut self, planned: &PlannedBlock) -> Result<Vec<SimulatedCall>, SimulateError> {
         let execution = self.block.execution();
+        self.limits.deadline.watch(execution);
         if let Some(fee) = planned.overrides.blob_base_fee {
             execution.set_blob_base_fee(fee.saturating_to());
         }
@@ -130,7 +131,7 @@ impl Run<'_> {
     }
 
     fn one(&mut self, call: &Call) -> Result<SimulatedCall, SimulateError> {
-        self.limits.check_time()?;
+        self.limits.deadline.check()?;
         let sender = call.from.unwrap_or_default();
         let account = self.block.execution().state().basic(sender).map_err(vm_error)?;
         let account = account.unwrap_or_default();

@@ -14,7 +14,6 @@ pub(crate) use logs::{CallLogs, LastStep};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use alloy_eips::BlockId;
 use alloy_eips::eip4895::Withdrawals;
@@ -24,8 +23,8 @@ use vm::TxError;
 
 use crate::call::{AccountOverride, BlockOverrides, Call};
 use crate::chain::Chain;
-use crate::config::NodeConfig;
 use crate::error::CallError;
+use crate::gate::Deadline;
 
 /// Most blocks of a simulation, counted from its base.
 pub const BLOCKS_MAX: u64 = 256;
@@ -189,14 +188,19 @@ impl Chain {
     ) -> Result<Vec<SimulatedBlock>, SimulateError> {
         simulation.check_size()?;
         let trial = self.trial(id).await.map_err(CallError::from)?;
-        let limits = Limits::new(self.config());
         let engine = self.engine().clone();
-        self.execute(move |_| {
+        let (gas, code_size_max) =
+            (self.config().call_gas_limit.unwrap_or(GAS_MAX), self.config().code_size_max());
+        self.execute(move |deadline| {
+            let limits = Limits { gas, code_size_max, deadline };
             let run = || {
                 let plan = plan::Plan::new(&simulation, &trial.parent, engine.spec())?;
                 block::run(&engine, plan, trial, limits)
             };
-            Ok(run())
+            match run() {
+                Err(SimulateError::Call(CallError::Stopped)) => Err(CallError::Stopped),
+                result => Ok(result),
+            }
         })
         .await?
     }
@@ -208,27 +212,5 @@ struct Limits {
     /// Gas that is left for all calls together.
     gas: u64,
     code_size_max: Option<usize>,
-    /// When to give up.
-    until: Instant,
-    /// The seconds that it has, for the error.
-    seconds: u64,
-}
-
-impl Limits {
-    fn new(config: &NodeConfig) -> Self {
-        let seconds = config.trace_time_max;
-        Self {
-            gas: config.call_gas_limit.unwrap_or(GAS_MAX),
-            code_size_max: config.code_size_max(),
-            until: Instant::now() + Duration::from_secs(seconds),
-            seconds,
-        }
-    }
-
-    fn check_time(&self) -> Result<(), SimulateError> {
-        if Instant::now() < self.until {
-            return Ok(());
-        }
-        Err(CallError::Timeout { seconds: self.seconds }.into())
-    }
+    deadline: Deadline,
 }

@@ -42,7 +42,7 @@ impl Chain {
         let block = self.block(id).await?.ok_or(QueryError::BlockNotFound(id))?;
         let shared = Arc::clone(&self.shared);
         self.traced(timeout, move |budget| {
-            let traces = Replay::begin(&shared, &block)?.run_all(
+            let traces = Replay::begin(&shared, &block, budget)?.run_all(
                 budget,
                 |execution, tx, place, budget| {
                     trace::geth_trace(execution, tx, (&options, place), budget)
@@ -75,7 +75,7 @@ impl Chain {
                     .ok_or(CallError::NoParent { parent })?;
                 store.snapshot_at(parent_number)?
             };
-            let traced = Replay::on(&shared, &block, snapshot)?.run_all(
+            let traced = Replay::on(&shared, &block, snapshot, budget)?.run_all(
                 budget,
                 |execution, tx, place, budget| {
                     trace::geth_trace(execution, tx, (&options, place), budget)

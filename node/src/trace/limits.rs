@@ -67,8 +67,8 @@ impl Chain {
     /// Runs `work` once there is a place for it, with what a trace may cost. `timeout` is the
     /// caller's own limit, which counts if it is below the node's.
     ///
-    /// A guest that computes without a system call can't be stopped: then nobody waits for it, but
-    /// it holds its place to the end of its gas.
+    /// Work that heeds its budget ends soon after its time. Nobody waits for other work, but that
+    /// holds its place.
     pub(crate) async fn traced<T: Send + 'static>(
         &self,
         timeout: Option<Duration>,
@@ -98,6 +98,7 @@ impl Chain {
                 TraceError::Exceeded(Exceeded::Size) => large.into(),
                 _ => CallError::Tracer(tracer),
             },
+            CallError::Stopped => late.into(),
             other => other,
         })
     }

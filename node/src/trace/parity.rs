@@ -166,7 +166,7 @@ fn replayed<T>(
     if block.transactions.is_empty() {
         return Ok(Vec::new());
     }
-    run(&mut Replay::begin(shared, block)?, budget)
+    run(&mut Replay::begin(shared, block, budget)?, budget)
 }
 
 /// The calls of all transactions of a block.

@@ -25,10 +25,14 @@ pub(crate) struct Replay<'a> {
 }
 
 impl<'a> Replay<'a> {
-    /// Opens a sealed block.
-    pub(crate) fn begin(shared: &Shared, block: &'a ExecutedBlock) -> Result<Self, CallError> {
+    /// Opens a sealed block, to be run within the time of `budget`.
+    pub(crate) fn begin(
+        shared: &Shared,
+        block: &'a ExecutedBlock,
+        budget: &Budget,
+    ) -> Result<Self, CallError> {
         let snapshot = snapshot_before(shared, block.number())?;
-        Self::on(shared, block, snapshot)
+        Self::on(shared, block, snapshot, budget)
     }
 
     /// Opens a block on the state of `snapshot`.
@@ -36,13 +40,15 @@ impl<'a> Replay<'a> {
         shared: &Shared,
         block: &'a ExecutedBlock,
         snapshot: Snapshot,
+        budget: &Budget,
     ) -> Result<Self, CallError> {
         let header: &Header = &block.header;
         let header = Header { blob_gas_used: header.blob_gas_used.map(|_| 0), ..header.clone() };
         // A dev user may have given the chain another id since.
         let rules = vm::Rules { check_chain_id: false, ..block_rules(shared.config()) };
         let view = opened(shared, snapshot, &header)?;
-        let execution = BlockExecution::begin(shared.engine(), header, rules, view)?;
+        let mut execution = BlockExecution::begin(shared.engine(), header, rules, view)?;
+        budget.watch(execution.execution());
         Ok(Self { block, execution })
     }
 
@@ -136,7 +142,7 @@ pub(super) fn run_one<T>(
     each: impl FnOnce(&mut Execution<StateView>, &TxEnv, TransactionContext, &mut Budget) -> Traced<T>,
 ) -> Result<(Outcome, T), CallError> {
     let (block, index) = find(shared, hash)?;
-    let mut replay = Replay::begin(shared, &block)?;
+    let mut replay = Replay::begin(shared, &block, budget)?;
     replay.skip(index, budget)?;
     replay.run(index, |execution, tx, place| each(execution, tx, place, budget))
 }

@@ -100,7 +100,7 @@ impl Start {
         match self {
             Self::After(base) => Ok(*base),
             Self::Within(block, index) => {
-                let mut replay = Replay::begin(shared, &block)?;
+                let mut replay = Replay::begin(shared, &block, budget)?;
                 replay.skip(index, budget)?;
                 let state = replay.into_state();
                 Ok((state, block.header.inner().clone()))

@@ -79,16 +79,26 @@ impl Machine {
     /// Runs until a system call, the end of the gas, or a trap.
     pub fn run(&mut self, units: &mut Units) -> Stop {
         loop {
-            if let Progress::Stopped(stop) = self.resume::<false>(units) {
+            if let Progress::Stopped(stop) = self.resume::<false>(units, u64::MAX) {
                 return stop;
             }
+        }
+    }
+
+    /// Runs as [`Self::run`] does, for about `slice` units; `None` if it then wants to go on.
+    pub fn run_slice(&mut self, units: &mut Units, slice: u64) -> Option<Stop> {
+        // A slice that does not pay for the next block would never end.
+        let block = self.image.ops().get(self.place).map_or(0, |op| op.cost.into());
+        match self.resume::<false>(units, slice.max(block)) {
+            Progress::Stopped(stop) => Some(stop),
+            Progress::Again | Progress::Stepped => None,
         }
     }
 
     /// Runs one instruction. A run of steps takes the same gas as `run` does.
     pub fn step(&mut self, units: &mut Units) -> Option<Stop> {
         loop {
-            match self.resume::<true>(units) {
+            match self.resume::<true>(units, u64::MAX) {
                 Progress::Again => {}
                 Progress::Stepped => return None,
                 Progress::Stopped(stop) => return Some(stop),
@@ -96,21 +106,27 @@ impl Machine {
         }
     }
 
-    /// Runs until something needs attention, and gives it.
-    fn resume<const STEP: bool>(&mut self, units: &mut Units) -> Progress {
+    /// Runs until something needs attention, and gives it; or until `slice` units are used.
+    fn resume<const STEP: bool>(&mut self, units: &mut Units, slice: u64) -> Progress {
+        let granted = units.left.min(slice);
         let mut cursor = Cursor {
             place: self.place,
-            left: units.left,
+            left: granted,
             reservation: self.reservation,
             unpaid: self.unpaid,
         };
         let view = self.memory.view();
         let exit = execute::<STEP>(&self.image, &mut self.registers, view, &mut cursor);
-        units.left = cursor.left;
+        let withheld = units.left - granted;
+        units.left = withheld + cursor.left;
         self.place = cursor.place;
         self.stopped = cursor.place;
         self.reservation = cursor.reservation;
         self.unpaid = cursor.unpaid;
+        if withheld > 0 && matches!(exit, Exit::OutOfGas) {
+            self.unpaid = true;
+            return Progress::Again;
+        }
         self.answer(exit, units)
     }
 

@@ -22,6 +22,7 @@ use crate::{
     machines::{Host, Live, Print, PrintKind, Waiting},
     riscv::{Access, MemoryFault, OutOfGas, Stop, Trap},
     source::Context,
+    stop,
     watch::{Instruction, OwnSyscall, Watch},
 };
 
@@ -155,7 +156,7 @@ impl<DB: DatabaseRef, W: Watch<Context<DB>>> Guest<'_, DB, W> {
             None => {}
         }
         loop {
-            match self.compute() {
+            match self.compute()? {
                 Stop::Syscall => self.serve()?,
                 Stop::OutOfGas => return Err(OutOfGas.into()),
                 Stop::Trap(trap) => return Err(trap.into()),
@@ -175,10 +176,11 @@ impl<DB: DatabaseRef, W: Watch<Context<DB>>> Guest<'_, DB, W> {
         }
     }
 
-    fn compute(&mut self) -> Stop {
+    fn compute(&mut self) -> Result<Stop, Halt> {
         let Live { machine, units, number, .. } = &mut *self.live;
         let input = &self.interpreter.input;
         while W::ACTIVE && self.watch.wants_instructions() {
+            stop::pass(self.context, stop::JUMP)?;
             let (pc, units_before, before) = (machine.pc(), units.left, *machine.registers());
             let stop = machine.step(units);
             self.watch.instruction(Instruction {
@@ -192,10 +194,21 @@ impl<DB: DatabaseRef, W: Watch<Context<DB>>> Guest<'_, DB, W> {
                 units_left: units.left,
             });
             if let Some(stop) = stop {
-                return stop;
+                return Ok(stop);
             }
         }
-        machine.run(units)
+        if !self.context.journaled_state.database.database.watchdog.is_set() {
+            return Ok(machine.run(units));
+        }
+        // Between two system calls there may be little of a slice.
+        stop::pass(self.context, stop::LONG)?;
+        let slice = stop::SLICE_ADDITIONS * u64::from(machine.image().gas().add.max(1));
+        loop {
+            if let Some(stop) = machine.run_slice(units, slice) {
+                return Ok(stop);
+            }
+            stop::pass(self.context, stop::SLICE)?;
+        }
     }
 
     fn serve(&mut self) -> Result<(), Halt> {

@@ -10,6 +10,7 @@ mod edits;
 mod faults;
 mod program;
 mod refusals;
+mod stops;
 mod storms;
 mod syscalls;
 mod traces;

@@ -68,6 +68,13 @@ proptest! {
         prop_assert_eq!(&plain.result, &watched.result);
         prop_assert_eq!(&plain.state, &watched.state);
         prop_assert_eq!(&plain.trap, &watched.trap);
+        // Nor does it matter that somebody could stop it.
+        let mut guarded = world.execution();
+        guarded.stop_when(|| false);
+        let guarded = guarded.call(&tx).unwrap();
+        prop_assert_eq!(&plain.result, &guarded.result);
+        prop_assert_eq!(&plain.state, &guarded.state);
+        prop_assert_eq!(&plain.trap, &guarded.trap);
         // Instruction by instruction it is the same again.
         let options = serde_json::from_str(r#"{"tracer":"rvTracer","limit":100000}"#).unwrap();
         let place = trace::TransactionContext::default();

@@ -238,3 +238,44 @@ fn steps_add_up_to_a_run() {
     assert_eq!(stepped.registers(), whole.registers());
     assert_eq!(stepped.pc(), whole.pc());
 }
+
+/// In slices, however short, a program does what it does in one piece, for the same gas.
+#[test]
+fn slices_change_nothing() {
+    for seed in 0..20 {
+        let image = load(&crate::random::program(seed));
+        for slice in [1, 700, 5_000, 1 << 40] {
+            let (mut whole, mut sliced) = (
+                Machine::new(image.clone(), &mut Pool::new(), false),
+                Machine::new(image.clone(), &mut Pool::new(), false),
+            );
+            let (mut left, mut left_sliced) = (units(), units());
+            let stop = whole.run(&mut left);
+            let mut slices = 0;
+            let stop_sliced = loop {
+                slices += 1;
+                if let Some(stop) = sliced.run_slice(&mut left_sliced, slice) {
+                    break stop;
+                }
+            };
+            assert_eq!((stop, left), (stop_sliced, left_sliced), "seed {seed}, slice {slice}");
+            assert_eq!(whole.registers(), sliced.registers(), "seed {seed}, slice {slice}");
+            assert_eq!(whole.pc(), sliced.pc());
+            assert!(slice > 700 || slices > 10, "{slices} slices of {slice} units");
+        }
+    }
+    // The last unit is given out as well: it ends where it would have ended.
+    let mut a = Assembler::new();
+    a.push(addi(A0, A0, 1)).push(jal(ZERO, -4));
+    let image = load(&crate::asm::image(&a.finish()));
+    let mut machine = Machine::new(image, &mut Pool::new(), false);
+    let mut units = units();
+    let stop = loop {
+        if let Some(stop) = machine.run_slice(&mut units, 10_000) {
+            break stop;
+        }
+    };
+    let round = u64::from(RiscvGas::default().add + RiscvGas::default().lui_jump);
+    assert_eq!(stop, Stop::OutOfGas);
+    assert!(units.left < round, "{} units left", units.left);
+}
