@@ -8,7 +8,7 @@ use alloy_eips::{
 };
 use alloy_primitives::{Address, B256, Bytes, Log, U256};
 use alloy_rlp::{Decodable, Encodable};
-use tree::{KEY_LEN_MAX, Key, Value};
+use tree::{Fold, KEY_LEN_MAX, Key, Value};
 
 /// The part of a block's changes that its own execution made; edits before it count from 0.
 pub(crate) const BLOCK_PART: u32 = u32::MAX;
@@ -161,6 +161,27 @@ impl ChangeRow {
         }
         Some(Self { root_before: read_word(root_before)?, root: read_word(root)?, leaves })
     }
+}
+
+/// Shared bits, number of leaves, and the two hashes of a subtree.
+pub(crate) fn fold_row(fold: &Fold) -> [u8; 70] {
+    let mut row = [0; 70];
+    row[..2].copy_from_slice(&fold.bits.to_be_bytes());
+    row[2..6].copy_from_slice(&fold.count.to_be_bytes());
+    row[6..38].copy_from_slice(fold.hashes[0].as_slice());
+    row[38..].copy_from_slice(fold.hashes[1].as_slice());
+    row
+}
+
+/// Reads what [`fold_row`] wrote.
+pub(crate) fn read_fold(key: &[u8], row: &[u8]) -> Option<Fold> {
+    let row: &[u8; 70] = row.try_into().ok()?;
+    Some(Fold {
+        key: Key::parse(key).filter(|parsed| parsed.as_slice() == key)?,
+        bits: u16::from_be_bytes([row[0], row[1]]),
+        count: u32::from_be_bytes(*row[2..].first_chunk()?),
+        hashes: [B256::from_slice(&row[6..38]), B256::from_slice(&row[38..])],
+    })
 }
 
 /// Address and number of a slot group: the number is the slot without its last byte.

@@ -213,6 +213,9 @@ impl<'a> Batch<'a> {
         for (code_hash, code) in &delta.code {
             self.tx.put_new(tables.code, code_hash.as_slice(), code)?;
         }
+        if let Some(folds) = &delta.folds {
+            self.shared.put_folds(self.tx, folds, codec::pair_key(delta.number, delta.part))?;
+        }
         self.sequence = delta.sequence;
         Ok(())
     }

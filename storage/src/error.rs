@@ -158,6 +158,9 @@ pub enum StoreError {
     /// A proof that was just made is not one: the store is damaged.
     #[error("proof: {0}")]
     Proof(#[from] tree::ProofError),
+    /// What was read of the state is not what its root says: the store is damaged.
+    #[error("state: {0}")]
+    Leaves(#[from] tree::WrongLeaves),
     /// A log query has more results than allowed.
     #[error("query returned more than {limit} results by block {reached}")]
     TooManyLogs {

@@ -8,6 +8,7 @@
 use crate::{
     Snapshot, Store, StoreError,
     codec::{self, BLOCK_PART, ChangeRow},
+    folds::put_back,
     store::Shared,
 };
 use alloy_primitives::{Address, B256, U256};
@@ -16,8 +17,6 @@ use state::StateTree;
 use std::collections::{BTreeMap, BTreeSet};
 use tree::{HashFunction, Key, PartialTree, ProvenAccount, Stem, Update, Value, Wanted};
 
-/// Leaves that are fed to the tree at a time when it is made.
-const LOAD_BATCH: usize = 1 << 14;
 /// Blocks that the tree goes by at a time.
 const STEP_BLOCKS: u64 = 1 << 10;
 /// Changes that the tree goes by for one request.
@@ -90,8 +89,11 @@ impl Store {
             let value = snapshot.leaf(key)?;
             value.ok_or_else(|| self.0.bad_row(self.0.tables.leaves, key.as_slice()))
         };
+        place.unfold(&snapshot, wanted.iter().map(|wanted| &wanted.key))?;
         let tree = place.tree.reveal(wanted, &mut load)?;
-        Ok(StatePart { root: place.tree.root(), tree, hash: self.0.hash })
+        let root = place.tree.root();
+        place.shrink(&self.0);
+        Ok(StatePart { root, tree, hash: self.0.hash })
     }
 
     /// Returns accounts and slots as they are after a block, with proofs: of the Merkle trie where
@@ -146,11 +148,33 @@ impl Place {
         };
         match place.go(snapshot, number) {
             // Not to be used again: whatever is wrong, the next one starts from the leaves.
-            Err(error @ StoreError::RootMismatch { .. }) => Err(error),
+            Err(error @ (StoreError::RootMismatch { .. } | StoreError::Leaves(_))) => Err(error),
             outcome => {
                 let place = past.insert(place);
                 outcome.map(|()| place)
             }
+        }
+    }
+
+    /// Has everything in memory that lies on the ways to these leaves.
+    fn unfold<'a>(
+        &mut self,
+        snapshot: &Snapshot,
+        keys: impl Iterator<Item = &'a Key>,
+    ) -> Result<(), StoreError> {
+        for key in keys {
+            if let Some(fold) = self.tree.find_fold(key).copied() {
+                put_back(&mut self.tree, &fold, snapshot.leaves_at(&fold, self.number)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps no more in memory than a part of what the writer does.
+    fn shrink(&mut self, shared: &Shared) {
+        if self.tree.unfolded_count() > shared.limits.leaves_max / 4 {
+            let epoch = self.tree.next_epoch();
+            self.tree.fold(epoch);
         }
     }
 
@@ -174,21 +198,14 @@ impl Place {
     /// Makes the tree at the head, without the edits made since.
     fn make(snapshot: &Snapshot) -> Result<Self, StoreError> {
         let shared: &Shared = &snapshot.shared;
-        let mut tree = StateTree::new(shared.hash);
-        let mut rows = snapshot.tx.cursor(shared.tables.leaves)?;
-        let mut batch = Vec::with_capacity(LOAD_BATCH);
-        while let Some((key, value)) = rows.next()? {
-            let leaf = Key::parse(&key).zip(codec::read_word(&value));
-            let (key, value) = leaf.ok_or_else(|| shared.bad_row(shared.tables.leaves, &key))?;
-            batch.push(Update { key, value: Some(value) });
-            if batch.len() == LOAD_BATCH {
-                tree.apply(&batch);
-                batch.clear();
-            }
-        }
-        tree.apply(&batch);
+        let (mut tree, _) = shared.load_tree(&snapshot.tx, &snapshot.head)?;
         let number = snapshot.head();
         let old = old_values(snapshot, number + 1, number + 1)?;
+        for key in old.keys() {
+            if let Some(fold) = tree.find_fold(key).copied() {
+                put_back(&mut tree, &fold, shared.leaves_of(&snapshot.tx, &fold)?)?;
+            }
+        }
         tree.apply(&updates(old));
         let hash = shared.block_hash(&snapshot.tx, number)?;
         let key = codec::number_key(number);
@@ -210,6 +227,7 @@ impl Place {
             (next, changed)
         };
         let count = changed.len();
+        self.unfold(snapshot, changed.keys())?;
         let hash = snapshot.hash(next)?.ok_or_else(|| snapshot.not_kept(next))?;
         self.tree.apply(&updates(changed));
         (self.number, self.hash) = (next, hash);

@@ -3,6 +3,7 @@
 use crate::{
     Mark, StoreError, Writer,
     codec::{self, BLOCK_PART, ChangeRow},
+    folds::{keys_below, put_back},
     forked::Origin,
     mdbx::Read,
     store::Shared,
@@ -144,21 +145,27 @@ impl Scratch {
             let holding = Holding { code_hash, change: by, code: None };
             holders.push((code_hash, self.holder_count(&holding)?.saturating_add_signed(by)));
         }
-        self.change(&Changes { leaves: undone, holders, ..Changes::default() });
-        Ok(())
+        self.change(&Changes { leaves: undone, holders, ..Changes::default() })
     }
 
-    fn change(&mut self, changes: &Changes) {
+    fn change(&mut self, changes: &Changes) -> Result<(), StoreError> {
+        for change in &changes.leaves {
+            // What is folded has not been changed: it is as the database has it.
+            if let Some(fold) = self.tree.find_fold(&change.key).copied() {
+                put_back(&mut self.tree, &fold, self.shared.leaves_of(&self.tx, &fold)?)?;
+            }
+        }
         self.tree.apply(&changes.updates());
         self.leaves.extend(changes.leaves.iter().map(|change| (change.key, change.new)));
         self.code.extend(changes.code.iter().cloned());
         self.holders.extend(changes.holders.iter().copied());
+        Ok(())
     }
 
     /// Makes the changes and returns the root that they lead to.
     pub fn apply(&mut self, changes: &BundleState) -> Result<B256, StoreError> {
         let changes = Changes::of_bundle(changes, self)?;
-        self.change(&changes);
+        self.change(&changes)?;
         Ok(self.root())
     }
 
@@ -183,7 +190,7 @@ impl Before for Scratch {
     }
 
     fn keys_from(&self, prefix: &[u8]) -> Result<Vec<Key>, StoreError> {
-        Ok(self.tree.keys_from(prefix).collect())
+        keys_below(&self.tree, prefix, |fold| self.shared.leaves_of(&self.tx, fold))
     }
 
     fn code(&self, code_hash: B256) -> Result<Option<Bytes>, StoreError> {

@@ -5,6 +5,7 @@ use crate::{
     code_cache::CodeCache,
     codec::{self, ChangeRow, Head},
     commit::Commit,
+    folds::TreeLimits,
     forked::{self, ForkPoint, Origin},
     mdbx::{Env, LazySync, Meaning, Read, Size, Sync, Table, TransactionKind, Txn},
     merkle::{Kept, Merkle},
@@ -74,6 +75,7 @@ pub(crate) struct Shared {
     pub(crate) origin: RwLock<Arc<Origin>>,
     /// The hash of the state tree.
     pub(crate) hash: HashFunction,
+    pub(crate) limits: TreeLimits,
     /// Merkle tries that readers asked for.
     pub(crate) merkles: Kept,
     pub(crate) code_cache: CodeCache,
@@ -92,7 +94,16 @@ pub(crate) struct Shared {
 impl Store {
     /// Opens or makes the store of a chain, and the writer of its state.
     pub fn open(options: &OpenOptions, genesis: &Genesis) -> Result<(Self, Writer), StoreError> {
-        open(options, genesis, None)
+        open(options, (genesis, None), TreeLimits::default())
+    }
+
+    /// Does what [`Store::open`] does, with other limits for the tree in memory.
+    pub fn open_within(
+        options: &OpenOptions,
+        genesis: &Genesis,
+        limits: TreeLimits,
+    ) -> Result<(Self, Writer), StoreError> {
+        open(options, (genesis, None), limits)
     }
 
     /// Opens or makes the store of a chain that goes on from another one, and the writer of its
@@ -102,7 +113,7 @@ impl Store {
         genesis: &Genesis,
         point: &ForkPoint,
     ) -> Result<(Self, Writer), StoreError> {
-        open(options, genesis, Some(point))
+        open(options, (genesis, Some(point)), TreeLimits::default())
     }
 
     /// Returns a view of the newest committed state, edits included.
@@ -144,17 +155,17 @@ impl Store {
 
 fn open(
     options: &OpenOptions,
-    genesis: &Genesis,
-    point: Option<&ForkPoint>,
+    chain: (&Genesis, Option<&ForkPoint>),
+    limits: TreeLimits,
 ) -> Result<(Store, Writer), StoreError> {
     if !options.temporary {
-        return open_directory(options, &options.path, (genesis, point));
+        return open_directory(options, &options.path, chain, limits);
     }
     let io = |source| StoreError::Io { path: options.path.clone(), source };
     fs::create_dir_all(&options.path).map_err(io)?;
     let directory =
         tempfile::Builder::new().prefix("tandem-").tempdir_in(&options.path).map_err(io)?;
-    let opened = open_directory(options, directory.path(), (genesis, point))?;
+    let opened = open_directory(options, directory.path(), chain, limits)?;
     // The files live on, without a name, until the process lets go of them.
     directory.close().map_err(io)?;
     Ok(opened)
@@ -164,6 +175,7 @@ fn open_directory(
     options: &OpenOptions,
     path: &Path,
     (genesis, point): (&Genesis, Option<&ForkPoint>),
+    limits: TreeLimits,
 ) -> Result<(Store, Writer), StoreError> {
     fs::create_dir_all(path).map_err(|source| StoreError::Io { path: path.into(), source })?;
     let lock = lock(path)?;
@@ -176,6 +188,7 @@ fn open_directory(
         size_max: options.size_max,
         origin: RwLock::new(Arc::new(origin)),
         hash: state::tree_hash(genesis.spec.tree_hash),
+        limits,
         merkles: Kept::default(),
         code_cache: CodeCache::default(),
         past: PastTree::default(),

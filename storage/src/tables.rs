@@ -42,6 +42,8 @@ pub(crate) struct Tables {
     pub(crate) blobs: Table,
     /// Hash of a blob → transaction hash ‖ the blob's place in it.
     pub(crate) blob_places: Table,
+    /// First key → a subtree of a few hundred leaves, of a large state.
+    pub(crate) folds: Table,
     /// Name → the store's own values.
     pub(crate) meta: Table,
     /// Name → values of the node.
@@ -77,6 +79,7 @@ impl Tables {
             pool: unique("pool")?,
             blobs: unique("blobs")?,
             blob_places: unique("blob_places")?,
+            folds: unique("folds")?,
             meta: unique(META)?,
             notes: unique("notes")?,
         })
@@ -89,8 +92,9 @@ impl Tables {
         let Self { headers, bodies, transactions, receipts, numbers, locations, logs, .. } = *self;
         let state = [leaves, history, changes, addresses, slot_groups, code, code_holders];
         let chain = [headers, bodies, transactions, receipts, numbers, locations, logs];
-        let own = [self.pool, self.blobs, self.blob_places, self.meta, self.notes];
-        state.into_iter().chain(chain).chain(own)
+        let pool = [self.pool, self.blobs, self.blob_places];
+        let own = [self.folds, self.meta, self.notes];
+        state.into_iter().chain(chain).chain(pool).chain(own)
     }
 
     /// Empties all tables.
@@ -110,4 +114,7 @@ pub(crate) mod meta {
     pub(crate) const GENESIS: &[u8] = b"genesis";
     /// The head, see [`crate::codec::Head`].
     pub(crate) const HEAD: &[u8] = b"head";
+    /// Block and part of the newest change that the folds hold, 12 bytes; if it is not there, they
+    /// hold nothing.
+    pub(crate) const FOLDS: &[u8] = b"folds";
 }

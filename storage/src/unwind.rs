@@ -43,6 +43,7 @@ impl Writer {
         let tx = shared.env.write()?;
         self.check_mark(&tx, to)?;
         let past = shared.undo_rows(&tx, to)?;
+        self.unfold(past.leaves.keys())?;
         let head = shared.undo_leaves(&tx, (to, &self.origin), &past)?;
         let updates: Vec<_> =
             past.leaves.iter().map(|(key, value)| Update { key: *key, value: *value }).collect();
@@ -50,6 +51,11 @@ impl Writer {
         if rebuilt != head.root {
             return Err(StoreError::RootMismatch { recorded: head.root, rebuilt });
         }
+        let place = match to.edits.checked_sub(1) {
+            Some(part) => codec::pair_key(to.number + 1, part),
+            None => codec::pair_key(to.number, BLOCK_PART),
+        };
+        self.save_unwound(&tx, place)?;
         tx.put(shared.tables.meta, meta::HEAD, &head.encode())?;
         tx.commit()?;
         shared.commits.fetch_add(1, Ordering::AcqRel);

@@ -2,8 +2,9 @@
 
 use crate::{
     Snapshot, StoreError,
-    codec::{self, BLOCK_PART},
+    codec::BLOCK_PART,
     commit,
+    folds::{FoldRows, Saved},
     forked::{ForkPoint, Origin},
     mdbx::Read,
     merkle::Merkle,
@@ -26,8 +27,6 @@ use tree::{HashFunction, Key, Stem, Update, Value};
 
 /// Committed leaves that are kept in the overlay as a cache before they are swept out.
 const OVERLAY_LEN_MAX: usize = 1 << 16;
-/// Leaves that are fed to the tree at a time when it is rebuilt.
-const REBUILD_BATCH: usize = 1 << 14;
 
 /// A leaf's change in one part of a block.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +54,8 @@ pub struct StateDelta {
     pub(crate) holders: Vec<(B256, u64)>,
     /// The Merkle trie after the change, where one is kept.
     pub(crate) merkle: Option<Merkle>,
+    /// What is written of the tree itself, if it was time to.
+    pub(crate) folds: FoldRows,
 }
 
 impl StateDelta {
@@ -97,6 +98,8 @@ pub struct Writer {
     pub(crate) edited: HashSet<Key>,
     /// The state as a Merkle trie, on a chain whose headers need one.
     pub(crate) merkle: Option<Merkle>,
+    /// What of the tree the database holds.
+    pub(crate) saved: Saved,
     overlay: Overlay,
     /// Whether a chain begins: what the tables hold is another one's.
     begins: bool,
@@ -122,42 +125,29 @@ impl fmt::Debug for Writer {
 impl Writer {
     pub(crate) fn new(shared: Arc<Shared>, origin: Arc<Origin>, head: Mark) -> Self {
         Self {
-            tree: Arc::new(StateTree::new(shared.hash)),
+            tree: Arc::new(shared.empty_tree()),
             shared,
             origin,
             head,
             sequence: 0,
             edited: HashSet::default(),
             merkle: None,
+            saved: Saved::default(),
             overlay: Overlay::default(),
             begins: false,
             base: Mutex::new(None),
         }
     }
 
-    /// Makes the writer of a store that is there: rebuilds the tree and checks its root.
+    /// Makes the writer of a store that is there, with its tree, whose root is checked.
     pub(crate) fn load(shared: Arc<Shared>) -> Result<Self, StoreError> {
         let tx = shared.env.read()?;
         let head = shared.head(&tx)?;
         let origin = shared.origin.read().clone();
         let mark = Mark { number: head.number, edits: head.edits };
         let mut writer = Self::new(shared.clone(), origin, mark);
-        let mut rows = tx.cursor(shared.tables.leaves)?;
-        let mut batch = Vec::with_capacity(REBUILD_BATCH);
-        while let Some((key, value)) = rows.next()? {
-            let bad_row = || shared.bad_row(shared.tables.leaves, &key);
-            let value = codec::read_word(&value).ok_or_else(bad_row)?;
-            let key = Key::parse(&key).filter(|parsed| parsed.as_slice() == &*key);
-            batch.push(Update { key: key.ok_or_else(bad_row)?, value: Some(value) });
-            if batch.len() == REBUILD_BATCH {
-                Arc::make_mut(&mut writer.tree).apply(&batch);
-                batch.clear();
-            }
-        }
-        let rebuilt = Arc::make_mut(&mut writer.tree).apply(&batch);
-        if rebuilt != head.root {
-            return Err(StoreError::RootMismatch { recorded: head.root, rebuilt });
-        }
+        let (tree, saved) = shared.load_tree(&tx, &head)?;
+        (writer.tree, writer.saved) = (Arc::new(tree), saved);
         writer.load_edited(&tx)?;
         writer.load_merkle()?;
         Ok(writer)
@@ -248,7 +238,7 @@ impl Writer {
             }
         }
         let changes = draft.finish(self)?;
-        let mut delta = self.apply_changes(changes, genesis.number, BLOCK_PART);
+        let mut delta = self.apply_changes(changes, genesis.number, BLOCK_PART)?;
         if self.origin.merkle {
             self.merkle = Some(Merkle::of_genesis(genesis));
             delta.merkle = self.merkle.clone();
@@ -264,7 +254,7 @@ impl Writer {
         }
         self.sweep();
         let leaves = Changes::of_bundle(changes, self)?;
-        let mut delta = self.apply_changes(leaves, number, BLOCK_PART);
+        let mut delta = self.apply_changes(leaves, number, BLOCK_PART)?;
         delta.merkle = self.change_merkle(changes);
         self.head = Mark { number, edits: 0 };
         self.edited.clear();
@@ -279,6 +269,9 @@ impl Writer {
         Arc::make_mut(&mut self.tree).apply(&updates);
         self.sequence -= 1;
         self.overlay.take_back(delta, self.sequence);
+        if delta.folds.is_some() {
+            self.saved.forget();
+        }
         self.head = Mark { number: delta.number - 1, edits: 0 };
         self.merkle = merkle;
     }
@@ -298,7 +291,7 @@ impl Writer {
     pub fn edit(&mut self, changes: &BundleState) -> Result<StateDelta, StoreError> {
         self.sweep();
         let leaves = Changes::of_bundle(changes, self)?;
-        let mut delta = self.apply_changes(leaves, self.head.number + 1, self.head.edits);
+        let mut delta = self.apply_changes(leaves, self.head.number + 1, self.head.edits)?;
         delta.merkle = self.change_merkle(changes);
         self.head.edits += 1;
         self.edited.extend(delta.leaves.iter().map(|change| change.key));
@@ -326,15 +319,21 @@ impl Writer {
     }
 
     /// Applies changed leaves to the tree and returns what a commit has to write.
-    pub(crate) fn apply_changes(&mut self, changes: Changes, number: u64, part: u32) -> StateDelta {
+    pub(crate) fn apply_changes(
+        &mut self,
+        changes: Changes,
+        number: u64,
+        part: u32,
+    ) -> Result<StateDelta, StoreError> {
         let root_before = self.tree.root();
+        self.unfold(changes.leaves.iter().map(|change| &change.key))?;
         let root = Arc::make_mut(&mut self.tree).apply(&changes.updates());
         let leaves = changes.leaves.iter().map(|&LeafChange { key, old, new }| {
             let first = !self.edited.contains(&key);
             PartChange { key, old, new, first }
         });
         self.sequence += 1;
-        let delta = StateDelta {
+        let mut delta = StateDelta {
             sequence: self.sequence,
             number,
             part,
@@ -346,9 +345,11 @@ impl Writer {
             code: changes.code,
             holders: changes.holders,
             merkle: None,
+            folds: None,
         };
         self.overlay.add(&delta);
-        delta
+        delta.folds = self.save_folds(delta.leaves.len());
+        Ok(delta)
     }
 
     fn find_code(&self, code_hash: B256) -> Result<Option<Bytes>, StoreError> {
@@ -364,7 +365,10 @@ impl Writer {
 
     /// Reads under the overlay. The transaction is renewed after every commit, so that it never
     /// keeps more than one commit's old pages; the overlay holds whatever is newer.
-    fn base<T>(&self, read: impl FnOnce(&Read) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(crate) fn base<T>(
+        &self,
+        read: impl FnOnce(&Read) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let commits = self.shared.commits.load(Ordering::Acquire);
         let mut base = self.base.lock();
         if base.as_ref().is_none_or(|(at, _)| *at != commits) {
@@ -480,7 +484,7 @@ impl Before for Writer {
     }
 
     fn keys_from(&self, prefix: &[u8]) -> Result<Vec<Key>, StoreError> {
-        Ok(self.tree.keys_from(prefix).collect())
+        self.keys_below(prefix)
     }
 
     fn code(&self, code_hash: B256) -> Result<Option<Bytes>, StoreError> {

@@ -8,7 +8,7 @@ use alloy_primitives::{Address, B256, Bytes, Log, LogData, U256, keccak256};
 use proptest::prelude::*;
 use std::{collections::BTreeMap, sync::Arc};
 use tandem_storage::{
-    Commit, LogEntry, LogFilter, Mark, Snapshot, Start, Store, StoreError, Writer,
+    Commit, LogEntry, LogFilter, Mark, Snapshot, Start, Store, StoreError, TreeLimits, Writer,
 };
 use tree::HashFunction;
 use workload::{Change, Fields};
@@ -186,15 +186,16 @@ fn check_proofs(store: &Store, number: u64, state: &State) {
 /// The store, its twin, and what is not committed.
 struct Pair {
     directory: tempfile::TempDir,
+    limits: TreeLimits,
     store: Option<(Store, Writer)>,
     twin: Twin,
     pending: Vec<Commit>,
 }
 
 impl Pair {
-    fn new() -> Self {
+    fn new(limits: TreeLimits) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let (store, writer) = workload::open(directory.path());
+        let (store, writer) = workload::open_within(directory.path(), limits);
         let view = store.snapshot().unwrap();
         let now = read_state(&view);
         let twin = Twin {
@@ -208,7 +209,7 @@ impl Pair {
             edited: Vec::new(),
         };
         drop(view);
-        Self { directory, store: Some((store, writer)), twin, pending: Vec::new() }
+        Self { directory, limits, store: Some((store, writer)), twin, pending: Vec::new() }
     }
 
     fn store(&mut self) -> &mut (Store, Writer) {
@@ -229,7 +230,8 @@ impl Pair {
             Step::Reopen => {
                 self.commit();
                 self.store = None;
-                self.store = Some(workload::open(self.directory.path()));
+                let path = self.directory.path();
+                self.store = Some(workload::open_within(path, self.limits));
             }
             Step::Unwind(index) => self.unwind(index),
             Step::Prove(index) => {
@@ -368,12 +370,27 @@ proptest! {
 
     #[test]
     fn store_and_twin_agree(steps in prop::collection::vec(step(), 1..40)) {
-        let mut pair = Pair::new();
-        for step in steps {
-            pair.run(step);
-        }
-        pair.check();
-        pair.run(Step::Reopen);
-        pair.check();
+        run(TreeLimits::default(), steps);
     }
+
+    #[test]
+    fn a_folded_tree_and_the_twin_agree(
+        steps in prop::collection::vec(step(), 1..40),
+        save_interval in 1..8usize,
+    ) {
+        let limits = TreeLimits {
+            fold_leaves_max: 4, whole_leaves_max: 3, leaves_max: 4, save_interval,
+        };
+        run(limits, steps);
+    }
+}
+
+fn run(limits: TreeLimits, steps: Vec<Step>) {
+    let mut pair = Pair::new(limits);
+    for step in steps {
+        pair.run(step);
+    }
+    pair.check();
+    pair.run(Step::Reopen);
+    pair.check();
 }

@@ -15,7 +15,9 @@ use revm::{
     state::AccountInfo,
 };
 use std::path::Path;
-use tandem_storage::{Durability, ExecutedBlock, OpenOptions, Store, TxReceipt, Writer};
+use tandem_storage::{
+    Durability, ExecutedBlock, OpenOptions, Store, TreeLimits, TxReceipt, Writer,
+};
 
 /// What an account becomes.
 #[derive(Debug, Clone, Default)]
@@ -146,5 +148,10 @@ pub fn options(path: &Path, durability: Durability) -> OpenOptions {
 }
 
 pub fn open(path: &Path) -> (Store, Writer) {
-    Store::open(&options(path, Durability::Process), &genesis(1337)).expect("the store opens")
+    open_within(path, TreeLimits::default())
+}
+
+pub fn open_within(path: &Path, limits: TreeLimits) -> (Store, Writer) {
+    let options = options(path, Durability::Process);
+    Store::open_within(&options, &genesis(1337), limits).expect("the store opens")
 }

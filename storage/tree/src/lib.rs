@@ -11,20 +11,23 @@
 extern crate alloc;
 
 mod embed;
+mod fold;
 mod hash;
 mod key;
 mod partial;
+mod plan;
 mod poseidon;
 mod proof;
 mod reveal;
 mod tree;
 
 pub use embed::{BasicData, BasicDataError, Chunking, chunks, delegation, delegation_target};
-pub use hash::{Blake3, Hash, HashFunction, Keccak256, Poseidon2};
+pub use fold::{Below, FOLD_LEAVES_MAX, Fold, FoldChanges, Leaves, WrongLeaves};
+pub use hash::{Blake3, Hash, HashFunction, Keccak256, Message, Poseidon2};
 pub use key::{CODE_ZONE, HEADER_ZONE, KEY_LEN_MAX, Key, STORAGE_ZONE, Stem, sub};
 pub use partial::{Hidden, PartialTree};
 pub use proof::{
     PROOF_LEN_MAX, ProofError, ProvenAccount, account_keys, verify, verify_account, verify_slot,
 };
 pub use reveal::{DecodeError, Wanted};
-pub use tree::{Leaves, Tree, Update, Value};
+pub use tree::{Tree, Update, Value};

@@ -7,7 +7,7 @@ use crate::{
     Hash, Key, PartialTree, Tree, Value,
     partial::{Branch, Part},
     proof::{BITS_MAX, BRANCH, LEAF, is_padded},
-    tree::{Kind, Node},
+    tree::{Kind, Side},
 };
 use alloc::{boxed::Box, vec::Vec};
 use alloy_primitives::B256;
@@ -49,29 +49,31 @@ impl<H: Hash> Tree<H> {
         );
         let root = match self.root.kind() {
             Kind::Empty => None,
-            Kind::Leaf(_) | Kind::Branch(_) => Some(self.show(self.root, wanted, load)?.0),
+            _ => Some(self.show(Side { node: self.root, hash: self.root_hash }, wanted, load)?.0),
         };
         Ok(PartialTree { root })
     }
 
-    /// Shows the subtree at `node`, and says whether all its leaves may be removed.
+    /// Shows a subtree, and says whether all its leaves may be removed.
     fn show<E>(
         &self,
-        node: Node,
+        side: Side,
         wanted: &[Wanted],
         load: &mut impl FnMut(&Key) -> Result<Value, E>,
     ) -> Result<(Part, bool), E> {
         if wanted.is_empty() {
-            return Ok((Part::Hidden(self.hash_of(node)), false));
+            return Ok((Part::Hidden(side.hash), false));
         }
-        let Kind::Branch(index) = node.kind() else {
-            let part = self.show_one(node, load)?;
+        let Kind::Branch(index) = side.node.kind() else {
+            let part = self.show_one(side, load)?;
             let gone = matches!(&part, Part::Leaf(key, _)
                 if wanted.iter().any(|wanted| wanted.removed && wanted.key == *key));
             return Ok((part, gone));
         };
         let branch = &self.branches[index as usize];
-        let Some(sample) = self.any_key(node) else { return Ok((Part::Hidden(B256::ZERO), false)) };
+        let Some(sample) = self.any_key(side.node) else {
+            return Ok((Part::Hidden(side.hash), false));
+        };
         let split = branch.split;
         let below =
             |wanted: &Wanted| split < wanted.key.bits() && sample.common_bits(&wanted.key) >= split;
@@ -79,14 +81,15 @@ impl<H: Hash> Tree<H> {
         let count = wanted[first..].iter().take_while(|wanted| below(wanted)).count();
         let wanted = &wanted[first..first + count];
         let middle = wanted.partition_point(|wanted| !wanted.key.bit(split));
-        let (mut left, left_gone) = self.show(branch.left, &wanted[..middle], load)?;
-        let (mut right, right_gone) = self.show(branch.right, &wanted[middle..], load)?;
+        let [left_side, right_side] = branch.both();
+        let (mut left, left_gone) = self.show(left_side, &wanted[..middle], load)?;
+        let (mut right, right_gone) = self.show(right_side, &wanted[middle..], load)?;
         // What takes the branch's place has to be shown, for its hash may change with its prefix.
         if left_gone && middle == wanted.len() {
-            right = self.show_one(branch.right, load)?;
+            right = self.show_one(right_side, load)?;
         }
         if right_gone && middle == 0 {
-            left = self.show_one(branch.left, load)?;
+            left = self.show_one(left_side, load)?;
         }
         let branch = Branch { sample, split, sides: [left, right] };
         Ok((Part::Branch(Box::new(branch)), left_gone && right_gone))
@@ -95,19 +98,23 @@ impl<H: Hash> Tree<H> {
     /// Shows a node and nothing below it.
     fn show_one<E>(
         &self,
-        node: Node,
+        side: Side,
         load: &mut impl FnMut(&Key) -> Result<Value, E>,
     ) -> Result<Part, E> {
-        match (node.kind(), self.any_key(node)) {
-            (Kind::Leaf(_), Some(key)) => Ok(Part::Leaf(key, load(&key)?)),
-            (Kind::Branch(index), Some(sample)) => {
+        let Some(sample) = self.any_key(side.node) else { return Ok(Part::Hidden(side.hash)) };
+        let (split, hashes) = match side.node.kind() {
+            Kind::Branch(index) => {
                 let branch = &self.branches[index as usize];
-                let sides =
-                    [branch.left, branch.right].map(|side| Part::Hidden(self.hash_of(side)));
-                Ok(Part::Branch(Box::new(Branch { sample, split: branch.split, sides })))
+                (branch.split, branch.hashes)
             }
-            _ => Ok(Part::Hidden(self.hash_of(node))),
-        }
+            Kind::Folded(index) => {
+                let fold = &self.folded[index as usize].fold;
+                (fold.bits, fold.hashes)
+            }
+            Kind::Leaf(_) | Kind::Empty => return Ok(Part::Leaf(sample, load(&sample)?)),
+        };
+        let branch = Branch { sample, split, sides: hashes.map(Part::Hidden) };
+        Ok(Part::Branch(Box::new(branch)))
     }
 }
 

@@ -1,12 +1,20 @@
 //! The compressed binary radix tree: an arena of branches and leaves, rehashed along dirty paths.
 //!
-//! Nodes are numbers into two vectors, so a tree is a few allocations and no chain of boxes. A
-//! branch knows the bit at which its two sides part, not its prefix: the bits are those of any key
-//! below it. A leaf keeps its key and its hash; values live in the leaf table on disk. Recursion
-//! is bounded by the bits of a key, 528.
+//! Nodes are numbers into vectors, so a tree is a few allocations and no chain of boxes. A branch
+//! keeps the hashes of its sides, so that an update looks at nothing beside its way, and the bit at
+//! which the sides part, not its prefix: the bits are those of any key below it. A leaf keeps its
+//! key; values live in the leaf table on disk. What is not needed may be folded into its hash
+//! ([`Tree::fold`]). Recursion is bounded by the bits of a key, 528.
+//!
+//! An update that only sets values of leaves that are there is hashed straight away. Any other one
+//! changes the tree's shape first and marks the ways to what it has changed; see `plan`.
 
-use crate::{Hash, Key};
-use alloc::{vec, vec::Vec};
+use crate::{
+    Hash, Key,
+    fold::{FOLD_LEAVES_MAX, Folded},
+    plan::Guide,
+};
+use alloc::vec::Vec;
 use alloy_primitives::B256;
 use core::mem;
 
@@ -26,50 +34,123 @@ pub struct Update {
 #[derive(Debug, Clone)]
 pub struct Tree<H> {
     pub(crate) root: Node,
+    pub(crate) root_hash: B256,
     pub(crate) branches: Vec<Branch>,
     pub(crate) leaves: Vec<Leaf>,
-    free_branches: Vec<u32>,
-    free_leaves: Vec<u32>,
-    hash: H,
+    pub(crate) folded: Vec<Folded>,
+    pub(crate) free_branches: Vec<u32>,
+    pub(crate) free_leaves: Vec<u32>,
+    pub(crate) free_folded: Vec<u32>,
+    /// Which period changes are made in, see [`Tree::next_epoch`].
+    pub(crate) epoch: u32,
+    /// Leaves that a fold has at most.
+    pub(crate) fold_size: u32,
+    pub(crate) hash: H,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct Branch {
-    hash: B256,
-    pub(crate) left: Node,
-    pub(crate) right: Node,
+    pub(crate) hashes: [B256; 2],
+    pub(crate) sides: [Node; 2],
+    /// Leaves below.
+    pub(crate) count: u32,
+    /// When something below was changed last.
+    pub(crate) epoch: u32,
     /// The bit at which the two sides part, counted from the start of the key.
     pub(crate) split: u16,
+    pub(crate) marks: u8,
 }
+
+/// What is below the left side is to be hashed anew.
+pub(crate) const LEFT: u8 = 1;
+/// What is below the right side is to be hashed anew.
+pub(crate) const RIGHT: u8 = 2;
+/// The subtree is on disk as it was when it was changed last, see [`Tree::take_folds`].
+pub(crate) const SAVED: u8 = 4;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Leaf {
-    hash: B256,
     pub(crate) key: Key,
+    /// The update whose value is to be hashed, or [`NONE`].
+    pub(crate) pending: u32,
 }
 
-/// An index into the branches, or, with the highest bit set, into the leaves.
+/// An index into the branches, the leaves or the folded subtrees: the two highest bits tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Node(u32);
 
-const EMPTY: Node = Node(u32::MAX);
+/// No number of anything.
+pub(crate) const NONE: u32 = u32::MAX;
+pub(crate) const EMPTY: Node = Node(NONE);
 const LEAF_BIT: u32 = 1 << 31;
+const FOLDED_BIT: u32 = 1 << 30;
+const INDEX_MAX: u32 = FOLDED_BIT - 2;
 
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Kind {
     Empty,
     Leaf(u32),
     Branch(u32),
+    Folded(u32),
 }
 
 impl Node {
     pub(crate) const fn kind(self) -> Kind {
-        if self.0 == EMPTY.0 {
-            Kind::Empty
-        } else if self.0 & LEAF_BIT != 0 {
-            Kind::Leaf(self.0 & !LEAF_BIT)
-        } else {
-            Kind::Branch(self.0)
+        match (self.0 & LEAF_BIT, self.0 & FOLDED_BIT) {
+            (0, 0) => Kind::Branch(self.0),
+            (0, _) => Kind::Folded(self.0 & !FOLDED_BIT),
+            (_, 0) => Kind::Leaf(self.0 & !LEAF_BIT),
+            _ => Kind::Empty,
         }
+    }
+
+    pub(crate) const fn leaf(index: u32) -> Self {
+        Self(index | LEAF_BIT)
+    }
+
+    pub(crate) const fn folded(index: u32) -> Self {
+        Self(index | FOLDED_BIT)
+    }
+}
+
+/// A node with its hash, unless it has yet to be made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Side {
+    pub(crate) node: Node,
+    pub(crate) hash: B256,
+}
+
+impl Branch {
+    pub(crate) const fn both(&self) -> [Side; 2] {
+        let ([left, right], [left_hash, right_hash]) = (self.sides, self.hashes);
+        [Side { node: left, hash: left_hash }, Side { node: right, hash: right_hash }]
+    }
+}
+
+impl Side {
+    const EMPTY: Self = Self { node: EMPTY, hash: B256::ZERO };
+}
+
+/// Neighbouring updates, and the number of the first one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Run<'a> {
+    updates: &'a [Update],
+    first: u32,
+}
+
+impl<'a> Run<'a> {
+    pub(crate) const fn new(updates: &'a [Update]) -> Self {
+        Self { updates, first: 0 }
+    }
+
+    fn split_at(self, middle: usize) -> (Self, Self) {
+        let (before, after) = self.updates.split_at(middle);
+        let first = self.first + middle as u32;
+        (Self { updates: before, ..self }, Self { updates: after, first })
+    }
+
+    fn partition(self, bit: u16) -> (Self, Self) {
+        self.split_at(self.updates.partition_point(|update| !update.key.bit(bit)))
     }
 }
 
@@ -84,300 +165,234 @@ impl<H: Hash> Tree<H> {
     pub const fn new(hash: H) -> Self {
         Self {
             root: EMPTY,
+            root_hash: B256::ZERO,
             branches: Vec::new(),
             leaves: Vec::new(),
+            folded: Vec::new(),
             free_branches: Vec::new(),
             free_leaves: Vec::new(),
+            free_folded: Vec::new(),
+            epoch: 0,
+            fold_size: FOLD_LEAVES_MAX,
             hash,
         }
     }
 
     /// Returns the root, 32 zero bytes if there are no leaves.
-    pub fn root(&self) -> B256 {
-        self.hash_of(self.root)
+    pub const fn root(&self) -> B256 {
+        self.root_hash
     }
 
-    /// Returns how many leaves there are.
+    /// Returns how many leaves there are, folded ones too.
     pub fn leaf_count(&self) -> usize {
-        self.leaves.len() - self.free_leaves.len()
+        self.count(self.root) as usize
     }
 
     /// Makes the changes and returns the new root.
     ///
     /// # Panics
-    /// If the keys do not ascend strictly.
+    /// If the keys do not ascend strictly, or one lies in a subtree that is folded
+    /// ([`Tree::find_fold`]).
     pub fn apply(&mut self, updates: &[Update]) -> B256 {
         assert!(
             updates.windows(2).all(|pair| pair[0].key < pair[1].key),
             "updates are sorted by key, each key once"
         );
-        if let Some(first) = updates.first() {
-            let sample = self.sample(self.root, &first.key);
-            self.root = self.update(self.root, 0, updates, sample);
+        if updates.is_empty() {
+            return self.root();
+        }
+        let mut others = self.rehash(Guide::Keys, updates);
+        if !others.is_empty() {
+            others.sort_unstable();
+            let others = others.iter().map(|index| updates[*index as usize]);
+            let all: Vec<_> = updates.iter().copied().chain(others).collect();
+            let run = Run { updates: &all[updates.len()..], first: updates.len() as u32 };
+            let sample = self.sample(self.root, &run.updates[0].key);
+            let root = Side { node: self.root, hash: self.root_hash };
+            let root = self.update(root, run, sample);
+            (self.root, self.root_hash) = (root.node, root.hash);
+            self.rehash(Guide::Marks, &all);
         }
         self.root()
     }
 
-    /// Returns the keys that start with `prefix`, in order.
-    pub fn keys_from(&self, prefix: &[u8]) -> Leaves<'_, H> {
-        let none = Leaves { tree: self, stack: Vec::new() };
-        let Some(wanted) = Key::raw(prefix) else { return none };
-        let mut node = self.root;
-        while let Kind::Branch(index) = node.kind() {
-            let branch = &self.branches[index as usize];
-            if branch.split >= wanted.bits() {
-                break;
-            }
-            node = if wanted.bit(branch.split) { branch.right } else { branch.left };
-        }
-        match self.any_key(node) {
-            Some(key) if key.as_slice().starts_with(prefix) => {
-                Leaves { tree: self, stack: vec![node] }
-            }
-            _ => none,
-        }
-    }
-
-    /// Changes the subtree at `node`, which starts at bit `from`; `sample` is the leaf that the
-    /// first update's bits lead to.
-    fn update(&mut self, node: Node, from: u16, updates: &[Update], sample: u32) -> Node {
-        if updates.is_empty() {
-            return node;
-        }
-        match node.kind() {
-            Kind::Empty => self.insert_all(from, updates),
-            Kind::Leaf(index) => self.update_leaf(index, from, updates),
-            Kind::Branch(index) => {
-                let split = self.branches[index as usize].split;
-                let key = &self.leaves[sample as usize].key;
-                let first = key.common_bits(&updates[0].key);
-                let last = key.common_bits(&updates[updates.len() - 1].key);
-                // Sorted keys: whoever leaves the subtree's prefix first is at one of the ends.
-                let shared = first.min(last);
-                if shared < split {
-                    return self.part(node, from, updates, (shared, sample));
-                }
-                self.update_sides(index, from, updates, sample)
-            }
+    /// Changes the subtree at a node; `sample` is what the first update's bits lead to.
+    fn update(&mut self, side: Side, run: Run<'_>, sample: Node) -> Side {
+        let (Some(first), Some(last)) = (run.updates.first(), run.updates.last()) else {
+            return side;
+        };
+        let split = match side.node.kind() {
+            Kind::Empty => return self.insert(run),
+            Kind::Leaf(index) => return self.update_leaf(side, index, run),
+            Kind::Branch(index) => self.branches[index as usize].split,
+            Kind::Folded(index) => self.folded[index as usize].fold.bits,
+        };
+        let Some(key) = self.key_of(sample) else { return side };
+        // Sorted keys: whoever leaves the subtree's prefix first is at one of the ends.
+        let shared = key.common_bits(&first.key).min(key.common_bits(&last.key));
+        match side.node.kind() {
+            _ if shared < split => self.part(side, run, (shared, sample)),
+            Kind::Branch(index) => self.update_sides(side, index, run, sample),
+            _ => unreachable!("what is changed has been unfolded"),
         }
     }
 
-    fn update_sides(&mut self, index: u32, from: u16, updates: &[Update], sample: u32) -> Node {
-        let Branch { mut left, mut right, split, .. } = self.branches[index as usize];
-        let (to_left, to_right) = partition(updates, split);
+    fn update_sides(&mut self, side: Side, index: u32, run: Run<'_>, sample: Node) -> Side {
+        let branch = &self.branches[index as usize];
+        let (split, [left, right]) = (branch.split, branch.both());
+        let (to_left, to_right) = run.partition(split);
         // The sample lies on the first update's side; the other side needs one of its own.
-        let right_sample = match to_right.first() {
-            Some(first) if !to_left.is_empty() => self.sample(right, &first.key),
+        let right_sample = match to_right.updates.first() {
+            Some(first) if !to_left.updates.is_empty() => self.sample(right.node, &first.key),
             _ => sample,
         };
-        left = self.update(left, split + 1, to_left, sample);
-        right = self.update(right, split + 1, to_right, right_sample);
-        if left == EMPTY || right == EMPTY {
+        let left = self.update(left, to_left, sample);
+        let right = self.update(right, to_right, right_sample);
+        if left.node == EMPTY || right.node == EMPTY {
+            // What remains has another prefix than before: the mark on the way here says so.
             self.free_branches.push(index);
-            let remaining = if left == EMPTY { right } else { left };
-            self.rehash(remaining, from);
-            return remaining;
+            return if left.node == EMPTY { right } else { left };
         }
+        let count = self.count(left.node) + self.count(right.node);
         let branch = &mut self.branches[index as usize];
-        (branch.left, branch.right) = (left, right);
-        // The updates share the branch's prefix, so any of their keys has its bits.
-        self.hash_branch(index, from, &updates[0].key);
-        Node(index)
+        (branch.sides, branch.hashes) = ([left.node, right.node], [left.hash, right.hash]);
+        branch.count = count;
+        branch.marks |= if to_left.updates.is_empty() { 0 } else { LEFT };
+        branch.marks |= if to_right.updates.is_empty() { 0 } else { RIGHT };
+        side
     }
 
     /// Some update leaves the subtree's prefix at bit `shared`: a branch may have to go there.
-    fn part(
-        &mut self,
-        node: Node,
-        from: u16,
-        updates: &[Update],
-        (shared, sample): (u16, u32),
-    ) -> Node {
-        let key = self.leaves[sample as usize].key;
-        let (zeros, ones) = partition(updates, shared);
-        let (inside, outside) = if key.bit(shared) { (ones, zeros) } else { (zeros, ones) };
-        let other = self.insert_all(shared + 1, outside);
-        let inside_sample = inside.first().map_or(sample, |first| self.sample(node, &first.key));
-        if other == EMPTY {
-            return self.update(node, from, inside, inside_sample);
+    fn part(&mut self, side: Side, run: Run<'_>, (shared, sample): (u16, Node)) -> Side {
+        let (zeros, ones) = run.partition(shared);
+        let is_right = self.key_of(sample).is_some_and(|key| key.bit(shared));
+        let (inside, outside) = if is_right { (ones, zeros) } else { (zeros, ones) };
+        let other = self.insert(outside);
+        let inside_sample = match inside.updates.first() {
+            Some(first) => self.sample(side.node, &first.key),
+            None => sample,
+        };
+        let same = self.update(side, inside, inside_sample);
+        match (same.node, other.node) {
+            (_, EMPTY) => same,
+            (EMPTY, _) => other,
+            _ if is_right => self.new_branch(shared, [other, same]),
+            _ => self.new_branch(shared, [same, other]),
         }
-        let same = self.update(node, shared + 1, inside, inside_sample);
-        if same == EMPTY {
-            self.rehash(other, from);
-            return other;
-        }
-        if same == node {
-            // It may have kept its hash, but it starts further down than before.
-            self.rehash(same, shared + 1);
-        }
-        let (left, right) = if key.bit(shared) { (other, same) } else { (same, other) };
-        self.new_branch(from, shared, (left, right), &key)
     }
 
-    fn update_leaf(&mut self, index: u32, from: u16, updates: &[Update]) -> Node {
-        let key = self.leaves[index as usize].key;
-        let own = updates.binary_search_by(|update| update.key.cmp(&key));
-        let stays = match own.map(|at| updates[at].value) {
-            Ok(Some(value)) => {
-                self.leaves[index as usize].hash = hash_leaf(self.hash, &key, &value);
-                true
-            }
-            Ok(None) => {
+    fn update_leaf(&mut self, side: Side, index: u32, run: Run<'_>) -> Side {
+        let leaf = &mut self.leaves[index as usize];
+        let own = run.updates.binary_search_by(|update| update.key.cmp(&leaf.key));
+        let mut kept = Some(side);
+        match own.map(|at| (at, run.updates[at].value)) {
+            Ok((at, Some(_))) => leaf.pending = run.first + at as u32,
+            Ok((_, None)) => {
                 self.free_leaves.push(index);
-                false
+                kept = None;
             }
-            Err(_) => true,
-        };
-        let (before, after) = match own {
-            Ok(at) => (&updates[..at], &updates[at + 1..]),
-            Err(at) => updates.split_at(at),
-        };
-        let mut leaves = self.new_leaves(before);
-        if stays {
-            leaves.push(index);
+            Err(_) => {}
         }
-        leaves.extend(self.new_leaves(after));
-        self.build(from, &leaves)
+        let (before, after) = run.split_at(own.unwrap_or_else(|at| at));
+        let (_, after) = after.split_at(usize::from(own.is_ok()));
+        let mut sides = self.new_leaves(before);
+        sides.extend(kept);
+        sides.extend(self.new_leaves(after));
+        self.build(&sides)
     }
 
-    fn insert_all(&mut self, from: u16, updates: &[Update]) -> Node {
-        let leaves = self.new_leaves(updates);
-        self.build(from, &leaves)
+    pub(crate) fn insert(&mut self, run: Run<'_>) -> Side {
+        let leaves = self.new_leaves(run);
+        self.build(&leaves)
     }
 
-    fn new_leaves(&mut self, updates: &[Update]) -> Vec<u32> {
-        let mut indexes = Vec::new();
-        for update in updates {
-            let Some(value) = update.value else { continue };
-            let leaf = Leaf { hash: hash_leaf(self.hash, &update.key, &value), key: update.key };
-            indexes.push(place(&mut self.leaves, &mut self.free_leaves, leaf));
+    fn new_leaves(&mut self, run: Run<'_>) -> Vec<Side> {
+        let mut sides = Vec::new();
+        for (update, pending) in run.updates.iter().zip(run.first..) {
+            if update.value.is_some() {
+                let leaf = Leaf { key: update.key, pending };
+                let index = place(&mut self.leaves, &mut self.free_leaves, leaf);
+                sides.push(Side { node: Node::leaf(index), hash: B256::ZERO });
+            }
         }
-        indexes
+        sides
     }
 
-    /// Makes a subtree of sorted leaves.
-    fn build(&mut self, from: u16, leaves: &[u32]) -> Node {
-        let (first, last) = match leaves {
-            [] => return EMPTY,
-            [only] => return Node(only | LEAF_BIT),
-            [first, .., last] => (*first, *last),
+    /// Makes a subtree of sorted leaves and folded subtrees.
+    pub(crate) fn build(&mut self, sides: &[Side]) -> Side {
+        let (first, last) = match sides {
+            [] => return Side::EMPTY,
+            [only] => return *only,
+            [first, .., last] => (self.key_of(first.node), self.key_of(last.node)),
         };
-        let key = self.leaves[first as usize].key;
-        let last_key = &self.leaves[last as usize].key;
-        let split = key.common_bits(last_key);
-        assert!(split < key.bits().min(last_key.bits()), "no key is a prefix of another");
-        let middle = leaves.partition_point(|leaf| !self.leaves[*leaf as usize].key.bit(split));
-        let left = self.build(split + 1, &leaves[..middle]);
-        let right = self.build(split + 1, &leaves[middle..]);
-        self.new_branch(from, split, (left, right), &key)
+        let (Some(first), Some(last)) = (first, last) else { return Side::EMPTY };
+        let split = first.common_bits(last);
+        assert!(split < first.bits().min(last.bits()), "no key is a prefix of another");
+        let on_left = |side: &Side| self.key_of(side.node).is_some_and(|key| !key.bit(split));
+        let (left, right) = sides.split_at(sides.partition_point(on_left));
+        let sides = [self.build(left), self.build(right)];
+        self.new_branch(split, sides)
     }
 
-    fn new_branch(
-        &mut self,
-        from: u16,
-        split: u16,
-        (left, right): (Node, Node),
-        key: &Key,
-    ) -> Node {
-        let branch = Branch { hash: B256::ZERO, left, right, split };
+    fn new_branch(&mut self, split: u16, [left, right]: [Side; 2]) -> Side {
+        let branch = Branch {
+            hashes: [left.hash, right.hash],
+            sides: [left.node, right.node],
+            count: self.count(left.node) + self.count(right.node),
+            epoch: self.epoch,
+            split,
+            marks: LEFT | RIGHT,
+        };
         let index = place(&mut self.branches, &mut self.free_branches, branch);
-        self.hash_branch(index, from, key);
-        Node(index)
+        Side { node: Node(index), hash: B256::ZERO }
     }
 
-    /// Renews the hash of a subtree that now starts at bit `from`. A leaf's does not depend on it.
-    fn rehash(&mut self, node: Node, from: u16) {
-        if let (Kind::Branch(index), Some(key)) = (node.kind(), self.any_key(node)) {
-            self.hash_branch(index, from, &key);
-        }
-    }
-
-    fn hash_branch(&mut self, index: u32, from: u16, key: &Key) {
-        let branch = &self.branches[index as usize];
-        let mut input = [0; 1 + 2 + crate::KEY_LEN_MAX + 64];
-        let bits = branch.split - from;
-        let prefix_end = 3 + usize::from(bits.div_ceil(8));
-        input[0] = 1;
-        input[1..3].copy_from_slice(&bits.to_be_bytes());
-        key.pack_bits(from, branch.split, &mut input[3..prefix_end]);
-        input[prefix_end..prefix_end + 32].copy_from_slice(self.hash_of(branch.left).as_slice());
-        input[prefix_end + 32..prefix_end + 64]
-            .copy_from_slice(self.hash_of(branch.right).as_slice());
-        self.branches[index as usize].hash = self.hash.hash(&input[..prefix_end + 64]);
-    }
-
-    pub(crate) fn hash_of(&self, node: Node) -> B256 {
+    pub(crate) fn count(&self, node: Node) -> u32 {
         match node.kind() {
-            Kind::Empty => B256::ZERO,
-            Kind::Leaf(index) => self.leaves[index as usize].hash,
-            Kind::Branch(index) => self.branches[index as usize].hash,
+            Kind::Empty => 0,
+            Kind::Leaf(_) => 1,
+            Kind::Branch(index) => self.branches[index as usize].count,
+            Kind::Folded(index) => self.folded[index as usize].fold.count,
         }
     }
 
-    /// Returns the leaf below `node` that the bits of `key` lead to, 0 if the tree is empty.
-    fn sample(&self, mut node: Node, key: &Key) -> u32 {
-        loop {
-            match node.kind() {
-                Kind::Empty => return 0,
-                Kind::Leaf(index) => return index,
-                Kind::Branch(index) => {
-                    let branch = &self.branches[index as usize];
-                    // A key that ends before the split lies elsewhere: any leaf tells so.
-                    let right = branch.split < key.bits() && key.bit(branch.split);
-                    node = if right { branch.right } else { branch.left };
-                }
-            }
+    /// Returns the leaf or folded subtree below `node` that the bits of `key` lead to.
+    pub(crate) fn sample(&self, mut node: Node, key: &Key) -> Node {
+        while let Kind::Branch(index) = node.kind() {
+            let branch = &self.branches[index as usize];
+            // A key that ends before the split lies elsewhere: any leaf tells so.
+            let right = branch.split < key.bits() && key.bit(branch.split);
+            node = branch.sides[usize::from(right)];
+        }
+        node
+    }
+
+    /// A leaf's key, or a key that starts like those of a folded subtree.
+    pub(crate) fn key_of(&self, node: Node) -> Option<&Key> {
+        match node.kind() {
+            Kind::Leaf(index) => Some(&self.leaves[index as usize].key),
+            Kind::Folded(index) => Some(&self.folded[index as usize].fold.key),
+            Kind::Empty | Kind::Branch(_) => None,
         }
     }
 
+    /// A key that starts like all those below a node.
     pub(crate) fn any_key(&self, mut node: Node) -> Option<Key> {
-        loop {
-            match node.kind() {
-                Kind::Empty => return None,
-                Kind::Leaf(index) => return Some(self.leaves[index as usize].key),
-                Kind::Branch(index) => node = self.branches[index as usize].left,
-            }
+        while let Kind::Branch(index) = node.kind() {
+            node = self.branches[index as usize].sides[0];
         }
+        self.key_of(node).copied()
     }
 }
 
-/// The keys below a node, in order.
-#[derive(Debug)]
-pub struct Leaves<'a, H> {
-    tree: &'a Tree<H>,
-    stack: Vec<Node>,
-}
-
-impl<H> Iterator for Leaves<'_, H> {
-    type Item = Key;
-
-    fn next(&mut self) -> Option<Key> {
-        loop {
-            match self.stack.pop()?.kind() {
-                Kind::Empty => {}
-                Kind::Leaf(index) => return Some(self.tree.leaves[index as usize].key),
-                Kind::Branch(index) => {
-                    let branch = &self.tree.branches[index as usize];
-                    self.stack.extend([branch.right, branch.left]);
-                }
-            }
-        }
-    }
-}
-
-fn place<T>(all: &mut Vec<T>, free: &mut Vec<u32>, item: T) -> u32 {
+pub(crate) fn place<T>(all: &mut Vec<T>, free: &mut Vec<u32>, item: T) -> u32 {
     if let Some(index) = free.pop() {
         let _ = mem::replace(&mut all[index as usize], item);
         return index;
     }
-    let index = u32::try_from(all.len()).ok().filter(|index| *index < LEAF_BIT - 1);
+    let index = u32::try_from(all.len()).ok().filter(|index| *index <= INDEX_MAX);
     all.push(item);
-    index.expect("a tree in memory has fewer than 2^31 - 1 leaves")
-}
-
-fn partition(updates: &[Update], bit: u16) -> (&[Update], &[Update]) {
-    let middle = updates.partition_point(|update| !update.key.bit(bit));
-    updates.split_at(middle)
+    index.expect("a tree in memory has fewer than 2^30 - 1 leaves")
 }
 
 pub(crate) fn hash_leaf<H: Hash>(hash: H, key: &Key, value: &Value) -> B256 {
