@@ -7,6 +7,7 @@ use core::ops::{
     SubAssign,
 };
 
+use crate::division::divide;
 use crate::{PanicCode, Word, revert_panic};
 
 /// A 256-bit unsigned number: four 64-bit limbs, the least significant first.
@@ -119,23 +120,8 @@ impl U256 {
         if let (Some(n), Some(d)) = (self.to_u64(), divisor.to_u64()) {
             return Some((Self([n / d, 0, 0, 0]), Self([n % d, 0, 0, 0])));
         }
-        let mut quotient = Self::ZERO;
-        let mut rest = Self::ZERO;
-        let mut bit = self.bits();
-        // One bit at a time: the remainder stays below the divisor, so that at most bit 256 of
-        // its double is lost, which the subtraction brings back.
-        while bit > 0 {
-            bit -= 1;
-            let carried = rest.0[3] >> 63 != 0;
-            rest = rest.shifted_left(1);
-            rest.0[0] |= self.bit(bit) as u64;
-            let (less, borrow) = rest.overflowing_sub(divisor);
-            if carried || !borrow {
-                rest = less;
-                quotient.0[(bit / 64) as usize] |= 1 << (bit % 64);
-            }
-        }
-        Some((quotient, rest))
+        let (quotient, rest) = divide(self.0, divisor.0);
+        Some((Self(quotient), Self(rest)))
     }
 
     /// The sum, if it is below 2^256.
