@@ -58,6 +58,12 @@ fn examples_do_the_same_on_both_machines() -> Result<()> {
 }
 
 #[test]
+fn access_lists_are_the_same_on_both_machines() -> Result<()> {
+    let node = Node::start(&["--hardfork", "amsterdam"])?;
+    npm::run_script("access-lists.mjs", &[&node.url()])
+}
+
+#[test]
 fn viem_works() -> Result<()> {
     let node = Node::start(&[])?;
     npm::run_script("viem.mjs", &[&node.url()])
