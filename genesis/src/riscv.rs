@@ -73,6 +73,18 @@ pub struct RiscvGas {
     pub page: u32,
     /// Each keccak-f permutation of the KECCAK256 system call.
     pub keccak_block: u32,
+    /// Each SHA-256 compression.
+    pub sha256_block: u32,
+    /// Each RIPEMD-160 compression.
+    pub ripemd160_block: u32,
+    /// Each BLAKE3 compression.
+    pub blake3_block: u32,
+    /// Each round of BLAKE2's compression.
+    pub blake2f_round: u32,
+    /// A multiplication of 256 bits with an addition, modulo anything.
+    pub mul_add256: u32,
+    /// An addition on an elliptic curve over 256 bits.
+    pub ec_add: u32,
     /// The start of a frame: a machine with its registers and page tables.
     pub call_base: u32,
 }
@@ -95,6 +107,12 @@ impl Default for RiscvGas {
             copy_word: 2_400,
             page: 614_400,
             keccak_block: 2_270_000,
+            sha256_block: 640_000,
+            ripemd160_block: 3_120_000,
+            blake3_block: 2_790_000,
+            blake2f_round: 360_000,
+            mul_add256: 13_500,
+            ec_add: 50_000,
             call_base: 2_000_000,
         }
     }
@@ -123,6 +141,12 @@ impl RiscvParams {
             ("gas.copyWord", u64::from(gas.copy_word)),
             ("gas.page", u64::from(gas.page)),
             ("gas.keccakBlock", u64::from(gas.keccak_block)),
+            ("gas.sha256Block", u64::from(gas.sha256_block)),
+            ("gas.ripemd160Block", u64::from(gas.ripemd160_block)),
+            ("gas.blake3Block", u64::from(gas.blake3_block)),
+            ("gas.blake2fRound", u64::from(gas.blake2f_round)),
+            ("gas.mulAdd256", u64::from(gas.mul_add256)),
+            ("gas.ecAdd", u64::from(gas.ec_add)),
             ("gas.callBase", u64::from(gas.call_base)),
         ];
         if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {

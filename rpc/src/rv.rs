@@ -5,10 +5,13 @@ use crate::arguments::Arguments;
 use crate::error::{Reply, RpcError};
 use crate::eth;
 use crate::methods::Table;
+use crate::request;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U64, U256};
 use alloy_rpc_types_eth::TransactionRequest;
 use node::config::Profile;
+use node::error::{CallError, QueryError};
 use node::riscv::{CodeInfo, DeployRequest, Deployment};
+use node::trace::GasReport;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -17,6 +20,7 @@ pub(crate) fn register(table: &mut Table<Api>) {
     table.task("rv_deploy", deploy);
     table.task("rv_getCodeInfo", code_info);
     table.task("rv_disassemble", disassemble);
+    table.task("rv_gasReport", gas_report);
 }
 
 /// What to deploy, and how.
@@ -193,4 +197,29 @@ async fn disassemble(api: Arc<Api>, mut arguments: Arguments) -> Reply<Vec<Line>
             text: line.text,
         })
         .collect())
+}
+
+/// What a report is about.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Subject {
+    Transaction(B256),
+    Call(Box<TransactionRequest>),
+}
+
+/// Says where the gas of a transaction or call went.
+async fn gas_report(api: Arc<Api>, mut arguments: Arguments) -> Reply<GasReport> {
+    let subject = arguments.required("transaction hash or call")?;
+    let call = match subject {
+        Subject::Transaction(hash) => match api.chain.gas_report(hash).await {
+            Err(CallError::Query(QueryError::TransactionNotFound(_))) => {
+                return Err(RpcError::server("transaction not found"));
+            }
+            report => return Ok(report?),
+        },
+        Subject::Call(call) => request::call(*call)?,
+    };
+    let block = arguments.block()?;
+    let overrides = request::overrides(arguments.optional("state overrides")?, None);
+    Ok(api.chain.gas_report_of_call(call, overrides, block).await?)
 }

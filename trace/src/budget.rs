@@ -86,6 +86,15 @@ impl Budget {
         }
     }
 
+    /// Counts a step, for which `bytes` are recorded.
+    pub(super) fn count(&mut self, bytes: usize) {
+        self.take(bytes);
+        self.steps = self.steps.wrapping_add(1);
+        if self.steps.is_multiple_of(STEPS_PER_LOOK) {
+            self.look();
+        }
+    }
+
     /// Counts a step, for which `bytes` are recorded, and ends the run if that was too much.
     pub(super) fn step<CTX: ContextTr>(
         &mut self,
@@ -93,11 +102,7 @@ impl Budget {
         context: &mut CTX,
         bytes: usize,
     ) {
-        self.take(bytes);
-        self.steps = self.steps.wrapping_add(1);
-        if self.steps.is_multiple_of(STEPS_PER_LOOK) {
-            self.look();
-        }
+        self.count(bytes);
         if self.exceeded.is_some() {
             if context.error().is_ok() {
                 *context.error() = Err(ContextError::Custom("trace limit exceeded".to_string()));

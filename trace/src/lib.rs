@@ -4,7 +4,8 @@
 //! added here: the guest's program counter, why it trapped, system calls that are no opcodes.
 //! [`geth_trace`] runs geth's tracers: `struct_log`, `calls`, `legacy`, `prestate` and `erc7562`
 //! are written after geth's, the others are revm's. `parity` has the traces of `trace_*`;
-//! `instructions` is `rvTracer`, which shows guests instruction by instruction. A [`Budget`] bounds
+//! `instructions` is `rvTracer`, which shows guests instruction by instruction,
+//! `gas_report` says where gas went. A [`Budget`] bounds
 //! them all.
 
 extern crate alloc;
@@ -13,6 +14,7 @@ mod budget;
 mod calls;
 mod erc7562;
 mod fault;
+mod gas_report;
 mod instructions;
 mod legacy;
 mod parity;
@@ -40,8 +42,12 @@ use revm_inspectors::{
 
 pub use alloy_rpc_types_trace::{geth, opcode, otterscan, parity as parity_types};
 pub use budget::{Budget, Exceeded};
+pub use gas_report::{
+    ClassReport, Count, GasReport, MachineReport, Parts, ProvingCost, SyscallReport,
+};
 pub use revm_inspectors::tracing::TransactionContext;
 
+use gas_report::Collector;
 use recorder::{Bounded, Recorder};
 use tracer::Tracer;
 use vm::{EngineError, Execution, Outcome};
@@ -126,6 +132,18 @@ pub fn opcode_gas<DB: DatabaseRef>(
     budget: &mut Budget,
 ) -> Result<(Outcome, OpcodeGasInspector), TraceError<DB::Error>> {
     bounded(execution, tx, OpcodeGasInspector::new(), budget)
+}
+
+/// Runs a transaction and says where its gas went.
+pub fn gas_report<DB: DatabaseRef>(
+    execution: &mut Execution<DB>,
+    tx: &TxEnv,
+    budget: &mut Budget,
+) -> Result<(Outcome, GasReport), TraceError<DB::Error>> {
+    let collector = Collector::new(&execution.engine().spec().riscv.gas);
+    let (outcome, collector) = bounded(execution, tx, collector, budget)?;
+    let report = collector.finish(&outcome.result);
+    Ok((outcome, report))
 }
 
 /// Runs a transaction and lists the transfers, creations and destructions inside it.

@@ -14,7 +14,7 @@ use revm::{
 use revm_inspectors::{opcode::OpcodeGasInspector, otterscan::InternalOperationsInspector};
 
 use super::{Budget, budget::FRAME_SIZE};
-use vm::watch::{Instruction, OwnSyscall, Watch};
+use vm::watch::{Instruction, MachineEnd, OwnSyscall, Watch};
 
 /// What a [`Budget`] can be put around.
 pub(super) trait Recorder<CTX>: Inspector<CTX, EthInterpreter> {
@@ -42,6 +42,21 @@ pub(super) trait Recorder<CTX>: Inspector<CTX, EthInterpreter> {
     /// As [`Watch::wants_instructions`].
     fn wants_instructions(&self) -> bool {
         false
+    }
+
+    /// As [`Watch::served`].
+    fn served(&mut self, number: u64, units: u64) {
+        let _ = (number, units);
+    }
+
+    /// As [`Watch::machine_end`].
+    fn machine_end(&mut self, end: MachineEnd) {
+        let _ = end;
+    }
+
+    /// Bytes that it records of an instruction.
+    fn instruction_size(&self) -> usize {
+        FRAME_SIZE / 4
     }
 
     /// As [`Watch::instruction`].
@@ -75,11 +90,19 @@ where
     }
 
     fn wants_instructions(&self) -> bool {
-        self.tracer.wants_instructions()
+        self.budget.exceeded().is_none() && self.tracer.wants_instructions()
+    }
+
+    fn served(&mut self, number: u64, units: u64) {
+        self.tracer.served(number, units);
+    }
+
+    fn machine_end(&mut self, end: MachineEnd) {
+        self.tracer.machine_end(end);
     }
 
     fn instruction(&mut self, done: Instruction<'_>) {
-        self.budget.take(FRAME_SIZE / 4);
+        self.budget.count(self.tracer.instruction_size());
         self.tracer.instruction(&done);
     }
 }

@@ -43,7 +43,7 @@ use crate::{
     riscv::{Image, Machine, Pool, Units, syscall::Guest},
     source::Context,
     stop,
-    watch::Watch,
+    watch::{MachineEnd, Watch},
 };
 
 /// Where Solidity's `console.log` calls go.
@@ -120,6 +120,8 @@ pub(crate) struct Live {
     pub(crate) constructor: bool,
     /// What it waits for, if it waits.
     pub(crate) waiting: Option<Waiting>,
+    /// Gas for its start, and for decoding.
+    opening: [u64; 2],
     image_end: usize,
 }
 
@@ -216,6 +218,7 @@ impl<DB: DatabaseRef> Stack<DB> {
                 interpreter: &mut frame.interpreter,
                 context: &mut evm.ctx,
                 instructions: &evm.instruction,
+                precompiles: &evm.precompiles,
                 host,
                 watch,
             }
@@ -227,6 +230,14 @@ impl<DB: DatabaseRef> Stack<DB> {
             Place::Fresh(_) => None,
         };
         Some(create::finish(frame, &mut evm.ctx, host, live, action))
+    }
+
+    /// Shows what the machine of the top frame, which is about to end, has paid for.
+    fn show_end<W: Watch<Context<DB>>>(&self, watch: &mut W) {
+        if let Some(Some(Place::Live(live))) = self.machines.last() {
+            let [start, decoding] = live.opening;
+            watch.machine_end(MachineEnd { start, decoding, spent: live.units.spent });
+        }
     }
 
     /// Empties the place of the top frame, which has ended.
@@ -257,12 +268,23 @@ fn open(number: usize, frame: &mut Frame, host: &mut Host) -> Option<Live> {
     let constructor = matches!(frame.input, FrameInput::Create(_));
     let interpreter = &mut frame.interpreter;
     match load(interpreter, constructor, host) {
-        Ok((image, container, image_end)) => {
+        Ok(Loaded { image, container, image_end, opening }) => {
             let params = &host.engine.spec().riscv;
             let units = Units::new(&params.gas, params.memory_pages_max);
             let machine = Machine::new(image, &mut host.pool, constructor);
             interpreter.bytecode = ExtBytecode::new(host.engine.strip().clone());
-            Some(Live { number, machine, units, container, constructor, waiting: None, image_end })
+            let waiting = None;
+            let live = Live {
+                number,
+                machine,
+                units,
+                container,
+                constructor,
+                waiting,
+                opening,
+                image_end,
+            };
+            Some(live)
         }
         Err(Refused::OutOfGas) => {
             interpreter.halt(InstructionResult::OutOfGas);
@@ -287,23 +309,27 @@ impl From<create::Refusal> for Refused {
     }
 }
 
+/// Code that is about to run.
+struct Loaded {
+    image: Arc<Image>,
+    container: Bytes,
+    image_end: usize,
+    opening: [u64; 2],
+}
+
 /// Pays for a frame's start and, as init code, for decoding; finds the image in the cache.
-fn load(
-    interpreter: &mut Interpreter,
-    constructor: bool,
-    host: &Host,
-) -> Result<(Arc<Image>, Bytes, usize), Refused> {
+fn load(interpreter: &mut Interpreter, constructor: bool, host: &Host) -> Result<Loaded, Refused> {
     let params = &host.engine.spec().riscv;
     let code = interpreter.bytecode.original_bytes();
     let image = Container::parse(&code).map_err(create::Refusal::from)?.image;
     let image_end = HEADER_SIZE + image.len();
-    let mut price = u64::from(params.gas.call_base).div_ceil(params.gas.units_per_gas.max(1));
+    let start = u64::from(params.gas.call_base).div_ceil(params.gas.units_per_gas.max(1));
+    let mut decoding = 0;
     if constructor {
         create::check_init_code(&code, image, params)?;
-        let decode = params.decode_gas_per_byte.saturating_mul(image.len() as u64);
-        price = price.saturating_add(decode);
+        decoding = params.decode_gas_per_byte.saturating_mul(image.len() as u64);
     }
-    if !interpreter.gas.record_regular_cost(price) {
+    if !interpreter.gas.record_regular_cost(start.saturating_add(decoding)) {
         return Err(Refused::OutOfGas);
     }
     let loaded = if constructor {
@@ -314,7 +340,7 @@ fn load(
         host.engine.image(hash, image)
     };
     let image = loaded.map_err(create::Refusal::from)?;
-    Ok((image, code, image_end))
+    Ok(Loaded { image, container: code, image_end, opening: [start, decoding] })
 }
 
 /// The frames under the eyes of an observer: what revm's loop drives.
@@ -417,6 +443,7 @@ impl<DB: DatabaseRef, W: Watch<Context<DB>>> InspectorEvmTr for Frames<'_, DB, W
             }
         };
         if let ItemOrResult::Result(result) = &mut next {
+            self.stack.show_end(&mut *self.watch);
             let frame = self.stack.evm.frame_stack.get();
             frame_end(&mut self.stack.evm.ctx, &mut *self.watch, &frame.input, result);
             frame.set_finished(true);

@@ -8,9 +8,13 @@ use revm::{
     context::{Cfg, ContextTr},
     handler::{EthPrecompiles, PrecompileProvider},
     interpreter::{CallInputs, Gas, InstructionResult, InterpreterResult},
+    precompile::u64_to_address,
 };
 
-use crate::engine::Signers;
+use crate::{
+    engine::Signers,
+    riscv::crypto::{self, Answer},
+};
 
 /// The precompile that recovers a signer.
 const ECRECOVER: Address = address!("0000000000000000000000000000000000000001");
@@ -46,6 +50,17 @@ impl Precompiles {
     /// Whether a precompile answers at `address`.
     pub(crate) fn contains(&self, address: Address) -> bool {
         self.origin(address).is_some()
+    }
+
+    /// What the precompile at address `n` computes; the outer `None` if none answers there.
+    pub(crate) fn compute(&self, n: u64, input: &[u8]) -> Option<Answer> {
+        let origin = self.origin(u64_to_address(n))?;
+        if origin == ECRECOVER
+            && let Some(signer) = self.signers.as_ref().and_then(|signers| signer(signers, input))
+        {
+            return Some(Some(Bytes::copy_from_slice(signer.into_word().as_slice())));
+        }
+        crypto::run(self.fork.precompiles, origin, input)
     }
 
     /// Lets no precompile answer at `address` any more.

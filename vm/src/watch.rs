@@ -12,7 +12,7 @@ use revm::{
     primitives::{Address, Log, U256},
 };
 
-use crate::riscv::Machine;
+use crate::riscv::{Machine, Spent};
 
 /// An inspector that may also look inside RISC-V frames.
 pub trait Watch<CTX>: Inspector<CTX, EthInterpreter> {
@@ -27,6 +27,17 @@ pub trait Watch<CTX>: Inspector<CTX, EthInterpreter> {
     /// Comes after a system call that is no opcode.
     fn own_syscall(&mut self, call: OwnSyscall) {
         let _ = call;
+    }
+
+    /// Comes after every system call that was served: `units` are what it took for copies, pages
+    /// and computing. A call of another contract has only begun then.
+    fn served(&mut self, number: u64, units: u64) {
+        let _ = (number, units);
+    }
+
+    /// Comes before the end of a frame whose machine has run.
+    fn machine_end(&mut self, end: MachineEnd) {
+        let _ = end;
     }
 
     /// Whether [`Self::instruction`] is to be called.
@@ -53,6 +64,17 @@ pub struct OwnSyscall {
     pub gas_cost: u64,
     /// The frame's depth: 0 is the transaction's own.
     pub depth: usize,
+}
+
+/// What a frame's machine has paid for.
+#[derive(Clone, Copy, Debug)]
+pub struct MachineEnd {
+    /// Gas for the start of the frame.
+    pub start: u64,
+    /// Gas for decoding, if it ran as init code.
+    pub decoding: u64,
+    /// Units besides those of instructions, and the gas for all units.
+    pub spent: Spent,
 }
 
 /// An instruction that a guest has executed.

@@ -3,7 +3,8 @@
 //! A block is replayed (`replay`) on the state that it was sealed on, dev edits included, with the
 //! same system calls before its first transaction. `geth` has the traces of `debug_`, `parity`
 //! those of `trace_` with the search of `filter`, `bad` keeps blocks that were refused, `otterscan` what the block explorer of that name
-//! asks, `series` calls that build on one another. `limits` bounds them all.
+//! asks, `series` calls that build on one another,
+//! `report` where gas went. `limits` bounds them all.
 
 mod bad;
 mod filter;
@@ -12,6 +13,7 @@ mod limits;
 mod otterscan;
 mod parity;
 mod replay;
+mod report;
 mod series;
 
 pub(crate) use bad::BadBlocks;
@@ -23,6 +25,7 @@ pub use otterscan::{Creator, Direction, Found, Page};
 pub use parity::TraceTypes;
 pub(crate) use replay::Replay;
 pub use series::{At, StepCall};
+pub use trace::GasReport;
 
 use std::sync::Arc;
 

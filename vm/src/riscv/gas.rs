@@ -28,13 +28,36 @@ pub struct Units {
     carried: u64,
     /// `left` when it was last filled.
     filled: u64,
+    /// What was charged besides instructions.
+    pub spent: Spent,
+}
+
+/// What a frame's machine has paid for besides its instructions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Units for ranges that crossed between guest and host.
+    pub copies: u64,
+    /// Units for pages that were touched first.
+    pub pages: u64,
+    /// Units for what pure calls computed.
+    pub calls: u64,
+    /// Whole gas that was settled, for instructions and for all of these.
+    pub gas: u64,
+}
+
+impl Spent {
+    /// All its units.
+    pub const fn units(&self) -> u64 {
+        self.copies.saturating_add(self.pages).saturating_add(self.calls)
+    }
 }
 
 impl Units {
     /// An empty account.
     pub fn new(gas: &RiscvGas, pages_max: u32) -> Self {
         let per_gas = gas.units_per_gas.max(1);
-        Self { left: 0, pages_left: pages_max, pages_max, per_gas, carried: 0, filled: 0 }
+        let spent = Spent::default();
+        Self { left: 0, pages_left: pages_max, pages_max, per_gas, carried: 0, filled: 0, spent }
     }
 
     /// Makes all of `gas`, and what was paid before and not used, available as units.
@@ -54,7 +77,15 @@ impl Units {
         self.carried = self.carried.saturating_sub(used) + (gas * self.per_gas - unpaid);
         self.left = 0;
         self.filled = 0;
+        self.spent.gas += gas;
         gas
+    }
+
+    /// Takes `units` for what a pure call computes, or leaves the account as it was.
+    pub(crate) fn charge_call(&mut self, units: u64) -> Result<(), OutOfGas> {
+        self.charge(units)?;
+        self.spent.calls += units;
+        Ok(())
     }
 
     /// Takes `units`, or leaves the account as it was.

@@ -272,7 +272,9 @@ impl Machine {
         units: &mut Units,
     ) -> Result<(), MemoryFault> {
         self.check(ptr, len, access)?;
-        units.charge(copy_price(self.image.gas(), len))?;
+        let price = copy_price(self.image.gas(), len);
+        units.charge(price)?;
+        units.spent.copies += price;
         self.map(ptr, len, units)
     }
 
@@ -295,7 +297,9 @@ impl Machine {
             if self.memory.is_touched(page) {
                 continue;
             }
-            units.charge(self.image.gas().page.into())?;
+            let price = self.image.gas().page.into();
+            units.charge(price)?;
+            units.spent.pages += price;
             let limit = units.pages_max;
             let exhausted = Trap::PagesExhausted { pc, address: page * PAGE_SIZE as u64, limit };
             units.pages_left = units.pages_left.checked_sub(1).ok_or(exhausted)?;

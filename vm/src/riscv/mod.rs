@@ -15,10 +15,12 @@
 //! | `trap.rs` | why a frame failed |
 //! | `disasm.rs` | text for people |
 //! | `syscall.rs` `strip.rs` | system calls, and how they run revm's instructions |
+//! | `crypto.rs` | system calls that only compute |
 
 mod bitmanip;
 mod compressed;
 mod cpu;
+pub mod crypto;
 mod decode;
 mod disasm;
 mod elf;
@@ -38,7 +40,7 @@ mod trap;
 
 pub use disasm::{Line, disassemble, disassemble_at, register_name};
 pub use elf::{ImageError, Segment};
-pub use gas::{Class, OutOfGas, Units};
+pub use gas::{Class, OutOfGas, Spent, Units};
 pub use image::Image;
 pub use machine::{Machine, Stop};
 pub use pool::Pool;

@@ -155,7 +155,7 @@ impl<DB: DatabaseRef> Strip<'_, DB> {
 
     pub(super) fn pay_units(&mut self, price: u64) -> Result<(), InstructionResult> {
         self.units.refill(self.interpreter.gas.remaining());
-        let paid = self.units.charge(price);
+        let paid = self.units.charge_call(price);
         let used = self.units.settle();
         paid.map_err(|OutOfGas| InstructionResult::OutOfGas)?;
         self.pay(used)

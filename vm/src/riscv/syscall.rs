@@ -20,7 +20,8 @@ use revm::{
 use crate::{
     create::Instructions,
     machines::{Host, Live, Print, PrintKind, Waiting},
-    riscv::{Access, MemoryFault, OutOfGas, Stop, Trap},
+    precompiles::Precompiles,
+    riscv::{Access, MemoryFault, OutOfGas, Stop, Trap, crypto},
     source::Context,
     stop,
     watch::{Instruction, OwnSyscall, Watch},
@@ -36,6 +37,69 @@ pub mod number {
     pub const DEPLOY: u64 = 0x1002;
     /// Text for the node's log.
     pub const PRINT: u64 = 0x1003;
+    /// The BLAKE3 hash.
+    pub const BLAKE3: u64 = 0x1010;
+    /// The public key that signed a hash.
+    pub const SECP256K1_RECOVER: u64 = 0x1011;
+    /// Whether a public key signed a hash.
+    pub const SECP256K1_VERIFY: u64 = 0x1012;
+    /// The precompile at address n has this number and n more.
+    pub const PRECOMPILES: u64 = 0x1100;
+    /// The last number there is.
+    pub const LAST: u64 = PRECOMPILES + 0x100;
+}
+
+/// The names of the precompiles, by address.
+const PRECOMPILES: [(u64, &str); 18] = [
+    (0x01, "ECRECOVER"),
+    (0x02, "SHA256"),
+    (0x03, "RIPEMD160"),
+    (0x04, "IDENTITY"),
+    (0x05, "MODEXP"),
+    (0x06, "BN254_ADD"),
+    (0x07, "BN254_MUL"),
+    (0x08, "BN254_PAIRING"),
+    (0x09, "BLAKE2F"),
+    (0x0a, "KZG_POINT_EVALUATION"),
+    (0x0b, "BLS12_G1ADD"),
+    (0x0c, "BLS12_G1MSM"),
+    (0x0d, "BLS12_G2ADD"),
+    (0x0e, "BLS12_G2MSM"),
+    (0x0f, "BLS12_PAIRING"),
+    (0x10, "BLS12_MAP_FP_TO_G1"),
+    (0x11, "BLS12_MAP_FP2_TO_G2"),
+    (0x100, "P256VERIFY"),
+];
+
+/// The name of a system call; `None` if the ABI has none of this number.
+pub fn name(call: u64) -> Option<&'static str> {
+    if let Ok(opcode) = u8::try_from(call) {
+        let served = plain(opcode).is_some()
+            || crypto::operands(opcode).is_some()
+            || matches!(opcode, op::KECCAK256 | op::LOG0..=op::LOG4)
+            || matches!(opcode, op::CALLDATACOPY | op::CODESIZE | op::CODECOPY)
+            || matches!(opcode, op::EXTCODECOPY | op::RETURNDATACOPY)
+            || matches!(opcode, op::CREATE | op::CREATE2 | op::RETURN | op::REVERT)
+            || matches!(opcode, op::CALL | op::CALLCODE | op::DELEGATECALL | op::STATICCALL);
+        return match opcode {
+            op::DIFFICULTY => Some("PREVRANDAO"),
+            _ if served => op::OpCode::new(opcode).map(|opcode| opcode.as_str()),
+            _ => None,
+        };
+    }
+    match call {
+        number::TAIL_SIZE => Some("TAIL_SIZE"),
+        number::TAIL_COPY => Some("TAIL_COPY"),
+        number::DEPLOY => Some("DEPLOY"),
+        number::PRINT => Some("PRINT"),
+        number::BLAKE3 => Some("BLAKE3"),
+        number::SECP256K1_RECOVER => Some("SECP256K1_RECOVER"),
+        number::SECP256K1_VERIFY => Some("SECP256K1_VERIFY"),
+        _ => {
+            let address = call.checked_sub(number::PRECOMPILES)?;
+            PRECOMPILES.iter().find(|(n, _)| *n == address).map(|(_, name)| *name)
+        }
+    }
 }
 
 /// Why a machine does not go on.
@@ -132,6 +196,7 @@ pub(crate) struct Guest<'a, DB: DatabaseRef, W> {
     pub(crate) interpreter: &'a mut Interpreter,
     pub(crate) context: &'a mut Context<DB>,
     pub(crate) instructions: &'a Instructions<DB>,
+    pub(crate) precompiles: &'a Precompiles,
     pub(crate) host: &'a mut Host,
     pub(crate) watch: &'a mut W,
 }
@@ -157,7 +222,15 @@ impl<DB: DatabaseRef, W: Watch<Context<DB>>> Guest<'_, DB, W> {
         }
         loop {
             match self.compute()? {
-                Stop::Syscall => self.serve()?,
+                Stop::Syscall => {
+                    let before = self.live.units.spent.units();
+                    let served = self.serve();
+                    if W::ACTIVE {
+                        let units = self.live.units.spent.units() - before;
+                        self.watch.served(self.live.machine.number(), units);
+                    }
+                    served?;
+                }
                 Stop::OutOfGas => return Err(OutOfGas.into()),
                 Stop::Trap(trap) => return Err(trap.into()),
             }
@@ -213,7 +286,7 @@ impl<DB: DatabaseRef, W: Watch<Context<DB>>> Guest<'_, DB, W> {
 
     fn serve(&mut self) -> Result<(), Halt> {
         let number = self.live.machine.number();
-        let Ok(opcode) = u8::try_from(number) else {
+        let Some(opcode) = u8::try_from(number).ok().filter(|_| !crypto::is_pure(number)) else {
             return if W::ACTIVE { self.serve_watched(number) } else { self.serve_own(number) };
         };
         if let Some((args, out)) = plain(opcode) {
@@ -240,13 +313,7 @@ impl<DB: DatabaseRef, W: Watch<Context<DB>>> Guest<'_, DB, W> {
 
     /// A call that is no opcode, in view of the observer.
     fn serve_watched(&mut self, number: u64) -> Result<(), Halt> {
-        let name = match number {
-            number::TAIL_SIZE => "TAIL_SIZE",
-            number::TAIL_COPY => "TAIL_COPY",
-            number::DEPLOY => "DEPLOY",
-            number::PRINT => "PRINT",
-            _ => "UNKNOWN",
-        };
+        let name = name(number).unwrap_or("UNKNOWN");
         let pc = self.live.machine.stopped_at();
         self.settle();
         let gas = self.interpreter.gas.remaining();
@@ -281,7 +348,15 @@ impl<DB: DatabaseRef, W: Watch<Context<DB>>> Guest<'_, DB, W> {
                 self.host.print(Print { address, kind: PrintKind::Text, data });
                 Ok(())
             }
-            _ => Err(self.unknown(number)),
+            _ => {
+                let precompiles = self.precompiles;
+                let precompile = |n, input: &[u8]| precompiles.compute(n, input);
+                let Live { machine, units, .. } = &mut *self.live;
+                let result = crypto::compute(machine, units, &precompile)?;
+                let result = result.ok_or_else(|| self.unknown(number))?;
+                self.live.machine.set_result(result);
+                Ok(())
+            }
         }
     }
 

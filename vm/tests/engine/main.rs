@@ -4,12 +4,16 @@
 
 extern crate tandem_vm as vm;
 
+mod c;
 mod calls;
 mod creation;
+mod crypto;
 mod edits;
 mod faults;
 mod program;
 mod refusals;
+mod reports;
+mod spec;
 mod stops;
 mod storms;
 mod syscalls;

@@ -70,6 +70,12 @@ impl World {
             copy_word: 1,
             page: 1,
             keccak_block: 1,
+            sha256_block: 1,
+            ripemd160_block: 1,
+            blake3_block: 1,
+            blake2f_round: 1,
+            mul_add256: 1,
+            ec_add: 1,
             call_base: 1,
         };
         Self::with(fork, RiscvParams { gas, ..RiscvParams::default() })
