@@ -187,6 +187,17 @@ fn undefined_instructions_and_breakpoints_trap() {
 }
 
 #[test]
+fn code_that_starts_with_an_opcode_is_the_evms() {
+    // SELFDESTRUCT, and the letters of an ELF file without a container: 0x7f pushes 32 bytes.
+    for (code, succeeds) in [(vec![0xff], false), (Program::new().elf(), true), (vec![0x00], true)]
+    {
+        let outcome = World::new().put(A, code).call(A);
+        assert_eq!(outcome.result.is_success(), succeeds, "{:?}", outcome.result);
+        assert_eq!(outcome.trap, None, "no machine ran");
+    }
+}
+
+#[test]
 fn a_malformed_image_fails_and_never_runs_as_evm_code() {
     // As EVM code, this tail would store.
     let evm = Evm::new().push(1).push(1).op(0x55).0;

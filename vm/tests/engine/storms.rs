@@ -2,10 +2,11 @@
 
 use proptest::prelude::*;
 use revm::{context::TxEnv, inspector::NoOpInspector};
-use trace::{Budget, geth_trace};
+use trace::{Budget, gas_report, geth_trace};
 
 use crate::{
     program::{DATA, Program},
+    reports::check_sums,
     world::{A, B, C, Evm, World, call, creation, gas},
 };
 
@@ -16,6 +17,10 @@ fn numbers() -> impl Strategy<Value = u64> {
         4 => 0xa0u64..0xa6,
         6 => 0xf0u64..0x100,
         4 => 0x1000u64..0x1005,
+        3 => 0u64..0x0c,
+        3 => 0x1010u64..0x1014,
+        4 => 0x1100u64..0x1113,
+        1 => Just(0x1200),
         1 => any::<u64>(),
     ]
 }
@@ -80,5 +85,9 @@ proptest! {
         let place = trace::TransactionContext::default();
         let (stepped, _) = geth_trace(&mut world.execution(), &tx, (&options, place), &mut Budget::unlimited()).unwrap();
         prop_assert_eq!(&plain.result, &stepped.result);
+        let (reported, report) =
+            gas_report(&mut world.execution(), &tx, &mut Budget::unlimited()).unwrap();
+        prop_assert_eq!(&plain.result, &reported.result);
+        check_sums(&report);
     }
 }
