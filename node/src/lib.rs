@@ -36,6 +36,7 @@ pub mod witness;
 pub use brief::dedicate_thread;
 pub use chain::{Chain, TokenValue};
 pub use config::NodeConfig;
+pub use dump::DumpHead;
 pub use event::Event;
 pub use sequencer::SealedBlocks;
 pub use settings::Settings;

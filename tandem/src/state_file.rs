@@ -6,9 +6,9 @@ use std::{
     time::Duration,
 };
 
-use node::{Chain, error::DevError};
+use node::{Chain, DumpHead, error::DevError};
 
-use crate::settings::Settings;
+use crate::{chain_genesis, settings::Settings};
 
 /// Seconds between two dumps, where nothing else is set: anvil's.
 const INTERVAL_SECONDS: u64 = 60;
@@ -61,26 +61,44 @@ impl StateFile {
         self.dump.is_some().then_some(self.interval)
     }
 
+    /// The settings of a chain that begins where the file's ends, unless they say otherwise or
+    /// there is a chain already.
+    pub(crate) fn beginning(&self, settings: &Settings) -> Result<Settings, StateError> {
+        let mut settings = settings.clone();
+        let Some(path) = &self.load else { return Ok(settings) };
+        if settings.genesis.is_some() || chain_genesis::has_chain(&settings) {
+            return Ok(settings);
+        }
+        let head = DumpHead::of(&read(path)?).map_err(|source| wrong(path, source))?;
+        if let Some(head) = head {
+            settings.number.get_or_insert(head.number);
+            settings.timestamp.get_or_insert(head.timestamp);
+            settings.block_base_fee_per_gas.get_or_insert(head.base_fee_wei);
+            settings.gas_limit.get_or_insert(head.gas_limit);
+        }
+        Ok(settings)
+    }
+
     /// Puts the file's state into the chain.
     pub(crate) async fn load(&self, chain: &Chain) -> Result<(), StateError> {
         let Some(path) = &self.load else { return Ok(()) };
-        let bytes =
-            fs::read(path).map_err(|source| StateError::File { path: path.clone(), source })?;
-        chain
-            .load_state(bytes)
-            .await
-            .map_err(|source| StateError::State { path: path.clone(), source: source.into() })
+        chain.load_state(read(path)?).await.map_err(|source| wrong(path, source))
     }
 
     /// Writes the chain's state into the file, in one step.
     pub(crate) async fn dump(&self, chain: &Chain) -> Result<(), StateError> {
         let Some(path) = &self.dump else { return Ok(()) };
-        let bytes = chain
-            .dump_state()
-            .await
-            .map_err(|source| StateError::State { path: path.clone(), source: source.into() })?;
+        let bytes = chain.dump_state().await.map_err(|source| wrong(path, source))?;
         write(path, &bytes).map_err(|source| StateError::File { path: path.clone(), source })
     }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, StateError> {
+    fs::read(path).map_err(|source| StateError::File { path: path.to_owned(), source })
+}
+
+fn wrong(path: &Path, source: DevError) -> StateError {
+    StateError::State { path: path.to_owned(), source: source.into() }
 }
 
 fn in_directory(path: PathBuf) -> PathBuf {

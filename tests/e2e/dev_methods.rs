@@ -4,7 +4,7 @@ use alloy::{
     consensus::{SidecarBuilder, SimpleCoder},
     eips::eip7594::BlobTransactionSidecarEip7594,
     network::{TransactionBuilder, TransactionBuilder4844},
-    primitives::{Address, U256},
+    primitives::{Address, U256, hex},
     rpc::types::TransactionRequest,
     sol_types::SolValue,
 };
@@ -379,5 +379,46 @@ fn dumps_go_to_anvil_and_come_back() -> Result<()> {
     ensure!(slot == expected["call"], "{slot}");
     let balance = client.call("eth_getBalance", json!([SOMEONE, "latest"]))?;
     ensure!(balance == expected["balance"], "{balance}");
+    Ok(())
+}
+
+/// A chain that begins with a file of anvil's or of our own has its height, time and fees.
+#[test]
+fn a_chain_goes_on_at_the_height_of_its_file() -> Result<()> {
+    let Some(folder) = npm::folder("a file of anvil's")? else { return Ok(()) };
+    let files = tempfile::tempdir()?;
+    let file = files.path().join("state.json");
+    let path = file.to_str().context("no UTF-8")?;
+    let mut command = std::process::Command::new(npm::foundry_path(folder, "anvil")?);
+    command.args(["--port", "0", "--timestamp", "1000000", "--gas-limit", "25000000"]);
+    let theirs = Node::spawn(command)?;
+    let mut client = theirs.client()?;
+    furnish(&mut client)?;
+    client.call("anvil_mine", json!(["0x8", "0xa"]))?;
+    let newest = client.call("eth_getBlockByNumber", json!(["latest", false]))?;
+    let dump = client.call("anvil_dumpState", json!([]))?;
+    let dump = dump.as_str().and_then(|text| hex::decode(text).ok()).context("no dump")?;
+    std::fs::write(&file, dump)?;
+    ensure!(newest["number"] == "0x9", "{newest}");
+    // Twice: out of anvil's file, then out of the one that this writes.
+    let mut before = newest;
+    for round in 0..2 {
+        let ours = Node::start(&["--state", path])?;
+        let mut client = ours.client()?;
+        let first = client.call("eth_getBlockByNumber", json!(["latest", false]))?;
+        for field in ["number", "timestamp", "baseFeePerGas", "gasLimit"] {
+            ensure!(first[field] == before[field], "{round}: {field} of {first}, not {before}");
+        }
+        let code = client.call("eth_getCode", json!([SOMEONE, "latest"]))?;
+        ensure!(code == READER, "{round}: {code}");
+        let request = json!([{"from": address(0)?, "to": SOMEONE, "value": "0x7"}]);
+        let hash = client.call("eth_sendTransaction", request)?;
+        let receipt = client.call("eth_getTransactionReceipt", json!([hash]))?;
+        before = client.call("eth_getBlockByNumber", json!(["latest", false]))?;
+        ensure!(receipt["blockNumber"] == before["number"], "{receipt}");
+        ensure!(before["parentHash"] == first["hash"], "{before} on {first}");
+        ours.stop()?;
+    }
+    ensure!(before["number"] == "0xb", "{before}");
     Ok(())
 }

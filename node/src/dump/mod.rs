@@ -1,7 +1,7 @@
 //! The state as a file, in the form of anvil's `--dump-state` and `anvil_dumpState`.
 //!
-//! Accounts, blocks and transactions go out; accounts and the time come in. `blocks` has the form
-//! of blocks and transactions.
+//! Accounts, blocks and transactions go out; accounts and the time come in, and a new chain begins
+//! where the dump's ends. `blocks` has the form of blocks and transactions.
 
 mod blocks;
 
@@ -51,6 +51,53 @@ struct ReadDump {
 #[derive(Deserialize)]
 struct ReadBlock {
     timestamp: U256,
+}
+
+/// The block that a dump is of, as far as a new chain goes on from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DumpHead {
+    /// Number of the newest block.
+    pub number: u64,
+    /// Its time in seconds.
+    pub timestamp: u64,
+    /// Its base fee in wei.
+    pub base_fee_wei: u64,
+    /// Its gas limit.
+    pub gas_limit: u64,
+}
+
+impl DumpHead {
+    /// Reads it out of a dump, packed or not; old dumps of anvil don't name it.
+    pub fn of(dump: &[u8]) -> Result<Option<Self>, DevError> {
+        #[derive(Deserialize)]
+        struct Head {
+            #[serde(default)]
+            block: Option<Block>,
+            #[serde(default)]
+            best_block_number: Option<U256>,
+        }
+        #[derive(Deserialize)]
+        struct Block {
+            number: U256,
+            timestamp: U256,
+            basefee: U256,
+            gas_limit: U256,
+        }
+        let Head { block, best_block_number } = parse(dump)?;
+        let Some(block) = block else { return Ok(None) };
+        let head = Self {
+            number: best_block_number.unwrap_or(block.number).saturating_to(),
+            timestamp: block.timestamp.saturating_to(),
+            base_fee_wei: block.basefee.saturating_to(),
+            gas_limit: block.gas_limit.saturating_to(),
+        };
+        let (Self { number, timestamp, .. }, max) = (head, u64::MAX / 2);
+        if number.max(timestamp) > max {
+            let text = format!("block number {number} or time {timestamp} is above {max}");
+            return Err(DevError::Dump(text));
+        }
+        Ok(Some(head))
+    }
 }
 
 /// The head's environment.
@@ -178,12 +225,7 @@ fn accounts(view: &StateView) -> Result<BTreeMap<Address, AccountDump>, DevError
 
 fn read(dump: &[u8], clears: bool) -> Result<(Vec<AccountEdit>, Option<u64>), DevError> {
     let bad = |error: &dyn std::fmt::Display| DevError::Dump(error.to_string());
-    let unpacked = match dump.starts_with(&GZIP_MAGIC) {
-        true => Some(unpack(dump, UNPACKED_MAX)?),
-        false => None,
-    };
-    let dump: ReadDump =
-        serde_json::from_slice(unpacked.as_deref().unwrap_or(dump)).map_err(|error| bad(&error))?;
+    let dump: ReadDump = parse(dump)?;
     let timestamp = dump.block.map(|block| block.timestamp.saturating_to());
     let edits = dump.accounts.into_iter().map(|(address, account)| {
         let storage = account.storage.into_iter();
@@ -197,6 +239,16 @@ fn read(dump: &[u8], clears: bool) -> Result<(Vec<AccountEdit>, Option<u64>), De
         })
     });
     Ok((edits.collect::<Result<_, DevError>>()?, timestamp))
+}
+
+/// Reads a dump as JSON, packed or not.
+fn parse<T: serde::de::DeserializeOwned>(dump: &[u8]) -> Result<T, DevError> {
+    let unpacked = match dump.starts_with(&GZIP_MAGIC) {
+        true => Some(unpack(dump, UNPACKED_MAX)?),
+        false => None,
+    };
+    serde_json::from_slice(unpacked.as_deref().unwrap_or(dump))
+        .map_err(|error| DevError::Dump(error.to_string()))
 }
 
 fn unpack(dump: &[u8], max: u64) -> Result<Vec<u8>, DevError> {
@@ -238,6 +290,24 @@ mod tests {
         assert_eq!(timestamp, Some(0x65));
         assert_eq!(edits[0].nonce, Some(3));
         assert_eq!(edits[0].storage, [(U256::from(1), U256::from(2))]);
+    }
+
+    #[test]
+    fn the_head_is_read_in_every_form() {
+        let head = |text: &str| DumpHead::of(text.as_bytes()).unwrap();
+        let block =
+            r#""block":{"number":"0x2","timestamp":"0x65","gas_limit":30000000,"basefee":7}"#;
+        let want = DumpHead { number: 2, timestamp: 0x65, base_fee_wei: 7, gas_limit: 30_000_000 };
+        assert_eq!(head(&format!("{{{block}}}")), Some(want));
+        // The newest block's number may be another than that of its environment, as on Arbitrum.
+        for number in ["9", r#""0x9""#] {
+            let text = format!(r#"{{{block},"best_block_number":{number}}}"#);
+            assert_eq!(head(&text), Some(DumpHead { number: 9, ..want }));
+        }
+        assert_eq!(head(r#"{"accounts":{}}"#), None);
+        assert!(matches!(DumpHead::of(b"[]{"), Err(DevError::Dump(_))));
+        let huge = format!(r#"{{{block},"best_block_number":"0xffffffffffffffff"}}"#);
+        assert!(matches!(DumpHead::of(huge.as_bytes()), Err(DevError::Dump(_))));
     }
 
     #[test]
