@@ -173,6 +173,28 @@ pub(crate) fn send_queues(target: &Target, queues: &[Vec<Vec<u8>>]) -> Result<()
     })
 }
 
+/// Sends each queue of transactions over a connection of its own, all at once, and returns how many
+/// microseconds each of them waited to be acknowledged.
+pub(crate) fn acknowledge(target: &Target, queues: &[Vec<Vec<u8>>]) -> Result<Vec<f64>> {
+    thread::scope(|scope| {
+        let run = |queue: &[Vec<u8>]| -> Result<Vec<f64>> {
+            let mut connection = Connection::open(target)?;
+            let wait = |request: &Vec<u8>| {
+                let start = Instant::now();
+                result(connection.exchange(request)?)?;
+                Ok(start.elapsed().as_secs_f64() * 1e6)
+            };
+            queue.iter().map(wait).collect()
+        };
+        let threads: Vec<_> = queues.iter().map(|queue| scope.spawn(move || run(queue))).collect();
+        let waits = threads.into_iter().map(|thread| match thread.join() {
+            Ok(result) => result,
+            Err(_) => bail!("a connection's thread panicked"),
+        });
+        Ok(waits.collect::<Result<Vec<_>>>()?.concat())
+    })
+}
+
 /// Sends one request `count` times over each of so many connections at once.
 pub(crate) fn repeat(
     target: &Target,

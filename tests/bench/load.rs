@@ -1,5 +1,7 @@
 //! The loads: the common reads, and transfers with their receipts.
 
+use std::time::Instant;
+
 use alloy::{
     consensus::{SignableTransaction, TxEip1559},
     eips::Encodable2718,
@@ -12,7 +14,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use tandem_tests::{contracts::Machine, rpc::quantity, sign};
 
-use crate::client::{Sample, Target, repeat, send_queues};
+use crate::client::{Sample, Target, acknowledge, repeat, send_queues};
 
 sol! {
     function balanceOf(address account) returns (uint256);
@@ -155,6 +157,22 @@ impl Chain {
 
     /// Sends transfers of so many accounts, each over a connection of its own.
     pub(crate) fn transfer(&mut self, accounts: usize, each: u64) -> Result<Sample> {
+        let queues = self.transfers(accounts, each)?;
+        let count = queues.iter().map(Vec::len).sum();
+        self.target.measure(count, || send_queues(&self.target, &queues))
+    }
+
+    /// Sends transfers in the same way without a look at their receipts, and returns what each
+    /// waited for its acknowledgement, and all of them together, in microseconds.
+    pub(crate) fn acknowledge(&mut self, accounts: usize, each: u64) -> Result<(Vec<f64>, f64)> {
+        let queues = self.transfers(accounts, each)?;
+        let start = Instant::now();
+        let waits = acknowledge(&self.target, &queues)?;
+        Ok((waits, start.elapsed().as_secs_f64() * 1e6))
+    }
+
+    /// Signs transfers of so many accounts.
+    fn transfers(&mut self, accounts: usize, each: u64) -> Result<Vec<Vec<Vec<u8>>>> {
         let mut queues = Vec::new();
         for sender in 0..accounts.min(self.senders.len()) {
             let transfer = |_| {
@@ -167,8 +185,7 @@ impl Chain {
             };
             queues.push((0..each).map(transfer).collect::<Result<Vec<_>>>()?);
         }
-        let count = queues.iter().map(Vec::len).sum();
-        self.target.measure(count, || send_queues(&self.target, &queues))
+        Ok(queues)
     }
 
     /// Sends transfers, each in a block of its own, until the chain is this high.

@@ -8,6 +8,7 @@
 mod client;
 mod compare;
 mod contracts;
+mod durability;
 mod load;
 mod peers;
 mod single;
@@ -21,6 +22,7 @@ fn main() -> Result<()> {
     match arguments.next().as_deref() {
         Some("compare") => compare::run(),
         Some("contracts") => contracts::run(),
+        Some("durability") => durability::run(),
         // The arguments are those of `cargo xtask bench rpc`, in this order.
         Some("rpc") => {
             let mut next = || arguments.next().context("an argument is missing");

@@ -27,29 +27,43 @@ pub(crate) struct Peer {
     pub(crate) ours: bool,
     program: PathBuf,
     arguments: &'static [&'static str],
+    accounts: u32,
     folder: TempDir,
 }
 
 /// Anvil first, then ours.
 pub(crate) fn all(npm: &Path) -> Result<Vec<Peer>> {
-    let tandem = node::release_binary()?;
     let anvil = npm::foundry_path(npm, "anvil")?;
-    let peer = |name, program: &Path, arguments| -> Result<Peer> {
-        let folder = tempfile::tempdir_in(node::target()?)?;
-        Ok(Peer { name, ours: name != "anvil", program: program.to_owned(), arguments, folder })
-    };
-    Ok(vec![
-        peer("anvil", &anvil, &[])?,
-        peer("temporary", &tandem, &[])?,
-        peer("process", &tandem, &["--durability", "process"])?,
-        peer("disk", &tandem, &["--durability", "disk"])?,
+    let mut peers = vec![Peer::new("anvil", &anvil, &[], ACCOUNTS)?];
+    peers.extend(ours(ACCOUNTS)?);
+    Ok(peers)
+}
+
+/// Ours, with so many accounts that have ether.
+pub(crate) fn ours(accounts: u32) -> Result<[Peer; 3]> {
+    let tandem = node::release_binary()?;
+    Ok([
+        Peer::new("temporary", &tandem, &[], accounts)?,
+        Peer::new("process", &tandem, &["--durability", "process"], accounts)?,
+        Peer::new("disk", &tandem, &["--durability", "disk"], accounts)?,
     ])
 }
 
 impl Peer {
+    fn new(
+        name: &'static str,
+        program: &Path,
+        arguments: &'static [&'static str],
+        accounts: u32,
+    ) -> Result<Self> {
+        let folder = tempfile::tempdir_in(node::target()?)?;
+        let (ours, program) = (name != "anvil", program.to_owned());
+        Ok(Self { name, ours, program, arguments, accounts, folder })
+    }
+
     fn command(&self) -> Result<Command> {
         let mut command = node::clean(Command::new(&self.program));
-        command.args(["--accounts", &ACCOUNTS.to_string()]).args(self.arguments);
+        command.args(["--accounts", &self.accounts.to_string()]).args(self.arguments);
         if self.ours && !self.arguments.is_empty() {
             let data = self.folder.path().join("data");
             if data.exists() {

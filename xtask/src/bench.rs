@@ -10,6 +10,8 @@ use crate::gate;
 pub(crate) enum Bench {
     /// Gas and time of each contract in `contracts/` and of its Solidity twin.
     Contracts,
+    /// What transactions wait for in each durability, over 1, 32 and 256 connections.
+    Durability,
     /// Loads any node with the common reads, and with transfers of the dev accounts if it funds
     /// them. The transfers change its chain.
     Rpc {
@@ -34,6 +36,7 @@ pub(crate) fn run(what: Option<Bench>) -> Result<()> {
         ["test", "--bench", "peers", "--", "--bench"].map(str::to_owned).into();
     match what {
         None => arguments.push("compare".to_owned()),
+        Some(Bench::Durability) => arguments.push("durability".to_owned()),
         Some(Bench::Contracts) => arguments.push("contracts".to_owned()),
         Some(Bench::Rpc { url, pid, connections, requests }) => {
             arguments.extend([
