@@ -24,7 +24,7 @@ pub enum Machine {
 pub const MACHINES: [Machine; 2] = [Machine::Evm, Machine::Riscv];
 
 impl Machine {
-    /// The init code of a contract (`Token`, `PingPong`, `Factory`) with its constructor's arguments.
+    /// The init code of a contract (`Token`, `PingPong`, ...) with its constructor's arguments.
     pub fn init_code(self, contract: &str, arguments: &[u8]) -> Result<Bytes> {
         let mut code = match self {
             Self::Evm => solidity_code(contract)?,
@@ -58,5 +58,6 @@ fn solidity_code(contract: &str) -> Result<Vec<u8>> {
 
 fn read(name: &str) -> Result<Vec<u8>> {
     let path = root().join("contracts/images").join(name);
-    fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
+    fs::read(&path)
+        .with_context(|| format!("cannot read {}: cargo xtask contracts builds it", path.display()))
 }

@@ -41,8 +41,9 @@ const STEPS: [Step; 8] = [
     ("deny", deny),
     ("clippy", || cargo(&["clippy", "--quiet", "--all-targets", "--", "-D", "warnings"])),
     ("no_std", || Tally::of(no_std::run())),
-    ("test", || cargo(&["test", "--no-fail-fast"])),
+    // Before the tests: it builds an image that they use and that is not kept.
     ("contracts", contracts),
+    ("test", || cargo(&["test", "--no-fail-fast"])),
 ];
 
 /// Runs every step.
