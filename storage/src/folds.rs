@@ -91,6 +91,16 @@ impl Writer {
         Ok(())
     }
 
+    /// Lets go of everything that has not changed since folds were written, if by far too much is
+    /// in memory: many changes all over the tree leave nothing that has not changed for long.
+    pub(crate) fn shrink(&mut self, committed: u64) {
+        if let Some(last) = self.saved.epoch.filter(|_| self.saved.sequence <= committed)
+            && self.tree.unfolded_count() > 2 * self.shared.limits.leaves_max
+        {
+            Arc::make_mut(&mut self.tree).fold(last);
+        }
+    }
+
     /// Returns the keys that start with `prefix`.
     pub(crate) fn keys_below(&self, prefix: &[u8]) -> Result<Vec<Key>, StoreError> {
         keys_below(&self.tree, prefix, |fold| self.base(|tx| self.shared.leaves_of(tx, fold)))

@@ -385,6 +385,7 @@ impl Writer {
     fn sweep(&mut self) {
         let committed = self.shared.committed.load(Ordering::Acquire);
         self.overlay.sweep(committed);
+        self.shrink(committed);
         *self.base.lock() = None;
     }
 
