@@ -7,6 +7,9 @@ use crate::{Revert, Word};
 
 /// A contract: what [`#[contract]`](crate::contract) makes of an `impl` block.
 pub trait Contract {
+    /// The name of its image: that of the program, or of the package.
+    const NAME: &'static str;
+
     /// Runs a frame to its end, as a constructor or as a call.
     fn run(constructor: bool);
 
@@ -176,8 +179,16 @@ pub mod private {
     pub use crate::event::SolEvent;
     pub use crate::storage::{Erase, Key, State, Stored, Value, field, layout};
     pub use crate::{Contract, Revert, Word, revert_empty};
+
+    /// Writes text to the node's log; plain text is not put together first.
     #[cfg(feature = "heap")]
-    pub use alloc::format;
+    #[inline(always)]
+    pub fn print(text: core::fmt::Arguments<'_>) {
+        match text.as_str() {
+            Some(plain) => crate::env::print(plain),
+            None => crate::env::print(&alloc::fmt::format(text)),
+        }
+    }
 
     /// The slot of `key` in a mapping.
     #[inline(always)]

@@ -166,13 +166,10 @@ pub fn print(text: &str) {
     sys::print(text);
 }
 
-/// Writes text to the node's log, with `format!`'s arguments if there are any.
+/// Writes text to the node's log, with `format!`'s arguments if there are any: `println!` of a contract.
 #[macro_export]
-macro_rules! print {
-    ($text:literal) => {
-        $crate::env::print($text)
-    };
+macro_rules! console {
     ($($argument:tt)*) => {
-        $crate::env::print(&$crate::__private::format!($($argument)*))
+        $crate::__private::print(format_args!($($argument)*))
     };
 }

@@ -36,6 +36,34 @@
 //! entry!(Counter);
 //! ```
 //!
+//! A `view` function cannot write, nor can it emit events:
+//!
+//! ```compile_fail,E0596
+//! # use tandem_kit::prelude::*;
+//! # #[storage]
+//! # pub struct Counter { count: U256 }
+//! # #[contract]
+//! # impl Counter {
+//! pub fn add(&self, step: U256) { self.count.set(step) }
+//! # }
+//! # fn main() {}
+//! ```
+//!
+//! Nor do two functions compile that have one selector, as these have:
+//!
+//! ```compile_fail,E0080
+//! # use tandem_kit::prelude::*;
+//! # #[storage]
+//! # pub struct Token { supply: U256 }
+//! # #[contract]
+//! # impl Token {
+//! pub fn burn(&mut self, value: U256) { self.supply.set(value) }
+//! #[name("collate_propagate_storage")]
+//! pub fn collate(&mut self, text: FixedBytes<16>) { self.supply.erase() }
+//! # }
+//! # fn main() {}
+//! ```
+//!
 //! Built for `riscv64imac-unknown-none-elf` that is a contract's image; built for the machine at
 //! hand it is a program that prints the contract's ABI as JSON, and its functions can be tested
 //! over the engine with `tandem-kit-test`. `docs/contracts.md` is the guide.
@@ -55,6 +83,8 @@ extern crate alloc;
 extern crate self as tandem_kit;
 
 pub mod abi;
+#[cfg(feature = "alloy")]
+pub mod alloy;
 pub mod call;
 mod contract;
 #[cfg(not(target_os = "none"))]
@@ -73,6 +103,7 @@ mod word;
 #[doc(hidden)]
 pub use contract::private as __private;
 pub use contract::{Answer, Contract};
+pub use event::SolEvent as Event;
 pub use exit::{
     PanicCode, Revert, SolError, return_bytes, revert, revert_bytes, revert_empty, revert_panic,
 };
@@ -83,6 +114,9 @@ pub use sys::host;
 pub use tandem_kit_macros::{Abi, Revert, contract, storage};
 pub use u256::U256;
 pub use word::{Address, Word};
+
+/// Whether panics whose message is put together reach the caller as text: the feature `messages`.
+pub const PANIC_MESSAGES: bool = cfg!(feature = "messages");
 
 /// The Keccak-256 hash of `data`.
 #[inline(always)]
@@ -105,6 +139,7 @@ pub fn typed_data_hash(domain: Word, content: Word) -> Word {
 
 /// What nearly every contract uses.
 pub mod prelude {
+    pub use crate::Abi;
     pub use crate::abi::{Abi, FixedBytes, Int, Returns, Simple, Uint};
     #[cfg(feature = "heap")]
     pub use crate::abi::{Bytes, Text};
@@ -112,8 +147,8 @@ pub mod prelude {
     pub use crate::call::{Call, Failure};
     pub use crate::storage::{Erase, Map, State, Transient};
     pub use crate::{
-        Address, Contract, I256, Revert, SolError, U256, Word, contract, ensure, entry, env, error,
-        event, interface, keccak256, keccak256_words, print, revert, storage,
+        Address, Contract, I256, Revert, SolError, U256, Word, console, contract, ensure, entry,
+        env, error, event, interface, keccak256, keccak256_words, revert, storage,
     };
     #[cfg(feature = "heap")]
     pub use alloc::vec::Vec;

@@ -153,6 +153,8 @@ pub(crate) fn command() -> clap::Command {
         let is_setting = !["help", "version"].contains(&arg.get_id().as_str());
         arg.global(is_setting)
     });
+    // For the help: `main` has taken what starts with one of these.
+    command = command.subcommands(project::commands());
     for refused in REFUSED {
         let arg = Arg::new(refused.flag)
             .long(refused.flag)
@@ -217,6 +219,10 @@ where
     if let Some(refused) = REFUSED.iter().find(|refused| given(&matches, refused.flag)) {
         let text = format!("--{}: {}", refused.flag, refused.reason);
         return Err(command.error(ErrorKind::UnknownArgument, text));
+    }
+    if let Some(name) = matches.subcommand_name().filter(|name| project::NAMES.contains(name)) {
+        let text = format!("`{name}` is the first word after `tandem`: no setting goes with it");
+        return Err(command.error(ErrorKind::ArgumentConflict, text));
     }
     let cli = Cli::from_arg_matches(&matches)?;
     let keys = matches.ids().map(clap::Id::as_str).filter(|id| given(&matches, id));
@@ -350,6 +356,7 @@ mod tests {
         fails(&["--port", "x"], "invalid value 'x' for '--port <NUM>'");
         fails(&["--hardfork", "x"], "no hardfork is called `x`");
         fails(&["--order", "x"], "[possible values: fees, fifo]");
+        fails(&["--port", "1", "build"], "`build` is the first word after `tandem`");
         fails(&["--mixed-mining"], "--block-time <SECONDS>");
         fails(&["--state", "a", "--load-state", "b"], "cannot be used with");
     }

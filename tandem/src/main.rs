@@ -64,22 +64,30 @@ enum Failure {
 }
 
 fn main() -> ExitCode {
-    let given = match cli::parse(std::env::args_os()) {
-        Ok(given) => given,
-        Err(error) => {
-            // Nobody is left to tell when the terminal is gone.
-            let _ = error.print();
-            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            return if asked { ExitCode::SUCCESS } else { ExitCode::from(USAGE) };
-        }
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let done = match project::find(&arguments) {
+        Some(Ok(command)) => command.run().map_err(Failure::from),
+        Some(Err(error)) => return misunderstood(&error),
+        None => match cli::parse(arguments) {
+            Ok(given) => execute(given),
+            Err(error) => return misunderstood(&error),
+        },
     };
-    match execute(given) {
+    match done {
         Ok(code) => code,
         Err(failure) => {
             let _ = writeln!(io::stderr(), "error: {failure}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints what clap says: help that was asked for, or what is wrong with the command line.
+fn misunderstood(error: &clap::Error) -> ExitCode {
+    // Nobody is left to tell when the terminal is gone.
+    let _ = error.print();
+    let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    if asked { ExitCode::SUCCESS } else { ExitCode::from(USAGE) }
 }
 
 fn execute(mut given: cli::Given) -> Result<ExitCode, Failure> {

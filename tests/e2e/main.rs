@@ -13,6 +13,7 @@ mod live;
 mod machines;
 mod parity;
 mod pool;
+mod project;
 mod proofs;
 mod python;
 mod scripts;

@@ -12,7 +12,7 @@ use revm::{
     primitives::{Address, Log, U256},
 };
 
-use crate::riscv::{Machine, Spent};
+use crate::riscv::{Machine, Spent, Stop};
 
 /// An inspector that may also look inside RISC-V frames.
 pub trait Watch<CTX>: Inspector<CTX, EthInterpreter> {
@@ -45,6 +45,13 @@ pub trait Watch<CTX>: Inspector<CTX, EthInterpreter> {
         false
     }
 
+    /// Runs a guest in its machine's place, up to its next system call, which it has put into the
+    /// machine's registers; `None` leaves it to the machine.
+    fn stand_in(&mut self, guest: StandIn<'_>) -> Option<Stop> {
+        let _ = guest;
+        None
+    }
+
     /// Comes after each instruction of a guest.
     fn instruction(&mut self, done: Instruction<'_>) {
         let _ = done;
@@ -75,6 +82,19 @@ pub struct MachineEnd {
     pub decoding: u64,
     /// Units besides those of instructions, and the gas for all units.
     pub spent: Spent,
+}
+
+/// A guest that somebody else may run: a contract that is built for the machine at hand.
+#[derive(Debug)]
+pub struct StandIn<'a> {
+    /// The frame's number in the transaction.
+    pub frame: usize,
+    /// The running code: header, image and tail.
+    pub container: &'a [u8],
+    /// Whether it runs as init code.
+    pub constructor: bool,
+    /// Its registers and its memory.
+    pub machine: &'a mut Machine,
 }
 
 /// An instruction that a guest has executed.

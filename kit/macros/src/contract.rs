@@ -244,6 +244,11 @@ pub(crate) fn expand(arguments: Arguments, mut item: ItemImpl) -> Result<TokenSt
             #distinct
 
             impl kit::Contract for #of {
+                const NAME: &'static str = match option_env!("CARGO_BIN_NAME") {
+                    Some(name) => name,
+                    None => env!("CARGO_PKG_NAME"),
+                };
+
                 #[allow(unused, clippy::all, reason = "written by the attribute")]
                 fn run(constructor: bool) {
                     #run

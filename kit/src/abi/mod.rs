@@ -9,7 +9,7 @@ mod name;
 mod reader;
 mod sized;
 mod topic;
-mod values;
+pub(crate) mod values;
 mod writer;
 
 pub use kind::{Kind, Parameter, Tuple};

@@ -17,7 +17,7 @@ macro_rules! word_type {
 
             #[inline]
             fn read<S: Source + ?Sized>(reader: &mut Reader<'_, S>) -> Self {
-                match Self::from_word(reader.word()) {
+                match <Self as Simple>::from_word(reader.word()) {
                     Some(value) => value,
                     None => revert_empty(),
                 }

@@ -207,8 +207,46 @@ extern "C" fn _start(constructor: u64) -> ! {
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     match info.message().as_str() {
         Some(text) => crate::revert(text),
-        None => crate::revert_panic(crate::PanicCode::Assert),
+        None => explain(info),
     }
+}
+
+#[cfg(not(feature = "messages"))]
+fn explain(_info: &core::panic::PanicInfo<'_>) -> ! {
+    crate::revert_panic(crate::PanicCode::Assert)
+}
+
+/// The message as text, cut off where `Error(string)` is.
+#[cfg(feature = "messages")]
+fn explain(info: &core::panic::PanicInfo<'_>) -> ! {
+    use core::fmt::Write as _;
+
+    struct Message {
+        bytes: [u8; 256],
+        len: usize,
+    }
+
+    impl core::fmt::Write for Message {
+        fn write_str(&mut self, text: &str) -> core::fmt::Result {
+            for byte in text.bytes() {
+                let place = self.bytes.get_mut(self.len).ok_or(core::fmt::Error)?;
+                *place = byte;
+                self.len += 1;
+            }
+            Ok(())
+        }
+    }
+
+    let mut message = Message { bytes: [0; 256], len: 0 };
+    // Cut off where it does not fit.
+    let _ = write!(message, "{}", info.message());
+    let written = message.bytes.get(..message.len).unwrap_or_default();
+    let text = match core::str::from_utf8(written) {
+        Ok(text) => text,
+        Err(error) => core::str::from_utf8(written.get(..error.valid_up_to()).unwrap_or_default())
+            .unwrap_or_default(),
+    };
+    crate::revert(text)
 }
 
 #[cfg(feature = "heap")]

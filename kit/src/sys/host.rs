@@ -1,5 +1,8 @@
 //! The node's part in builds for the machine at hand: a small world in memory, one a thread.
 //!
+//! A node in earnest takes its place for who [`attach`]es one: `tandem-kit-test` runs contracts so
+//! over the engine.
+//!
 //! [`run`] runs a contract's code as a frame and says how it ended. What it reads (caller, value,
 //! calldata, storage, time) and what it leaves (storage, logs, calls, text) is the [`World`], seen
 //! through [`with`]. Calls to other contracts get the answers that the test has put there.
@@ -81,6 +84,46 @@ pub struct World {
 
 thread_local! {
     static WORLD: RefCell<World> = RefCell::new(World::default());
+    static NODE: RefCell<Option<Box<dyn Node>>> = const { RefCell::new(None) };
+}
+
+/// An argument of a system call, as it stands in its register.
+#[derive(Debug)]
+pub enum Arg<'a> {
+    /// A number.
+    Number(u64),
+    /// A pointer to bytes that the node reads.
+    In(&'a [u8]),
+    /// A pointer to bytes that the node writes.
+    Out(&'a mut [u8]),
+}
+
+/// What serves a contract's system calls.
+pub trait Node {
+    /// Serves the system call of this number, and answers what stands in `a0` after it. A call that
+    /// ends the frame does not come back: it ends in a panic with [`Ended`] or with the node's own.
+    fn serve(&mut self, number: u64, args: &mut [Arg<'_>]) -> u64;
+}
+
+/// From now on `node` serves this thread's system calls.
+pub fn attach(node: Box<dyn Node>) {
+    NODE.with(|place| *place.borrow_mut() = Some(node));
+}
+
+/// What the attached node answers; `None` without one.
+fn ask(number: u64, args: &mut [Arg<'_>]) -> Option<u64> {
+    NODE.with(|node| node.borrow_mut().as_mut().map(|node| node.serve(number, args)))
+}
+
+/// The word that the attached node writes to the last argument; `None` without a node.
+fn ask_word(number: u64, arg: Option<Arg<'_>>) -> Option<Word> {
+    let mut word = Word::ZERO;
+    let out = Arg::Out(word.bytes_mut());
+    match arg {
+        Some(arg) => ask(number, &mut [arg, out])?,
+        None => ask(number, &mut [out])?,
+    };
+    Some(word)
 }
 
 /// Looks at this thread's world, or changes it.
@@ -111,15 +154,21 @@ pub fn run(contract: impl FnOnce()) -> Ended {
 
 /// The functions that `guest` has too.
 pub(crate) mod calls {
-    use super::{Ended, Log, Sent, with};
+    use super::{Arg, Ended, Log, Sent, ask, ask_word, with};
     use crate::sys::{Message, number as id};
     use crate::{Address, Word};
 
     pub(crate) fn word(number: u64) -> Word {
+        if let Some(word) = ask_word(number, None) {
+            return word;
+        }
         with(|world| world.words.get(&number).copied().unwrap_or_default())
     }
 
     pub(crate) fn number(number: u64) -> u64 {
+        if let Some(result) = ask(number, &mut []) {
+            return result;
+        }
         with(|world| {
             let len = match number {
                 id::CALLDATASIZE => world.calldata.len(),
@@ -133,6 +182,9 @@ pub(crate) mod calls {
     }
 
     pub(crate) fn word_of(number: u64, key: &Word) -> Word {
+        if let Some(word) = ask_word(number, Some(Arg::In(key.bytes()))) {
+            return word;
+        }
         with(|world| match number {
             id::SLOAD => world.storage.get(key.bytes()).copied(),
             id::TLOAD => world.transient.get(key.bytes()).copied(),
@@ -143,6 +195,9 @@ pub(crate) mod calls {
     }
 
     pub(crate) fn word_at(number: u64, at: u64) -> Word {
+        if let Some(word) = ask_word(number, Some(Arg::Number(at))) {
+            return word;
+        }
         let mut word = Word::ZERO;
         if number == id::CALLDATALOAD {
             copy(id::CALLDATACOPY, word.bytes_mut(), at);
@@ -150,11 +205,17 @@ pub(crate) mod calls {
         word
     }
 
-    pub(crate) fn number_of(_number: u64, key: &Word) -> u64 {
+    pub(crate) fn number_of(number: u64, key: &Word) -> u64 {
+        if let Some(result) = ask(number, &mut [Arg::In(key.bytes())]) {
+            return result;
+        }
         with(|world| world.codes.get(key.bytes()).map_or(0, Vec::len) as u64)
     }
 
     pub(crate) fn store(number: u64, key: &Word, value: &Word) {
+        if ask(number, &mut [Arg::In(key.bytes()), Arg::In(value.bytes())]).is_some() {
+            return;
+        }
         with(|world| {
             let map = if number == id::SSTORE { &mut world.storage } else { &mut world.transient };
             if value.is_zero() {
@@ -173,6 +234,10 @@ pub(crate) mod calls {
     }
 
     pub(crate) fn copy(number: u64, to: &mut [u8], offset: u64) {
+        let len = Arg::Number(to.len() as u64);
+        if ask(number, &mut [Arg::Out(&mut *to), Arg::Number(offset), len]).is_some() {
+            return;
+        }
         with(|world| match number {
             id::CALLDATACOPY => fill(to, &world.calldata, offset),
             id::TAIL_COPY => fill(to, &world.tail, offset),
@@ -182,16 +247,36 @@ pub(crate) mod calls {
     }
 
     pub(crate) fn copy_code(address: &Word, to: &mut [u8], offset: u64) {
+        let len = Arg::Number(to.len() as u64);
+        let mut args = [Arg::In(address.bytes()), Arg::Out(&mut *to), Arg::Number(offset), len];
+        if ask(id::EXTCODECOPY, &mut args).is_some() {
+            return;
+        }
         with(|world| {
             fill(to, world.codes.get(address.bytes()).map_or(&[][..], Vec::as_slice), offset);
         });
     }
 
     pub(crate) fn keccak256(data: &[u8]) -> Word {
+        if let Some(word) = served_keccak(data) {
+            return word;
+        }
         Word::new(crate::keccak256_const(data))
     }
 
+    fn served_keccak(data: &[u8]) -> Option<Word> {
+        let mut word = Word::ZERO;
+        let len = Arg::Number(data.len() as u64);
+        ask(id::KECCAK256, &mut [Arg::In(data), len, Arg::Out(word.bytes_mut())])?;
+        Some(word)
+    }
+
     pub(crate) fn log<const N: usize>(topics: &[Word; N], data: &[u8]) {
+        let len = Arg::Number(data.len() as u64);
+        let mut args = [Arg::In(data), len, Arg::In(crate::sys::flatten(topics))];
+        if ask(id::LOG0 + N as u64, &mut args).is_some() {
+            return;
+        }
         with(|world| world.logs.push(Log { topics: topics.to_vec(), data: data.to_vec() }));
     }
 
@@ -204,13 +289,43 @@ pub(crate) mod calls {
         })
     }
 
+    fn served_call(number: u64, message: &Message<'_>) -> Option<bool> {
+        let (gas, to) = (Arg::Number(message.gas), Arg::In(message.to.bytes()));
+        let (input, len) = (Arg::In(message.input), Arg::Number(message.input.len() as u64));
+        let (out, out_len) = (Arg::Number(0), Arg::Number(0));
+        let flag = if number == id::CALL {
+            let value = Arg::In(message.value.bytes());
+            ask(number, &mut [gas, to, value, input, len, out, out_len])
+        } else {
+            ask(number, &mut [gas, to, input, len, out, out_len])
+        };
+        flag.map(|flag| flag != 0)
+    }
+
     pub(crate) fn call(number: u64, message: &Message<'_>) -> bool {
+        if let Some(flag) = served_call(number, message) {
+            return flag;
+        }
         let value = if number == id::CALL { *message.value } else { Word::ZERO };
         let to = Address::trusted(*message.to);
         answer(Sent { number, to, value, input: message.input.to_vec() })
     }
 
+    fn served_create(value: &Word, code: &[u8], salt: Option<&Word>) -> Option<Option<Word>> {
+        let mut address = Word::ZERO;
+        let (value, len) = (Arg::In(value.bytes()), Arg::Number(code.len() as u64));
+        let (code, out) = (Arg::In(code), Arg::Out(address.bytes_mut()));
+        let flag = match salt {
+            None => ask(id::CREATE, &mut [value, code, len, out]),
+            Some(salt) => ask(id::CREATE2, &mut [value, code, len, Arg::In(salt.bytes()), out]),
+        }?;
+        Some((flag != 0).then_some(address))
+    }
+
     pub(crate) fn create(value: &Word, code: &[u8], salt: Option<&Word>) -> Option<Word> {
+        if let Some(created) = served_create(value, code, salt) {
+            return created;
+        }
         let number = if salt.is_some() { id::CREATE2 } else { id::CREATE };
         let sent = Sent { number, to: Address::ZERO, value: *value, input: code.to_vec() };
         answer(sent).then(|| {
@@ -226,6 +341,7 @@ pub(crate) mod calls {
     }
 
     pub(crate) fn exit(number: u64, data: &[u8]) -> ! {
+        ask(number, &mut [Arg::In(data), Arg::Number(data.len() as u64)]);
         let data = data.to_vec();
         end(match number {
             id::RETURN | id::STOP => Ended::Returned(data),
@@ -236,6 +352,7 @@ pub(crate) mod calls {
     }
 
     pub(crate) fn selfdestruct(heir: &Word) -> ! {
+        ask(id::SELFDESTRUCT, &mut [Arg::In(heir.bytes())]);
         end(Ended::Destroyed(Address::trusted(*heir)))
     }
 
@@ -245,6 +362,10 @@ pub(crate) mod calls {
     }
 
     pub(crate) fn print(text: &str) {
+        let len = Arg::Number(text.len() as u64);
+        if ask(id::PRINT, &mut [Arg::In(text.as_bytes()), len]).is_some() {
+            return;
+        }
         with(|world| world.printed.push(text.into()));
     }
 }

@@ -171,6 +171,12 @@ impl Machine {
         self.registers[A0 + n % 7]
     }
 
+    /// Puts a system call into the registers: its number to a7, its arguments to a0 to a6.
+    pub fn set_syscall(&mut self, number: u64, args: [u64; 7]) {
+        self.registers[A7] = number;
+        self.registers[A0..A0 + 7].copy_from_slice(&args);
+    }
+
     /// The number of the system call: a7.
     pub fn number(&self) -> u64 {
         self.registers[A7]

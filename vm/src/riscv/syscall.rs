@@ -24,7 +24,7 @@ use crate::{
     riscv::{Access, MemoryFault, OutOfGas, Stop, Trap, crypto},
     source::Context,
     stop,
-    watch::{Instruction, OwnSyscall, Watch},
+    watch::{Instruction, OwnSyscall, StandIn, Watch},
 };
 
 /// Numbers of the system calls that are no opcodes.
@@ -250,8 +250,15 @@ impl<DB: DatabaseRef, W: Watch<Context<DB>>> Guest<'_, DB, W> {
     }
 
     fn compute(&mut self) -> Result<Stop, Halt> {
-        let Live { machine, units, number, .. } = &mut *self.live;
+        let Live { machine, units, number, container, constructor, .. } = &mut *self.live;
         let input = &self.interpreter.input;
+        if W::ACTIVE {
+            let (frame, constructor) = (*number, *constructor);
+            let guest = StandIn { frame, container, constructor, machine };
+            if let Some(stop) = self.watch.stand_in(guest) {
+                return Ok(stop);
+            }
+        }
         while W::ACTIVE && self.watch.wants_instructions() {
             stop::pass(self.context, stop::JUMP)?;
             let (pc, units_before, before) = (machine.pc(), units.left, *machine.registers());

@@ -1,0 +1,83 @@
+//! What ends a command.
+
+use std::path::PathBuf;
+
+use alloy_primitives::Bytes;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("{path}: {error}", path = path.display())]
+    File { path: PathBuf, error: std::io::Error },
+    #[error("`{0}` is no name for a project: letters, digits, - and _, and a letter first")]
+    Name(String),
+    #[error("{} is there already", .0.display())]
+    Exists(PathBuf),
+    #[error(
+        "where is the kit? Give --kit-path (the folder `kit` of a clone of Tandem) or --kit-git"
+    )]
+    NoKit,
+    #[error("{0}")]
+    Toolchain(&'static str),
+    #[error("{program} does not start: {error}")]
+    Start { program: String, error: std::io::Error },
+    #[error("{program} failed: {status}")]
+    Program { program: &'static str, status: std::process::ExitStatus },
+    #[error("no contract here: {0}")]
+    NoContract(String),
+    #[error("{name}: {reason}")]
+    Image { name: String, reason: String },
+    #[error("the ABI of {name} is not understood: {error}")]
+    Abi { name: String, error: serde_json::Error },
+    #[error(
+        "`{name}` is not in the ABIs of target/tandem: give a signature, {name}(..), or --abi FILE"
+    )]
+    UnknownFunction { name: String },
+    #[error("{name} takes {wanted} argument(s) ({signature}), {given} given")]
+    Arguments { name: String, signature: String, wanted: usize, given: usize },
+    #[error("`{text}` is no {kind}: {error}")]
+    Value { text: String, kind: String, error: alloy_dyn_abi::Error },
+    #[error("`{0}` is no signature of a function, as in transfer(address,uint256)(bool)")]
+    Signature(String),
+    #[error("the answer is not understood: {error}, 0x{data}")]
+    Answer { error: alloy_dyn_abi::Error, data: String },
+    #[error("{url}: {error}")]
+    Transport { url: String, error: Box<ureq::Error> },
+    #[error("{url} answers no JSON-RPC: {text}")]
+    NoJsonRpc { url: String, text: String },
+    #[error("{method}: {message} (code {code})")]
+    Rpc { method: &'static str, code: i64, message: String },
+    #[error("reverted: {reason}")]
+    Reverted { reason: String, data: Bytes },
+    #[error("the node has no unlocked account: give --from or --private-key")]
+    NoAccount,
+    #[error("the private key is not understood: {0}")]
+    Key(#[from] alloy_signer_local::LocalSignerError),
+    #[error("the transaction cannot be signed: {0}")]
+    Sign(#[from] alloy_signer::Error),
+    #[error("`{text}` is no amount of wei, as in 5, 1ether, 30gwei")]
+    Amount { text: String },
+    #[error("transaction {hash} is not in a block after {seconds} s")]
+    NotMined { hash: String, seconds: u64 },
+    #[error("transaction {hash} failed: {reason}")]
+    Failed { hash: String, reason: String },
+}
+
+impl Failure {
+    /// The exit code: 3 if a contract reverted, 1 for all else.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Reverted { .. } | Self::Failed { .. } => 3,
+            _ => 1,
+        }
+    }
+
+    /// As one JSON object, with the revert data if there is any.
+    pub(crate) fn to_json(&self) -> String {
+        let mut object = serde_json::json!({ "error": self.to_string() });
+        if let Self::Reverted { data, .. } = self {
+            object["data"] = data.to_string().into();
+        }
+        format!("{object}\n")
+    }
+}
