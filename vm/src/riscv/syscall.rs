@@ -3,6 +3,8 @@
 //! A call whose number is an opcode runs revm's own instruction on the *strip*, a program in which
 //! byte i is opcode i. So gas, cold and warm access, static context, refunds and forks are revm's,
 //! and every inspector sees an opcode. `docs/spec/riscv-abi.md`, section 5, is the table.
+//!
+//! All calls that are opcodes are in one file, for they share one way to run an instruction.
 
 use alloc::vec::Vec;
 
