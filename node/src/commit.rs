@@ -4,7 +4,7 @@
 //! has gathered by then goes into the next transaction together.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
 
 use storage::{Commit, ExecutedBlock};
@@ -87,7 +87,7 @@ impl Drop for Committer {
 }
 
 fn run(shared: &Shared, jobs: &Receiver<Job>) {
-    while let Ok(mut job) = jobs.recv() {
+    while let Some(mut job) = next_job(shared, jobs) {
         while job.changes.len() < BATCH_MAX
             && let Ok(next) = jobs.try_recv()
         {
@@ -98,6 +98,22 @@ fn run(shared: &Shared, jobs: &Receiver<Job>) {
         }
         finish(shared, job);
     }
+}
+
+/// Waits for a job, and lets go of old history meanwhile.
+fn next_job(shared: &Shared, jobs: &Receiver<Job>) -> Option<Job> {
+    while shared.failure().is_none() && shared.store().has_to_prune() {
+        match jobs.try_recv() {
+            Ok(job) => return Some(job),
+            Err(TryRecvError::Disconnected) => return None,
+            Err(TryRecvError::Empty) => {
+                if let Err(error) = shared.store().prune() {
+                    shared.fail(&error.into());
+                }
+            }
+        }
+    }
+    jobs.recv().ok()
 }
 
 fn finish(shared: &Shared, job: Job) {

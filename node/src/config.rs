@@ -85,6 +85,8 @@ pub struct NodeConfig {
     pub durability: Option<Durability>,
     /// The largest size of the database, in bytes.
     pub database_size_max: u64,
+    /// How many blocks before the newest one keep their state; all of them if not set.
+    pub prune: Option<u64>,
     /// Number of dev accounts.
     pub accounts: u32,
     /// Balance of each dev account, in ether.
@@ -185,6 +187,7 @@ impl Default for NodeConfig {
             datadir: None,
             durability: None,
             database_size_max: 1 << 40,
+            prune: None,
             accounts: 10,
             balance: 10_000,
             mnemonic: None,

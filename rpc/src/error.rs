@@ -310,6 +310,12 @@ impl From<StoreError> for RpcError {
 
 impl From<Failure> for RpcError {
     fn from(failure: Failure) -> Self {
+        // What a node was told to forget is no fault of its own.
+        if let Failure::Store(error) = &failure
+            && matches!(**error, StoreError::HistoryPruned { .. })
+        {
+            return Self::server(error);
+        }
         tracing::error!(%failure, "a request failed");
         Self::internal(failure)
     }

@@ -36,8 +36,13 @@ fn main() -> Outcome<()> {
 
 fn measure(path: &Path, durability: Durability) -> Outcome<()> {
     let genesis = genesis::Genesis::dev(genesis::DevOptions::default());
-    let temporary =
-        OpenOptions { path: path.into(), durability, size_max: 1 << 36, temporary: true };
+    let temporary = OpenOptions {
+        path: path.into(),
+        durability,
+        size_max: 1 << 36,
+        prune: None,
+        temporary: true,
+    };
     let opened = timed("open, temporary", || Store::open(&temporary, &genesis))??;
     drop(opened);
     let options = OpenOptions { temporary: false, ..temporary };

@@ -104,6 +104,25 @@ impl Head {
     }
 }
 
+/// How much of the history was let go of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Pruned {
+    /// The oldest block whose state is kept; changes of older blocks are gone, or are to go.
+    pub(crate) kept: u64,
+    /// How many leaves of the oldest change row have lost their rows in `history`.
+    pub(crate) done: u32,
+}
+
+impl Pruned {
+    pub(crate) fn encode(&self) -> [u8; 12] {
+        pair_key(self.kept, self.done)
+    }
+
+    pub(crate) fn decode(row: &[u8]) -> Option<Self> {
+        read_pair(row).map(|(kept, done)| Self { kept, done })
+    }
+}
+
 /// A leaf in a change row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ChangedLeaf {

@@ -117,8 +117,11 @@ impl Shared {
             }
         }
         let sequence = writes.sequence;
+        let head = writes.head.number;
         writes.finish()?;
+        let more = self.prune(&tx, head)?;
         tx.commit()?;
+        self.has_to_prune.store(more, Ordering::Relaxed);
         if let Some((root, merkle)) = newest {
             self.merkles.put_newest(root, merkle);
         }

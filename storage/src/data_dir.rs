@@ -4,7 +4,7 @@
 use crate::{
     BadFile, StoreError,
     check::{self, pages::PageCount},
-    codec::Head,
+    codec::{Head, Pruned},
     mdbx::{Env, Meaning, PAGE_SIZE, Read, Rows, Sync, Table},
     store::{self, DATABASE_FILE},
     tables::{self, SCHEMA, Tables, meta},
@@ -31,6 +31,8 @@ pub struct DataDir {
     pub(crate) head: Head,
     /// Number and hash of the first block.
     pub(crate) genesis: (u64, B256),
+    /// How much of the history is gone.
+    pub(crate) pruned: Pruned,
     /// What a walk over the pages has counted, if there was one.
     pub(crate) pages: PageCount,
 }
@@ -44,6 +46,8 @@ pub struct Stats {
     pub genesis: (u64, B256),
     /// Number and hash of the newest block.
     pub head: (u64, B256),
+    /// Number of the oldest block whose state is kept.
+    pub oldest_state: u64,
     /// Changes of the state since the newest block.
     pub edits: u32,
     /// Root of the binary tree of the newest state.
@@ -127,7 +131,10 @@ impl DataDir {
         let genesis = genesis.ok_or_else(|| store::bad_row(tables.meta, meta::GENESIS))?;
         let head = Head::decode(&row(meta::HEAD)?);
         let head = head.ok_or_else(|| store::bad_row(tables.meta, meta::HEAD))?;
-        Ok(Self { tables, tx, env, path: path.into(), head, genesis, pages })
+        let pruned = tx.value(tables.meta, meta::PRUNED)?.map(|row| Pruned::decode(&row));
+        let pruned = pruned.unwrap_or(Some(Pruned::default()));
+        let pruned = pruned.ok_or_else(|| store::bad_row(tables.meta, meta::PRUNED))?;
+        Ok(Self { tables, tx, env, path: path.into(), head, genesis, pruned, pages })
     }
 
     /// Returns the number and the hash of the first block.
@@ -158,6 +165,7 @@ impl DataDir {
             schema: SCHEMA,
             genesis: self.genesis,
             head: self.head(),
+            oldest_state: self.pruned.kept.max(self.genesis.0),
             edits: self.head.edits,
             root: self.head.root,
             page_size: PAGE_SIZE,

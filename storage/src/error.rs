@@ -108,6 +108,19 @@ pub enum StoreError {
         /// Newest block.
         head: u64,
     },
+    /// The history that the state of a block is read from was let go of.
+    #[error(
+        "state of block {asked} is not available, it was pruned: --prune keeps that of blocks \
+         {oldest} to {head}"
+    )]
+    HistoryPruned {
+        /// Number that was asked for.
+        asked: u64,
+        /// Oldest block whose state is kept.
+        oldest: u64,
+        /// Newest block.
+        head: u64,
+    },
     /// State that is not here could not be had from the chain that this one was forked from.
     #[error("forked state: {0}")]
     Forked(Box<dyn std::error::Error + Send + Sync>),

@@ -174,6 +174,10 @@ impl Shared {
     /// there are none, or it would not pay.
     fn load_folds(&self, tx: &Read) -> Result<Option<StateTree>, StoreError> {
         let Some(place) = tx.value(self.tables.meta, meta::FOLDS)? else { return Ok(None) };
+        // What came after them may have been let go of.
+        if *place < codec::pair_key(self.pruned(tx)?.kept, 0)[..] {
+            return Ok(None);
+        }
         let mut folds = Vec::new();
         let mut rows = tx.cursor(self.tables.folds)?;
         let mut row = rows.first()?;

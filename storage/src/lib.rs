@@ -22,6 +22,7 @@ mod logs;
 mod mdbx;
 mod merkle;
 mod past;
+mod prune;
 mod scratch;
 mod snapshot;
 mod store;

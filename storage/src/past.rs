@@ -143,7 +143,12 @@ impl Place {
         number: u64,
     ) -> Result<&'a mut Self, StoreError> {
         let mut place = match past.take() {
-            Some(place) if snapshot.hash(place.number)? == Some(place.hash) => place,
+            Some(place)
+                if snapshot.hash(place.number)? == Some(place.hash)
+                    && place.number >= snapshot.oldest_state()? =>
+            {
+                place
+            }
             _ => Self::make(snapshot)?,
         };
         match place.go(snapshot, number) {

@@ -96,6 +96,7 @@ impl Frozen {
                     let head = self.head.number;
                     return Err(StoreError::BlockNotKept { asked: number, first, head });
                 }
+                self.shared.check_history(&self.tx, (number, self.head.number))?;
                 self.old_leaves(&oldest)?
             }
             None => BTreeMap::new(),

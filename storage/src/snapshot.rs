@@ -69,10 +69,20 @@ impl Snapshot {
     }
 
     fn check_kept(&self, number: u64) -> Result<(), StoreError> {
-        if (self.first()..=self.head.number).contains(&number) {
-            return Ok(());
+        if !(self.first()..=self.head.number).contains(&number) {
+            return Err(self.not_kept(number));
         }
-        Err(self.not_kept(number))
+        self.check_history(number)
+    }
+
+    /// Demands that the state of a block is kept.
+    pub(crate) fn check_history(&self, number: u64) -> Result<(), StoreError> {
+        self.shared.check_history(&self.tx, (number, self.head.number))
+    }
+
+    /// Returns the oldest block whose state is kept.
+    pub fn oldest_state(&self) -> Result<u64, StoreError> {
+        Ok(self.shared.pruned(&self.tx)?.kept.max(self.first()))
     }
 
     pub(crate) fn not_kept(&self, asked: u64) -> StoreError {
@@ -308,6 +318,7 @@ impl Snapshot {
     /// Returns the accounts that differ from what they were after block `from`.
     pub fn changed_accounts(&self, from: u64) -> Result<BTreeSet<Address>, StoreError> {
         let to = self.number();
+        self.check_history(from)?;
         let table = self.shared.tables.changes;
         let mut old = BTreeMap::new();
         let mut rows = self.tx.cursor(table)?;

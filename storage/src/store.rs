@@ -24,7 +24,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -49,6 +49,8 @@ pub struct OpenOptions {
     pub durability: Durability,
     /// Bytes that the database may grow to.
     pub size_max: u64,
+    /// How many blocks before the newest one keep their state; all of them if not set.
+    pub prune: Option<u64>,
     /// Makes a directory of its own inside `path` and removes it once it is open: the data is gone
     /// with the process, however it ends.
     pub temporary: bool,
@@ -71,6 +73,10 @@ pub(crate) struct Shared {
     pub(crate) env: Env,
     pub(crate) tables: Tables,
     pub(crate) size_max: u64,
+    /// How many blocks before the newest one keep their state.
+    pub(crate) prune: Option<u64>,
+    /// Whether there may be history to let go of.
+    pub(crate) has_to_prune: AtomicBool,
     /// What the chain begins with; changes together with what is in the tables.
     pub(crate) origin: RwLock<Arc<Origin>>,
     /// The hash of the state tree.
@@ -186,6 +192,9 @@ fn open_directory(
         env,
         tables,
         size_max: options.size_max,
+        prune: options.prune,
+        // Of an earlier run some may be left to do, whatever is set now.
+        has_to_prune: AtomicBool::new(true),
         origin: RwLock::new(Arc::new(origin)),
         hash: state::tree_hash(genesis.spec.tree_hash),
         limits,

@@ -117,4 +117,6 @@ pub(crate) mod meta {
     /// Block and part of the newest change that the folds hold, 12 bytes; if it is not there, they
     /// hold nothing.
     pub(crate) const FOLDS: &[u8] = b"folds";
+    /// How much history is gone, see [`crate::codec::Pruned`]; nothing if none is.
+    pub(crate) const PRUNED: &[u8] = b"pruned";
 }

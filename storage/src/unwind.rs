@@ -80,7 +80,7 @@ impl Writer {
                 head_edits: head.edits,
             });
         }
-        Ok(())
+        self.shared.check_history(tx, (to.number, head.number))
     }
 }
 

@@ -8,7 +8,8 @@ use alloy_primitives::{Address, B256, Bytes, Log, LogData, U256, keccak256};
 use proptest::prelude::*;
 use std::{collections::BTreeMap, sync::Arc};
 use tandem_storage::{
-    Commit, LogEntry, LogFilter, Mark, Snapshot, Start, Store, StoreError, TreeLimits, Writer,
+    Commit, DataDir, Durability, LogEntry, LogFilter, Mark, OpenOptions, Rules, Snapshot, Start,
+    Store, StoreError, TreeLimits, Writer,
 };
 use tree::HashFunction;
 use workload::{Change, Fields};
@@ -21,7 +22,8 @@ enum Step {
     Block(Vec<Change>, Vec<Vec<Log>>),
     Edit(Vec<Change>),
     Commit,
-    Reopen,
+    /// Opens it anew, to keep the state of so many blocks.
+    Reopen(Option<u64>),
     Unwind(prop::sample::Index),
     Prove(prop::sample::Index),
     Logs(LogFilter),
@@ -109,7 +111,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(changes, logs)| Step::Block(changes, logs)),
         2 => changes().prop_map(Step::Edit),
         3 => Just(Step::Commit),
-        1 => Just(Step::Reopen),
+        1 => prop::option::of(0u64..8).prop_map(Step::Reopen),
         1 => any::<prop::sample::Index>().prop_map(Step::Unwind),
         2 => any::<prop::sample::Index>().prop_map(Step::Prove),
         2 => filter().prop_map(Step::Logs),
@@ -190,6 +192,9 @@ struct Pair {
     store: Option<(Store, Writer)>,
     twin: Twin,
     pending: Vec<Commit>,
+    prune: Option<u64>,
+    /// The oldest block whose state is to be there.
+    oldest: u64,
 }
 
 impl Pair {
@@ -209,7 +214,8 @@ impl Pair {
             edited: Vec::new(),
         };
         drop(view);
-        Self { directory, limits, store: Some((store, writer)), twin, pending: Vec::new() }
+        let store = Some((store, writer));
+        Self { directory, limits, store, twin, pending: Vec::new(), prune: None, oldest: 0 }
     }
 
     fn store(&mut self) -> &mut (Store, Writer) {
@@ -227,18 +233,17 @@ impl Pair {
                 self.twin.edited.push(self.twin.now.clone());
             }
             Step::Commit => self.commit(),
-            Step::Reopen => {
-                self.commit();
-                self.store = None;
-                let path = self.directory.path();
-                self.store = Some(workload::open_within(path, self.limits));
-            }
+            Step::Reopen(prune) => self.reopen(prune),
             Step::Unwind(index) => self.unwind(index),
             Step::Prove(index) => {
                 self.commit();
                 let number = index.index(self.twin.after.len());
                 let store = &self.store.as_ref().unwrap().0;
-                check_proofs(store, number as u64, &self.twin.after[number]);
+                if number as u64 >= self.oldest {
+                    check_proofs(store, number as u64, &self.twin.after[number]);
+                } else {
+                    assert_pruned(store.prove(number as u64, &[]), number as u64, self.oldest);
+                }
             }
             Step::Logs(filter) => {
                 self.commit();
@@ -286,7 +291,33 @@ impl Pair {
 
     fn commit(&mut self) {
         let batch = std::mem::take(&mut self.pending);
+        if !batch.is_empty() {
+            self.forget_old();
+        }
         self.store().0.commit(batch).unwrap();
+    }
+
+    /// The twin keeps its states; it knows which ones it may ask for.
+    fn forget_old(&mut self) {
+        let head = self.twin.after.len() as u64 - 1;
+        self.oldest = self.oldest.max(self.prune.map_or(0, |blocks| head.saturating_sub(blocks)));
+    }
+
+    fn reopen(&mut self, prune: Option<u64>) {
+        self.commit();
+        self.store = None;
+        let genesis = workload::genesis(1337);
+        let rules = Rules { genesis: &genesis, forked: false, sender: workload::sender };
+        let found = DataDir::open(self.directory.path()).unwrap().verify(&rules).unwrap();
+        assert_eq!(found.states, (self.oldest, self.twin.after.len() as u64 - 1));
+        let options = workload::options(self.directory.path(), Durability::Process);
+        let opened = Store::open_within(&OpenOptions { prune, ..options }, &genesis, self.limits).unwrap();
+        while opened.0.has_to_prune() {
+            opened.0.prune().unwrap();
+        }
+        self.store = Some(opened);
+        self.prune = prune;
+        self.forget_old();
     }
 
     fn unwind(&mut self, index: prop::sample::Index) {
@@ -300,7 +331,12 @@ impl Pair {
         let to = index.index(head + 1);
         // Back to a block, or to one of the edits on top of the head.
         let edits = if to == head { index.index(self.twin.edits as usize + 1) as u32 } else { 0 };
-        self.store().1.unwind(Mark { number: to as u64, edits }).unwrap();
+        let (mark, oldest) = (Mark { number: to as u64, edits }, self.oldest);
+        if mark.number < oldest {
+            assert_pruned(self.store().1.unwind(mark), mark.number, oldest);
+            return;
+        }
+        self.store().1.unwind(mark).unwrap();
         self.twin.after.truncate(to + 1);
         self.twin.before.truncate(to + 1);
         self.twin.changes.truncate(to + 1);
@@ -313,7 +349,7 @@ impl Pair {
 
     fn check(&mut self) {
         self.commit();
-        let twin = self.twin.clone();
+        let (twin, oldest) = (self.twin.clone(), self.oldest);
         let (store, writer) = self.store();
         let live = store.snapshot().unwrap();
         assert_eq!(read_state(&live), twin.now);
@@ -326,6 +362,14 @@ impl Pair {
             let header = live.header(number).unwrap().unwrap();
             assert_eq!(header.seal(), twin.hashes[number as usize]);
             assert_eq!(live.number_of(header.seal()).unwrap(), Some(number));
+            if number < oldest {
+                assert_pruned(store.snapshot_at(number), number, oldest);
+                assert_pruned(store.prove(number, &[]), number, oldest);
+                if number > 0 {
+                    assert_pruned(store.snapshot_before(number), number, oldest);
+                }
+                continue;
+            }
             if number < live.head() || twin.edits == 0 {
                 let view = store.snapshot_at(number).unwrap();
                 assert_eq!(&read_state(&view), state, "state after block {number}");
@@ -337,23 +381,37 @@ impl Pair {
             }
         }
         // Forth and back, to every block.
-        let numbers = (0..twin.after.len()).chain((0..twin.after.len()).rev().step_by(3));
+        let all = oldest as usize..twin.after.len();
+        let numbers = all.clone().chain(all.rev().step_by(3));
         for number in numbers {
             check_proofs(store, number as u64, &twin.after[number]);
         }
-        check_scratches(&twin, &live, writer);
+        check_scratches((&twin, oldest), &live, writer);
         let next = live.head() + 1;
         assert!(live.header(next).unwrap().is_none());
         assert!(matches!(store.snapshot_at(next), Err(StoreError::BlockNotKept { .. })));
     }
 }
 
+/// Demands that the state of a block is refused, and how.
+fn assert_pruned<T: std::fmt::Debug>(outcome: Result<T, StoreError>, number: u64, first: u64) {
+    let error = outcome.unwrap_err();
+    let holds = matches!(error, StoreError::HistoryPruned { asked, oldest, .. }
+        if asked == number && oldest == first);
+    assert!(holds, "block {number} of those from {first} on: {error}");
+}
+
 /// Copies of the state have the roots that blocks got, and lead to them.
-fn check_scratches(twin: &Twin, live: &Snapshot, writer: &Writer) {
+fn check_scratches((twin, oldest): (&Twin, u64), live: &Snapshot, writer: &Writer) {
     let scratch = |start| writer.freeze().unwrap().scratch(start).unwrap();
     assert_eq!(scratch(Start::Head).root(), writer.root());
     for (number, changes) in twin.changes.iter().enumerate() {
         let number = number as u64;
+        if number < oldest {
+            let refused = writer.freeze().unwrap().scratch(Start::After(number));
+            assert_pruned(refused, number, oldest);
+            continue;
+        }
         let root = live.header(number).unwrap().unwrap().state_root;
         assert_eq!(scratch(Start::After(number)).root(), root, "after {number}");
         if number > 0 {
@@ -391,6 +449,6 @@ fn run(limits: TreeLimits, steps: Vec<Step>) {
         pair.run(step);
     }
     pair.check();
-    pair.run(Step::Reopen);
+    pair.run(Step::Reopen(None));
     pair.check();
 }

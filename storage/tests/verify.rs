@@ -9,7 +9,7 @@ use alloy_primitives::{B256, Bytes, Log, LogData, U256};
 use genesis::Genesis;
 use std::{fs, os::unix::fs::FileExt, panic, path::Path, sync::Arc};
 use tandem_storage::{
-    Commit, DataDir, Durability, Fault, Mark, Rules, Store, StoreError, Verified,
+    Commit, DataDir, Durability, Fault, Mark, OpenOptions, Rules, Store, StoreError, Verified,
 };
 use workload::{Change, Fields};
 
@@ -254,4 +254,51 @@ fn a_state_is_exported_and_imported_and_checked() {
         fs::write(&path, bytes).unwrap();
     }
     tandem_storage::import(to.path(), &genesis).unwrap();
+}
+
+#[test]
+fn history_goes_in_steps_and_is_sound_after_each() {
+    let (directory, genesis) = (tempfile::tempdir().unwrap(), workload::genesis(1337));
+    let open = |prune| {
+        let options = workload::options(directory.path(), Durability::Process);
+        Store::open(&OpenOptions { prune, ..options }, &genesis).unwrap()
+    };
+    let (store, mut writer) = open(None);
+    let mut parent = store.genesis_hash().unwrap();
+    for number in 1..=6 {
+        let slots = (0..6000).map(|slot| (U256::from(slot * 3), U256::from(number))).collect();
+        let fields = Some(Fields { nonce: number, ..Fields::default() });
+        let change = Change { address: workload::address(1), fields, wiped: false, slots };
+        let delta = writer.apply(number, &workload::bundle(&[change])).unwrap();
+        let block = workload::block(number, parent, delta.root(), Vec::new());
+        parent = block.hash();
+        store.commit(vec![Commit::Block { block: Arc::new(block), delta }]).unwrap();
+    }
+    drop((store, writer));
+    let whole = verify(directory.path(), &genesis).unwrap();
+    let mut left = vec![whole.old_values];
+    loop {
+        let (store, _writer) = open(Some(2));
+        store.prune().unwrap();
+        let more = store.has_to_prune();
+        drop(store);
+        drop(_writer);
+        let found = verify(directory.path(), &genesis).unwrap();
+        assert_eq!(found.states, (4, 6));
+        let data = DataDir::open(directory.path()).unwrap();
+        let rows = |name: &str| {
+            let stats = data.stats().unwrap();
+            stats.tables.iter().find(|table| table.name == name).unwrap().rows
+        };
+        left.push(rows("history"));
+        if !more {
+            assert_eq!((rows("changes"), rows("history")), (3, found.old_values));
+            break;
+        }
+    }
+    assert!(left.len() > 4 && left.windows(2).all(|pair| pair[0] - pair[1] <= 4096), "{left:?}");
+    // A larger number brings nothing back.
+    let (store, _writer) = open(None);
+    assert!(matches!(store.snapshot_at(3), Err(StoreError::HistoryPruned { .. })));
+    assert!(store.snapshot_at(4).is_ok());
 }

@@ -167,6 +167,7 @@ fn stats(settings: &Settings, stats: &Stats, json: bool) -> String {
             "schema": stats.schema,
             "genesis": block(stats.genesis),
             "head": block(stats.head),
+            "oldestState": stats.oldest_state,
             "edits": stats.edits,
             "root": stats.root,
             "durability": durability,
@@ -187,6 +188,7 @@ fn stats(settings: &Settings, stats: &Stats, json: bool) -> String {
     }
     let ((first, genesis), (head, hash)) = (stats.genesis, stats.head);
     text += &format!("genesis: block {first}, {genesis}\nhead: block {head}, {hash}\n");
+    text += &format!("states kept: blocks {} to {head}\n", stats.oldest_state);
     text += &format!("edits since the head: {}\ntree root: {}\n", stats.edits, stats.root);
     text += &format!("schema: {}\ndurability: {durability}\n", stats.schema);
     let (file, used, free) = (stats.file_bytes, stats.used_bytes, stats.free_pages);
@@ -308,6 +310,7 @@ fn import(settings: &Settings, datadir: &Path, from: &Path) -> Result<String, Db
         path: datadir.into(),
         durability: storage::Durability::Disk,
         size_max: settings.node().database_size_max,
+        prune: None,
         temporary: false,
     };
     let (store, writer) = storage::Store::open(&options, &genesis)?;

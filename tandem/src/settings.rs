@@ -226,6 +226,12 @@ pub(crate) struct Settings {
     #[arg(long, default_value = "dev", value_parser = profile())]
     pub(crate) profile: Profile,
 
+    /// Keeps the state of so many blocks before the newest one, and lets go of older state
+    ///
+    /// Blocks, transactions, receipts and logs stay. Without it, the state of every block is kept.
+    #[arg(long, value_name = "NUM", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) prune: Option<u64>,
+
     /// Seconds between two writes of the state, with `--state` or `--dump-state` [default: 60]
     #[arg(short, long, value_name = "SECONDS")]
     pub(crate) state_interval: Option<u64>,
@@ -495,6 +501,7 @@ impl Settings {
             profile: self.profile,
             datadir: self.datadir.clone(),
             durability: self.durability,
+            prune: self.prune,
             accounts: self.accounts,
             balance: self.balance,
             mnemonic: self.mnemonic.clone(),

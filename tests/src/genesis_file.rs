@@ -60,6 +60,7 @@ impl GenesisFile {
             durability: Durability::Process,
             // The node's own: the library takes a file whose bound is lowered for a damaged one.
             size_max: NodeConfig::default().database_size_max,
+            prune: None,
             temporary: false,
         };
         let (store, writer) = Store::open(&options, &self.genesis)?;

@@ -83,6 +83,7 @@ impl Chain {
             path: folder.path().join("store"),
             durability: Durability::Process,
             size_max: STORE_SIZE_MAX,
+            prune: None,
             temporary: true,
         };
         let (store, writer) = Store::open(&options, &genesis)?;

@@ -461,6 +461,7 @@ fn open(
         path,
         durability: config.durability().into(),
         size_max: config.database_size_max,
+        prune: config.prune,
         temporary,
     };
     if let Some(path) = &config.datadir {

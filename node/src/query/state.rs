@@ -170,6 +170,11 @@ impl Chain {
         }
     }
 
+    /// Number of the oldest block whose state is kept.
+    pub fn oldest_state(&self) -> Result<u64, QueryError> {
+        Ok(self.shared.store().snapshot()?.oldest_state()?)
+    }
+
     /// The state after a sealed block.
     pub(crate) fn state_at(&self, position: Position) -> Result<StateView, QueryError> {
         let store = self.shared.store();

@@ -164,7 +164,7 @@ struct CapabilityHead {
     hash: B256,
 }
 
-/// Data that the node has from a block on, and never deletes.
+/// Data that the node has from a block on.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Capability {
@@ -176,14 +176,16 @@ fn capabilities(api: &Api, _: Arguments) -> Reply<Capabilities> {
     let head = api.chain.head();
     let oldest_block = U64::from(api.chain.genesis().number);
     let all = Capability { disabled: false, oldest_block };
+    let oldest_block = U64::from(api.chain.oldest_state()?);
+    let state = Capability { disabled: false, oldest_block };
     Ok(Capabilities {
         head: CapabilityHead { number: U64::from(head.number()), hash: head.hash() },
-        state: all,
+        state,
         tx: all,
         logs: all,
         receipts: all,
         blocks: all,
-        stateproofs: all,
+        stateproofs: state,
     })
 }
 

@@ -5,7 +5,8 @@ use super::{Fault, Rules, Verified, ensure_row, row_fault};
 use crate::{
     DataDir, Merkle,
     codec::{self, BLOCK_PART, ChangeRow, HistoryKey},
-    mdbx::Table,
+    mdbx::{Cursor, RoSync, Row, Table},
+    tables::meta,
 };
 use alloy_primitives::{Address, B256, keccak256};
 use state::{StateTree, is_empty_code};
@@ -212,7 +213,13 @@ impl DataDir {
         let mut walk = Undo { data: self, codes, forked: rules.forked, tree, old_values: 0 };
         let mut rows = self.tx.cursor(table)?;
         let mut row = rows.last()?;
-        let (first, mut number) = (self.genesis.0, self.head.number + 1);
+        let first = self.genesis.0;
+        let oldest = self.pruned.kept.max(first);
+        let mut number = self.head.number + 1;
+        if oldest > self.head.number {
+            let at = (self.tables.meta, meta::PRUNED);
+            return ensure_row(false, at, "the state of no block is kept");
+        }
         if self.head.edits > 0 {
             let mut parts = Vec::new();
             for part in (0..self.head.edits).rev() {
@@ -221,7 +228,7 @@ impl DataDir {
             }
             walk.undo(number, parts, verified)?;
         }
-        while number > first {
+        while number > oldest {
             number -= 1;
             if number == first && !is_ethereum {
                 break;
@@ -246,21 +253,45 @@ impl DataDir {
                 walk.undo(number, parts, verified)?;
             }
         }
-        if let Some((key, _)) = row {
-            return Err(row_fault(table, &key, "a change of no block"));
-        }
         verified.states = (number, self.head.number);
         verified.old_values = walk.old_values;
-        if !is_ethereum && !rules.forked {
-            ensure_root("block", first, (self.header_root(first)?, walk.tree.root()))?;
+        if !is_ethereum && !(rules.forked && oldest == first) {
+            // What is undone by now is the oldest block itself, if there is history before it.
+            let before = oldest.saturating_sub(u64::from(oldest > first));
+            let is_other = rules.forked && before == first;
+            let recorded = if is_other { walk.tree.root() } else { self.header_root(before)? };
+            ensure_root("block", before, (recorded, walk.tree.root()))?;
         }
-        self.ensure_rows(self.tables.history, walk.old_values)
+        let left = self.count_pruned(rows, row)?;
+        self.ensure_rows(self.tables.history, walk.old_values + left)
+    }
+
+    /// Counts the older values that are to go and have not gone yet.
+    fn count_pruned<'a>(
+        &'a self,
+        mut rows: Cursor<'a, RoSync>,
+        mut row: Option<Row<'a>>,
+    ) -> Result<u64, Fault> {
+        let (table, mut left) = (self.tables.changes, 0);
+        while let Some((key, value)) = row {
+            let at = (table, &*key);
+            let number = codec::read_pair(&key).map(|(number, _)| number);
+            let to_go = number.is_some_and(|number| number < self.pruned.kept);
+            ensure_row(to_go, at, "a change of no block")?;
+            let change =
+                ChangeRow::decode(&value).ok_or_else(|| row_fault(table, &key, "no change"))?;
+            row = rows.previous()?;
+            // Only the oldest row is gone in part.
+            let done = if row.is_none() { self.pruned.done as usize } else { 0 };
+            left += change.leaves.iter().skip(done).filter(|leaf| leaf.first).count() as u64;
+        }
+        Ok(left)
     }
 }
 
 fn read_change(
     table: Table,
-    row: Option<crate::mdbx::Row<'_>>,
+    row: Option<Row<'_>>,
     (number, part): (u64, u32),
 ) -> Result<ChangeRow, Fault> {
     let expected = codec::pair_key(number, part);

@@ -144,7 +144,7 @@ pub fn genesis(chain_id: u64) -> Genesis {
 }
 
 pub fn options(path: &Path, durability: Durability) -> OpenOptions {
-    OpenOptions { path: path.into(), durability, size_max: 1 << 30, temporary: false }
+    OpenOptions { path: path.into(), durability, size_max: 1 << 30, prune: None, temporary: false }
 }
 
 pub fn open(path: &Path) -> (Store, Writer) {
