@@ -78,6 +78,7 @@ impl Shared {
         }
         let sequence = self.write_batch(batch).map_err(|error| self.explain(error))?;
         self.committed.fetch_max(sequence, Ordering::AcqRel);
+        self.keep_view();
         self.commits.fetch_add(1, Ordering::AcqRel);
         Ok(())
     }

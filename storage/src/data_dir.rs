@@ -5,7 +5,7 @@ use crate::{
     BadFile, StoreError,
     check::{self, pages::PageCount},
     codec::{Head, Pruned},
-    mdbx::{Env, Meaning, PAGE_SIZE, Read, Rows, Sync, Table},
+    mdbx::{self, Env, Meaning, PAGE_SIZE, Read, Rows, Sync, Table},
     store::{self, DATABASE_FILE},
     tables::{self, SCHEMA, Tables, meta},
 };
@@ -99,14 +99,22 @@ impl DataDir {
             Err(_) => return Err(StoreError::NoDatabase { path: path.into() }),
         };
         let bad = |reason| StoreError::NotADatabase { path: file.clone(), reason };
-        let env = Env::open_read_only(path).map_err(|error| match error.meaning() {
+        let explain = |error: mdbx::Error| match error.meaning() {
             Meaning::NotMdbx => bad(BadFile::NotMdbx),
             Meaning::OtherFormat => bad(BadFile::OtherFormat),
             Meaning::Damaged => bad(BadFile::Damaged),
             Meaning::Unsynced => bad(BadFile::Unsynced),
             Meaning::Locked => StoreError::Locked { path: path.into() },
-            Meaning::Full | Meaning::Other => error.into(),
-        })?;
+            Meaning::Full | Meaning::Failed | Meaning::Other => error.into(),
+        };
+        let env = match Env::open_read_only(path) {
+            Err(error) if error.meaning() == Meaning::Unsynced => {
+                store::finish(path)?;
+                Env::open_read_only(path)
+            }
+            env => env,
+        };
+        let env = env.map_err(explain)?;
         let needs = env.used_bytes()?;
         if has < needs {
             return Err(bad(BadFile::Truncated { has, needs }));
@@ -199,8 +207,7 @@ impl DataDir {
     pub fn copy(&self, to: &Path) -> Result<(), StoreError> {
         let io = |source| StoreError::Io { path: to.into(), source };
         fs::create_dir_all(to).map_err(io)?;
-        let (size, used) = (1 << 40, self.env.used_bytes()?);
-        let env = Env::open(to, Sync::Never, store::file_size(used.saturating_mul(2).max(size)))?;
+        let env = Env::open(to, Sync::Never, store::file_size(store::SIZE_MAX))?;
         // The names of the tables come last: until then it is the database of nobody.
         for table in self.tables.all().filter(|table| table.name() != tables::META) {
             self.copy_table(table, &env)?;

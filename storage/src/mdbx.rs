@@ -40,6 +40,8 @@ pub(crate) enum Meaning {
     OtherFormat,
     Damaged,
     Unsynced,
+    /// A write has failed before: nothing new can be begun.
+    Failed,
     Locked,
     Other,
 }
@@ -56,6 +58,7 @@ impl Error {
                 Meaning::Damaged
             }
             Cause::Library(MdbxError::WannaRecovery) => Meaning::Unsynced,
+            Cause::Library(MdbxError::Panic) => Meaning::Failed,
             Cause::Library(MdbxError::Busy) => Meaning::Locked,
             _ => Meaning::Other,
         }

@@ -25,6 +25,7 @@ impl Store {
         let head = self.0.head(&tx)?.number;
         let more = self.0.prune(&tx, head)?;
         tx.commit().map_err(|error| self.0.explain(error.into()))?;
+        self.0.keep_view();
         self.0.has_to_prune.store(more, Ordering::Relaxed);
         Ok(())
     }

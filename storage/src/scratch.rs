@@ -96,7 +96,9 @@ impl Frozen {
                     let head = self.head.number;
                     return Err(StoreError::BlockNotKept { asked: number, first, head });
                 }
-                self.shared.check_history(&self.tx, (number, self.head.number))?;
+                // The state before a block takes the block's own history alone.
+                let asked = number + u64::from(matches!(start, Start::Before(_)));
+                self.shared.check_history(&self.tx, (asked, self.head.number))?;
                 self.old_leaves(&oldest)?
             }
             None => BTreeMap::new(),

@@ -20,7 +20,7 @@ use tree::{Key, Stem, Value};
 
 /// A read view at one block; short-lived, for it keeps the database's old pages.
 pub struct Snapshot {
-    pub(crate) tx: Read,
+    pub(crate) tx: Arc<Read>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) head: Head,
     pub(crate) origin: Arc<Origin>,

@@ -17,7 +17,7 @@ use alloy_consensus::Sealable;
 use alloy_eips::eip4895::Withdrawals;
 use alloy_primitives::{B256, Bytes};
 use genesis::Genesis;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use state::{AccountFields, Scratch};
 use std::{
     fs::{self, File, TryLockError},
@@ -60,6 +60,8 @@ pub struct OpenOptions {
 pub(crate) const LAZY_SYNC: LazySync =
     LazySync { bytes: 64 << 20, period: Duration::from_secs(10) };
 const GROWTH_STEP: u64 = 32 << 20;
+/// Bytes that a copy may grow to.
+pub(crate) const SIZE_MAX: u64 = 1 << 40;
 pub(crate) const DATABASE_FILE: &str = "mdbx.dat";
 const LOCK_FILE: &str = "lock";
 
@@ -72,6 +74,9 @@ pub struct Store(pub(crate) Arc<Shared>);
 pub(crate) struct Shared {
     pub(crate) env: Env,
     pub(crate) tables: Tables,
+    /// A view of the newest commit. Once a write has failed the library begins no transaction any
+    /// more, and readers share this one.
+    pub(crate) view: Mutex<Option<Arc<Read>>>,
     pub(crate) size_max: u64,
     /// How many blocks before the newest one keep their state.
     pub(crate) prune: Option<u64>,
@@ -191,6 +196,7 @@ fn open_directory(
     let shared = Shared {
         env,
         tables,
+        view: Mutex::default(),
         size_max: options.size_max,
         prune: options.prune,
         // Of an earlier run some may be left to do, whatever is set now.
@@ -229,6 +235,7 @@ fn open_directory(
     *shared.origin.write() = Arc::new(Origin { first: number, forked, merkle });
     shared.pool_order.store(shared.next_pool_order()?, Ordering::Relaxed);
     let shared = Arc::new(shared);
+    shared.keep_view();
     let writer = Writer::load(shared.clone())?;
     Ok((Store(shared), writer))
 }
@@ -276,13 +283,20 @@ fn open_env(options: &OpenOptions, path: &Path) -> Result<Env, StoreError> {
         Meaning::OtherFormat => bad(BadFile::OtherFormat),
         Meaning::Damaged | Meaning::Unsynced => bad(BadFile::Damaged),
         Meaning::Locked => StoreError::Locked { path: path.into() },
-        Meaning::Full | Meaning::Other => error.into(),
+        Meaning::Full | Meaning::Failed | Meaning::Other => error.into(),
     })?;
     let needs = env.used_bytes()?;
     if has > 0 && has < needs {
         return Err(bad(BadFile::Truncated { has, needs }));
     }
     Ok(env)
+}
+
+/// Finishes the last commits of a node that was killed, as its next start would: nobody reads them
+/// before they are synced.
+pub(crate) fn finish(path: &Path) -> Result<(), StoreError> {
+    let _lock = lock(path)?;
+    Ok(Env::open(path, Sync::EveryCommit, file_size(SIZE_MAX))?.sync()?)
 }
 
 /// Opens the tables and checks whose they are; returns the genesis block's number and hash.
@@ -367,9 +381,23 @@ pub(crate) fn first_block(
 
 impl Shared {
     /// Begins a read transaction, with the origin of the chain that it sees.
-    pub(crate) fn read(&self) -> Result<(Read, Arc<Origin>), StoreError> {
+    pub(crate) fn read(&self) -> Result<(Arc<Read>, Arc<Origin>), StoreError> {
         let origin = self.origin.read();
-        Ok((self.env.read()?, origin.clone()))
+        let tx = match self.env.read() {
+            Err(error) if error.meaning() == Meaning::Failed => {
+                self.view.lock().clone().ok_or(error)?
+            }
+            tx => Arc::new(tx?),
+        };
+        Ok((tx, origin.clone()))
+    }
+
+    /// Keeps a view of what was just committed.
+    pub(crate) fn keep_view(&self) {
+        // Before the old one is let go of, so that there is always one.
+        if let Ok(tx) = self.env.read() {
+            *self.view.lock() = Some(Arc::new(tx));
+        }
     }
 
     pub(crate) fn head<K: TransactionKind>(&self, tx: &Txn<K>) -> Result<Head, StoreError> {

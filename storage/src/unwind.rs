@@ -58,6 +58,7 @@ impl Writer {
         self.save_unwound(&tx, place)?;
         tx.put(shared.tables.meta, meta::HEAD, &head.encode())?;
         tx.commit()?;
+        shared.keep_view();
         shared.commits.fetch_add(1, Ordering::AcqRel);
         self.head = to;
         self.load_edited(&shared.env.read()?)?;

@@ -219,6 +219,7 @@ impl Writer {
         }
         self.begins = false;
         shared.committed.fetch_max(delta.sequence, Ordering::AcqRel);
+        shared.keep_view();
         shared.commits.fetch_add(1, Ordering::AcqRel);
         Ok(())
     }

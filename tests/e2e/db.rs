@@ -172,3 +172,73 @@ fn what_is_no_database_of_the_chain_is_refused_with_a_reason() -> Result<()> {
     ensure!(!to.exists(), "{} was made", to.display());
     Ok(())
 }
+
+#[test]
+fn pruned_state_is_refused_everywhere_and_says_so() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let genesis = GenesisFile::write(folder.path())?;
+    let data = folder.path().join("data");
+    let start = |prune: &str| {
+        let genesis = genesis.path()?;
+        let flags = ["--genesis", genesis, "--datadir", path(&data)?, "--prune", prune];
+        let mut command = Command::new(node::binary()?);
+        command.args(["--port", "0"]).args(flags);
+        Node::spawn(node::clean(command))
+    };
+    let node = start("8")?;
+    let mut client = node.client()?;
+    let mark = client.call("evm_snapshot", json!([]))?;
+    add_blocks(&node)?;
+    let block = client.call("eth_getBlockByNumber", json!(["0x2", false]))?;
+    let hash = block["transactions"][0].clone();
+    let reads = [
+        ("eth_getBalance", json!([SOMEONE, "0x2"])),
+        ("eth_getTransactionCount", json!([SOMEONE, "0x2"])),
+        ("eth_getCode", json!([SOMEONE, "0x2"])),
+        ("eth_getStorageAt", json!([SOMEONE, "0x1", "0x2"])),
+        ("eth_getProof", json!([SOMEONE, [], "0x2"])),
+        ("eth_call", json!([{"to": SOMEONE}, "0x2"])),
+        ("eth_estimateGas", json!([{"to": SOMEONE}, "0x2"])),
+        ("eth_createAccessList", json!([{"to": SOMEONE}, "0x2"])),
+        ("debug_traceTransaction", json!([hash])),
+        ("debug_traceBlockByNumber", json!(["0x2"])),
+        ("debug_traceCall", json!([{"to": SOMEONE}, "0x2"])),
+        ("debug_executionWitness", json!(["0x2"])),
+        ("trace_block", json!(["0x2"])),
+        ("trace_transaction", json!([hash])),
+        ("anvil_rollback", json!([36])),
+        ("debug_setHead", json!(["0x2"])),
+        ("evm_revert", json!([mark])),
+    ];
+    for (method, params) in &reads {
+        let error = client.refused(method, params.clone())?;
+        let says = error.message.contains("it was pruned: --prune keeps that of blocks 30 to 38");
+        ensure!(error.code == -32000 && says, "{method}: {error}");
+    }
+    let receipt = client.call("eth_getTransactionReceipt", json!([hash]))?;
+    ensure!(receipt["blockNumber"] == "0x2", "{receipt}");
+    let oldest = client.call("eth_capabilities", json!([]))?;
+    ensure!(oldest["state"]["oldestBlock"] == "0x1e", "{oldest}");
+    ensure!(oldest["blocks"]["oldestBlock"] == "0x0", "{oldest}");
+    ensure!(client.call("eth_getBalance", json!([SOMEONE, "0x1e"]))? != "0x0", "the oldest kept");
+    client.call("anvil_rollback", json!([3]))?;
+    ensure!(done(&data, &["verify"])?.contains("history: blocks 30 to 35"), "verify");
+    node.stop()?;
+    // A smaller number lets go of more at once, a larger one brings nothing back.
+    for (prune, from) in [("2", 33), ("100", 33)] {
+        let node = start(prune)?;
+        let mut client = node.client()?;
+        let error = loop {
+            let error = client.refused("eth_getBalance", json!([SOMEONE, "0x1d"]))?;
+            // It happens beside everything else.
+            if error.message.contains(&format!("blocks {from} to 35")) {
+                break error;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        };
+        ensure!(error.message.starts_with("state of block 29 is not available"), "{error}");
+        ensure!(done(&data, &["verify"])?.contains(&format!("blocks {from} to 35")), "verify");
+        node.stop()?;
+    }
+    Ok(())
+}

@@ -21,6 +21,7 @@ use tandem_tests::{
 };
 
 sol! {
+    #[allow(unreachable_pub)]
     function transfer(address to, uint256 amount) returns (bool);
 }
 
@@ -96,6 +97,11 @@ impl Ledger {
 pub(crate) struct Tokens(Vec<[Address; 2]>);
 
 impl Tokens {
+    /// The tokens of one sender.
+    pub(crate) fn of(&self, sender: usize) -> Result<[Address; 2]> {
+        self.0.get(sender).copied().context("no such sender")
+    }
+
     pub(crate) fn deploy(node: &Node) -> Result<Self> {
         let mut client = node.client()?;
         let mut tokens = Vec::new();

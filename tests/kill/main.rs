@@ -3,12 +3,14 @@
 //!
 //! Three senders send transfers and calls of the Solidity and the RISC-V token without a pause.
 //! `TANDEM_KILL_ROUNDS` says how often each mode of sealing is killed, `TANDEM_KILL_SEED` when.
-//! [`power`] cuts the power instead.
+//! [`power`] cuts the power instead, [`soak`] mixes all operations, [`fault`] lets the disk fail.
 #![expect(clippy::print_stderr, reason = "how much each round acknowledged is worth seeing")]
 
 mod disk;
+mod fault;
 mod load;
 mod power;
+mod soak;
 
 use std::{
     env,
@@ -191,4 +193,39 @@ fn a_power_cut_loses_nothing_acknowledged_under_interval_sealing() -> Result<()>
 #[test]
 fn a_power_cut_loses_nothing_acknowledged_under_manual_sealing() -> Result<()> {
     power::check(Sealing::Manual)
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_under_all_operations() -> Result<()> {
+    soak::run()
+}
+
+const WRITES: &str = "pwrite64,pwritev,pwritev2";
+
+#[test]
+fn a_disk_without_room_stops_the_node_and_loses_nothing() -> Result<()> {
+    let says = "No space left on device";
+    let fault = fault::Fault { calls: WRITES, error: "ENOSPC", says, durability: "process" };
+    [1, 7, 40].into_iter().try_for_each(|after| fault::check(&fault, after))?;
+    fault::check(&fault::Fault { durability: "disk", ..fault }, 23)
+}
+
+#[test]
+fn a_full_file_system_stops_the_node_and_loses_nothing() -> Result<()> {
+    fault::check_full_disk()
+}
+
+#[test]
+fn writes_that_fail_stop_the_node_and_lose_nothing() -> Result<()> {
+    let says = "Input/output error";
+    let fault = fault::Fault { calls: WRITES, error: "EIO", says, durability: "process" };
+    [2, 31].into_iter().try_for_each(|after| fault::check(&fault, after))
+}
+
+#[test]
+fn syncs_that_fail_stop_the_node_and_lose_nothing() -> Result<()> {
+    let says = "Input/output error";
+    let calls = "fdatasync,fsync";
+    let fault = fault::Fault { calls, error: "EIO", says, durability: "disk" };
+    [3, 12].into_iter().try_for_each(|after| fault::check(&fault, after))
 }

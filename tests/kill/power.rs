@@ -32,9 +32,7 @@ const RECORD_MAX: Duration = Duration::from_secs(20);
 
 /// Cuts the power at several moments of one run, `rounds` of them with a restart of the node.
 pub(crate) fn check(sealing: Sealing) -> Result<()> {
-    if Command::new("strace").args(["-o", "/dev/null", "true"]).status().is_err() {
-        let required = std::env::var("TANDEM_REQUIRE_STRACE").is_ok_and(|value| value == "1");
-        ensure!(!required, "strace is not there and TANDEM_REQUIRE_STRACE=1");
+    if !has_strace()? {
         eprintln!("left out: the power cut (needs strace)");
         return Ok(());
     }
@@ -44,6 +42,16 @@ pub(crate) fn check(sealing: Sealing) -> Result<()> {
         eprintln!("left as it was found: {}", folder.keep().display());
     }
     result
+}
+
+/// Whether `strace` is there, as it has to be with TANDEM_REQUIRE_STRACE=1.
+pub(crate) fn has_strace() -> Result<bool> {
+    if Command::new("strace").args(["-o", "/dev/null", "true"]).status().is_ok() {
+        return Ok(true);
+    }
+    let required = std::env::var("TANDEM_REQUIRE_STRACE").is_ok_and(|value| value == "1");
+    ensure!(!required, "strace is not there and TANDEM_REQUIRE_STRACE=1");
+    Ok(false)
 }
 
 fn run(sealing: Sealing, folder: &TempDir) -> Result<()> {

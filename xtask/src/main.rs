@@ -46,6 +46,15 @@ enum Task {
         #[arg(long, default_value_t = 20)]
         rounds: u32,
     },
+    /// Kills the node at random moments under a random load of all operations.
+    Soak {
+        /// How many times.
+        #[arg(long, default_value_t = 1000)]
+        rounds: u32,
+        /// What the randomness begins with.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// The node and anvil side by side.
     Bench {
         #[command(subcommand)]
@@ -68,6 +77,14 @@ fn main() -> ExitCode {
         Task::Kill { rounds } => {
             let rounds = rounds.to_string();
             gate::cargo_run(&["test", "--test", "kill"], &[("TANDEM_KILL_ROUNDS", &rounds)])
+        }
+        Task::Soak { rounds, seed } => {
+            let (rounds, seed) = (rounds.to_string(), seed.to_string());
+            let variables = [("TANDEM_SOAK_ROUNDS", &*rounds), ("TANDEM_KILL_SEED", &*seed)];
+            gate::cargo_run(
+                &["test", "--test", "kill", "--", "all_operations", "--nocapture"],
+                &variables,
+            )
         }
         Task::Bench { what } => bench::run(what),
     };

@@ -255,7 +255,8 @@ impl DataDir {
         }
         verified.states = (number, self.head.number);
         verified.old_values = walk.old_values;
-        if !is_ethereum && !(rules.forked && oldest == first) {
+        let has_root = !(is_ethereum || rules.forked && oldest == first);
+        if has_root {
             // What is undone by now is the oldest block itself, if there is history before it.
             let before = oldest.saturating_sub(u64::from(oldest > first));
             let is_other = rules.forked && before == first;
