@@ -311,7 +311,8 @@ impl Pair {
         let found = DataDir::open(self.directory.path()).unwrap().verify(&rules).unwrap();
         assert_eq!(found.states, (self.oldest, self.twin.after.len() as u64 - 1));
         let options = workload::options(self.directory.path(), Durability::Process);
-        let opened = Store::open_within(&OpenOptions { prune, ..options }, &genesis, self.limits).unwrap();
+        let opened =
+            Store::open_within(&OpenOptions { prune, ..options }, &genesis, self.limits).unwrap();
         while opened.0.has_to_prune() {
             opened.0.prune().unwrap();
         }
