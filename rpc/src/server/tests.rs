@@ -14,7 +14,7 @@ fn methods() -> MethodTable {
     table.quick("context", |context, _| Ok(*context));
     table.quick("echo", |_, mut arguments| arguments.required::<Value>("value"));
     table.quick("hog", |_, _| {
-        std::thread::sleep(Duration::from_millis(400));
+        std::thread::sleep(Duration::from_secs(2));
         Ok("done")
     });
     table.task("nap", |_, _| async {
