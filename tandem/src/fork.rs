@@ -25,8 +25,8 @@ const DATADIR_CACHE: &str = "fork-cache";
 /// The settings of a fork, each with anvil's name and default where anvil has it.
 #[derive(Clone, Debug, Default, PartialEq, Args, Serialize, Deserialize)]
 pub(crate) struct ForkSettings {
-    /// Goes on from the state of the node at this address, an `@BLOCK` at its end being the block;
-    /// several take turns
+    /// Goes on from the state of the node at this address, a URL (http, https, ws, wss) or the path
+    /// of an IPC socket, an `@BLOCK` at its end being the block; several take turns
     #[arg(short = 'f', long, value_name = "URL", visible_alias = "rpc-url", help_heading = FORK)]
     #[serde(default, deserialize_with = "comma_list")]
     pub(crate) fork_url: Vec<String>,
@@ -372,8 +372,9 @@ mod tests {
             "number can't be given with fork_url: the chain goes on from the forked block",
         );
         fails(
-            &["-f", "ws://127.0.0.1:1"],
-            "fork_url ws://127.0.0.1:1: only http and https can be forked from",
+            &["-f", "ftp://127.0.0.1:1"],
+            "fork_url ftp://127.0.0.1:1: only http, https, ws, wss and the path of a socket can be \
+             forked from",
         );
         assert!(resolve(&settings("", &[], &[])).unwrap().is_none());
     }

@@ -500,3 +500,38 @@ async fn uniswap_goes_on_after_the_fork() -> Result<()> {
     ensure!(receipt["status"] == "0x1" && receipt["logs"][0]["topics"][0] == json!(topic));
     npm::run_script("uniswap-v2.mjs", &[&node.url()])
 }
+
+#[tokio::test]
+async fn a_fork_asks_over_web_and_unix_sockets_as_well() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("node.ipc");
+    let path = path.to_str().context("path")?;
+    let mut over = Vec::new();
+    for remote in remotes().await? {
+        over.push((remote.node.ws_url(), remote));
+    }
+    over.push((path.to_owned(), prepare(Node::start(&["--ipc", path])?).await?));
+    for (url, remote) in over {
+        let node = fork(&url, &["--timeout", "20000"])?;
+        let ours = connect(&node)?;
+        ensure!(ours.get_block_number().await? == remote.head, "{url}: the fork's head");
+        ensure!(balance(&ours, remote.token, 0).await? == 700, "{url}: a balance of the remote");
+        let token = Token::new(remote.token, &ours);
+        let sent = token.transfer(address(2)?, U256::from(700)).send().await?;
+        ensure!(sent.get_receipt().await?.status(), "{url}: a transfer here");
+        ensure!(balance(&ours, remote.token, 2).await? == 700, "{url}");
+        let mut client = node.client()?;
+        let block = json!([format!("{:#x}", remote.head), true]);
+        let mut theirs = remote.node.client()?;
+        let wanted = theirs.call("eth_getBlockByNumber", block.clone())?;
+        ensure!(client.call("eth_getBlockByNumber", block)?["hash"] == wanted["hash"], "{url}");
+        let info = client.call("anvil_nodeInfo", json!([]))?;
+        ensure!(info["forkConfig"]["forkUrl"] == url, "{info}");
+        // What the other node refuses comes through.
+        drop((theirs, remote));
+        let gone = json!(["0x00000000000000000000000000000000000000aa", "latest"]);
+        let refused = client.refused("eth_getBalance", gone)?;
+        ensure!(refused.message.contains("4 attempts"), "{url}: {refused}");
+    }
+    Ok(())
+}

@@ -11,6 +11,7 @@ mod flights;
 mod item;
 mod opened;
 mod remote;
+mod socket;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

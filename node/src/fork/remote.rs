@@ -1,4 +1,5 @@
-//! JSON-RPC to the chain that is forked: over HTTP or HTTPS, with retries, in the thread that asks.
+//! JSON-RPC to the chain that is forked: over HTTP, WebSocket or IPC, with retries, in the thread
+//! that asks.
 //!
 //! The engine asks for state in the middle of a run, so a request blocks its thread. On a thread of
 //! the async runtime it first makes room for others.
@@ -18,9 +19,10 @@ use ureq::http::uri::Authority;
 use ureq::http::{HeaderName, HeaderValue, Uri};
 
 use super::error::{ForkError, Reason, RemoteError};
+use super::socket::{Place, Socket};
 
 /// Most bytes of an answer.
-const ANSWER_BYTES_MAX: u64 = 256 << 20;
+pub(super) const ANSWER_BYTES_MAX: u64 = 256 << 20;
 /// Calls in one request; providers allow a hundred to a thousand.
 const BATCH_MAX: usize = 100;
 /// The pause between two attempts doubles up to this many times the first one.
@@ -66,6 +68,9 @@ impl RemoteConfig {
     /// Whether every address is on this machine.
     pub fn is_local(&self) -> bool {
         self.urls.iter().all(|url| {
+            if ipc_path(url).is_some() {
+                return true;
+            }
             let shown = hide(url);
             let authority = shown.rsplit("://").next().unwrap_or_default();
             authority.parse().is_ok_and(|authority: Authority| is_local(authority.host()))
@@ -89,11 +94,16 @@ pub struct Remote {
 /// One address of it.
 #[derive(Debug)]
 struct Endpoint {
-    agent: ureq::Agent,
-    uri: Uri,
-    headers: Vec<(HeaderName, HeaderValue)>,
+    wire: Wire,
     /// Scheme, host and port: the rest may hold a key.
     shown: String,
+}
+
+/// How it is asked there.
+#[derive(Debug)]
+enum Wire {
+    Http { agent: ureq::Agent, uri: Uri, headers: Vec<(HeaderName, HeaderValue)> },
+    Socket(Socket),
 }
 
 /// A method and its parameters.
@@ -272,12 +282,18 @@ impl Endpoint {
         config: &RemoteConfig,
         headers: &[(HeaderName, HeaderValue)],
     ) -> Result<Self, ForkError> {
+        if let Some(path) = ipc_path(url) {
+            let wire = Wire::Socket(Socket::new(Place::Ipc(path.into()), config.timeout));
+            return Ok(Self { wire, shown: path.to_owned() });
+        }
         let bad = |problem: &str| ForkError::Url { shown: hide(url), problem: problem.to_owned() };
         let full = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
         let parsed: Uri = full.parse().map_err(|_| bad("it is no URL"))?;
         let scheme = parsed.scheme_str().unwrap_or_default().to_ascii_lowercase();
-        if !["http", "https"].contains(&scheme.as_str()) {
-            return Err(bad("only http and https can be forked from"));
+        if !["http", "https", "ws", "wss"].contains(&scheme.as_str()) {
+            return Err(bad(
+                "only http, https, ws, wss and the path of a socket can be forked from",
+            ));
         }
         let host = parsed.host().filter(|host| !host.is_empty()).ok_or_else(|| bad("no host"))?;
         let port = parsed.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
@@ -291,6 +307,10 @@ impl Endpoint {
         }
         let path = parsed.path_and_query().map_or("/", |path| path.as_str());
         let uri: Uri = format!("{shown}{path}").parse().map_err(|_| bad("it is no URL"))?;
+        if scheme.starts_with("ws") {
+            let wire = Wire::Socket(Socket::new(Place::Web(uri, headers), config.timeout));
+            return Ok(Self { wire, shown });
+        }
         let agent = ureq::Agent::config_builder()
             .timeout_global(Some(config.timeout))
             .http_status_as_error(false)
@@ -299,24 +319,28 @@ impl Endpoint {
         // A proxy does not reach what is on this machine.
         let agent = if is_local(host) { agent.proxy(None) } else { agent };
         let agent = agent.build().new_agent();
-        Ok(Self { agent, uri, headers, shown })
+        Ok(Self { wire: Wire::Http { agent, uri, headers }, shown })
     }
 
     /// Sends a body and reads as many answers as there were calls, in their order.
     fn exchange(&self, body: &[u8], calls: usize) -> Result<Vec<Answer>, Reason> {
-        let mut request =
-            self.agent.post(self.uri.clone()).header("content-type", "application/json");
-        for (name, value) in &self.headers {
+        let (agent, uri, headers) = match &self.wire {
+            Wire::Socket(socket) => return parse(&socket.exchange(body)?, calls),
+            Wire::Http { agent, uri, headers } => (agent, uri, headers),
+        };
+        let transport = |error| transport(agent, error);
+        let mut request = agent.post(uri.clone()).header("content-type", "application/json");
+        for (name, value) in headers {
             request = request.header(name, value);
         }
-        let mut response = request.send(body).map_err(|error| self.transport(error))?;
+        let mut response = request.send(body).map_err(transport)?;
         let status = response.status().as_u16();
         let retry_after = response
             .headers()
             .get("retry-after")
             .and_then(|value| value.to_str().ok()?.trim().parse().ok().map(Duration::from_secs));
         let text = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
-        let text = text.map_err(|error| self.transport(error))?;
+        let text = text.map_err(transport)?;
         let answers = parse(&text, calls);
         match answers {
             // Some nodes answer errors of their own with a status other than 200.
@@ -331,16 +355,16 @@ impl Endpoint {
             }
         }
     }
+}
 
-    fn transport(&self, error: ureq::Error) -> Reason {
-        match error {
-            ureq::Error::Timeout(_) => {
-                let timeout = self.agent.config().timeouts().global.unwrap_or_default();
-                Reason::Timeout { millis: timeout.as_millis() }
-            }
-            ureq::Error::BodyExceedsLimit(limit) => Reason::Size { limit },
-            other => Reason::Transport(other.to_string()),
+fn transport(agent: &ureq::Agent, error: ureq::Error) -> Reason {
+    match error {
+        ureq::Error::Timeout(_) => {
+            let timeout = agent.config().timeouts().global.unwrap_or_default();
+            Reason::Timeout { millis: timeout.as_millis() }
         }
+        ureq::Error::BodyExceedsLimit(limit) => Reason::Size { limit },
+        other => Reason::Transport(other.to_string()),
     }
 }
 
@@ -406,6 +430,15 @@ fn hide(url: &str) -> String {
     if scheme.is_empty() { host.to_owned() } else { format!("{scheme}://{host}") }
 }
 
+/// The path of a Unix socket, if the address is one: as `file://PATH`, or as a path by itself.
+fn ipc_path(url: &str) -> Option<&str> {
+    let path = |url: &&str| {
+        ["/", "./", "../"].iter().any(|start| url.starts_with(start))
+            || !url.contains("://") && url.ends_with(".ipc")
+    };
+    url.strip_prefix("file://").or_else(|| Some(url).filter(path))
+}
+
 fn is_local(host: &str) -> bool {
     let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
@@ -436,8 +469,12 @@ mod tests {
         assert_eq!(shown("https://user:secret@host/v2/key?x=1"), "https://host");
         assert_eq!(shown("http://127.0.0.1:8545"), "http://127.0.0.1:8545");
         assert_eq!(shown("localhost:8545"), "http://localhost:8545");
-        let error = shown("ws://user:secret@host/key");
-        assert_eq!(error, "fork_url ws://host: only http and https can be forked from");
+        assert_eq!(shown("wss://user:secret@host/key"), "wss://host");
+        assert_eq!(shown("/tmp/node.ipc"), "/tmp/node.ipc");
+        assert_eq!(shown("file:///tmp/node.ipc"), "/tmp/node.ipc");
+        let error = shown("ftp://user:secret@host/key");
+        let known = "only http, https, ws, wss and the path of a socket can be forked from";
+        assert_eq!(error, format!("fork_url ftp://host: {known}"));
         assert!(!shown("http://user:secret@/key").contains("secret"));
     }
 
@@ -445,12 +482,13 @@ mod tests {
     fn users_become_a_header() {
         let config = RemoteConfig::default();
         let endpoint = Endpoint::new("http://a:b%20c@host/p", &config, &[]).unwrap();
-        assert_eq!(endpoint.uri, "http://host/p");
-        assert_eq!(endpoint.headers[0].1, "Basic YTpiIGM=");
+        let Wire::Http { uri, headers, .. } = endpoint.wire else { panic!("{endpoint:?}") };
+        assert_eq!(uri, "http://host/p");
+        assert_eq!(headers[0].1, "Basic YTpiIGM=");
         let is_local = |url: &str| {
             RemoteConfig { urls: vec![url.to_owned()], ..RemoteConfig::default() }.is_local()
         };
-        for url in ["http://[::1]:1/", "localhost:8545", "http://u:p@127.0.0.1:1/x"] {
+        for url in ["http://[::1]:1/", "localhost:8545", "ws://u:p@127.0.0.1:1/x", "a/b.ipc"] {
             assert!(is_local(url), "{url}");
         }
         assert!(!is_local("http://localhost.example/") && !is_local("https://h/v2/127.0.0.1"));
