@@ -64,6 +64,18 @@ pub enum TraceError<E: DBErrorMarker> {
     /// The tracer is not known, or not with this configuration.
     #[error("tracer: {0}")]
     Tracer(DebugInspectorError),
+    /// The tracer is a script.
+    #[error(
+        "tracers in JavaScript are not supported: use a built-in one, such as callTracer, \
+         prestateTracer, flatCallTracer, 4byteTracer or muxTracer"
+    )]
+    JavaScript,
+    /// No tracer has this name.
+    #[error("tracer not found: {name:?} is not one of the built-in tracers")]
+    Unknown {
+        /// The name.
+        name: String,
+    },
     /// The tracer's configuration does not make sense.
     #[error("tracer: {0}")]
     Config(String),

@@ -52,7 +52,7 @@ pub(super) enum Tracer {
     Guests(Box<Instructions>),
     Erc7562(Box<Erc7562>),
     Legacy(Box<Legacy>),
-    /// One of revm's: `4byteTracer`, `noopTracer`, `stateGasTracer`, JavaScript.
+    /// One of revm's: `4byteTracer`, `noopTracer`, `stateGasTracer`.
     Other(Box<DebugInspector>),
     /// `muxTracer`: many at once, by their names.
     Mux(Vec<(String, Self)>),
@@ -104,7 +104,15 @@ impl Tracer {
             GethDebugTracerType::JsTracer(name) if name == CALL_TRACER_LEGACY => {
                 Self::Legacy(Box::new(Legacy::new()))
             }
-            _ => {
+            GethDebugTracerType::JsTracer(script)
+                if script.trim_start().starts_with(['{', '(']) =>
+            {
+                return Err(TraceError::JavaScript);
+            }
+            GethDebugTracerType::JsTracer(name) => {
+                return Err(TraceError::Unknown { name: name.clone() });
+            }
+            GethDebugTracerType::BuiltInTracer(_) => {
                 let inspector = DebugInspector::new(options.clone());
                 Self::Other(Box::new(inspector.map_err(TraceError::Tracer)?))
             }

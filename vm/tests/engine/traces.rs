@@ -220,7 +220,22 @@ fn the_other_tracers_work_too() {
         GethTrace::NoopTracer(_)
     ));
     let error = refused(&world, &options("nonsense", json!({})), &mut Budget::unlimited());
-    assert_eq!(error.to_string(), "tracer: JS Tracer is not enabled");
+    let want = "tracer not found: \"nonsense\" is not one of the built-in tracers";
+    assert_eq!(error.to_string(), want);
+    for script in ["{step: function() {}, result: function() { return 1 }}", " ({})"] {
+        let error = refused(&world, &options(script, json!({})), &mut Budget::unlimited());
+        assert!(
+            error.to_string().starts_with("tracers in JavaScript are not supported"),
+            "{error}"
+        );
+        // One of several as well.
+        let parts = json!({ script: {}, "callTracer": {} });
+        let error = refused(&world, &options("muxTracer", parts), &mut Budget::unlimited());
+        assert!(
+            error.to_string().starts_with("tracers in JavaScript are not supported"),
+            "{error}"
+        );
+    }
 }
 
 fn refused(
