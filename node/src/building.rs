@@ -9,13 +9,14 @@ use alloy_eips::eip1559::calculate_block_gas_limit;
 use alloy_eips::eip4895::Withdrawals;
 use alloy_eips::eip7928::BlockAccessList;
 use alloy_primitives::{Address, B256, Bytes, U256};
-use executor::{BlockExecution, Executed, ExecutorError, NextBlock, PushError, Refusal};
+use executor::{BlockExecution, Executed, ExecutorError, NextBlock, PushError, Refusal, Roots};
 use genesis::SpecId;
 use revm::DatabaseRef;
 use storage::{ExecutedBlock, StoreError};
 
 use crate::chain::{Chain, Shared};
 use crate::error::{CallError, Failure, QueryError};
+use crate::sequencer::roots;
 use crate::settings::block_rules;
 
 /// Gas limit that blocks move to where the node's settings say nothing, as in geth.
@@ -124,7 +125,7 @@ impl Chain {
         let built = crate::chain::blocking(move || {
             let mut trial = trial;
             let Built { executed, accesses, value } =
-                run(&shared, &wanted, &trial.parent, &trial.view)?;
+                run(&shared, &wanted, &trial.parent, (&trial.view, roots(trial.roots.merkle())))?;
             let Executed { mut header, body, changes } = executed;
             header.state_root = trial.roots.apply(&changes).map_err(QueryError::from)?;
             let block = ExecutedBlock {
@@ -154,12 +155,13 @@ pub(crate) struct Built {
     pub(crate) value: U256,
 }
 
-/// Executes the block that is wanted after `parent` on the state `db`.
+/// Executes the block that is wanted after `parent` on the state `db`; `roots` says the roots that
+/// receipts hold before Byzantium.
 pub(crate) fn run<DB: DatabaseRef<Error = StoreError>>(
     shared: &Shared,
     wanted: &WantedBlock,
     parent: &Sealed<Header>,
-    db: DB,
+    (db, roots): (DB, Option<Roots>),
 ) -> Result<Built, BuildError> {
     let header = header(shared, wanted, parent)?;
     let base_fee = header.base_fee_per_gas.unwrap_or_default();
@@ -167,6 +169,7 @@ pub(crate) fn run<DB: DatabaseRef<Error = StoreError>>(
     let withdraws = fork.is_enabled_in(SpecId::SHANGHAI);
     let rules = block_rules(shared.config());
     let mut block = BlockExecution::begin(shared.engine(), header, rules, db)?;
+    block.keep_roots(roots);
     if withdraws {
         block.set_rest(Vec::new(), Some(wanted.withdrawals.clone()));
     }

@@ -89,7 +89,12 @@ async fn details(api: &Api, id: BlockId) -> Reply<Option<BlockDetails>> {
         .iter()
         .map(|receipt| U256::from(receipt.effective_gas_price) * U256::from(receipt.gas_used))
         .sum();
-    Ok(Some(BlockDetails::new(shown, InternalIssuance::default(), fees)))
+    let mut rewards = api.chain.rewards(&block).into_iter().map(|(_, wei)| wei);
+    let block_reward = rewards.next().unwrap_or_default();
+    let uncle_reward = rewards.sum();
+    let issuance =
+        InternalIssuance { block_reward, uncle_reward, issuance: block_reward + uncle_reward };
+    Ok(Some(BlockDetails::new(shown, issuance, fees)))
 }
 
 async fn block_transactions(

@@ -5,6 +5,7 @@ use std::time::Instant;
 use alloy_primitives::B256;
 
 use super::Sequencer;
+use super::seal::roots;
 use crate::building::{BuildError, WantedBlock, run};
 
 impl Sequencer {
@@ -12,7 +13,12 @@ impl Sequencer {
     pub(crate) fn commit_wanted(&mut self, wanted: &WantedBlock) -> Result<B256, BuildError> {
         self.check_alive()?;
         let started = Instant::now();
-        let built = run(&self.shared, wanted, &self.head.header, &self.writer)?;
+        let built = run(
+            &self.shared,
+            wanted,
+            &self.head.header,
+            (&self.writer, roots(self.writer.merkle())),
+        )?;
         Ok(self.append(built.executed, started)?.hash())
     }
 }

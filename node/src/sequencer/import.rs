@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use alloy_consensus::{Header, Sealable};
+use alloy_consensus::{Block, Header, Sealable, TxEnvelope};
+use alloy_primitives::Address;
 use revm::DatabaseRef;
 use storage::{Commit, ExecutedBlock};
 use vm::Rules;
@@ -31,7 +32,12 @@ impl Sequencer {
                 imported.known += 1;
                 return Ok(());
             }
-            self.import_one(candidate)?;
+            let Candidate { block, senders, .. } = &candidate;
+            let suspect = (block.clone(), senders.clone());
+            if let Err(error) = self.import_one(candidate) {
+                self.note_bad(suspect, &error);
+                return Err(error);
+            }
             imported.added += 1;
             Ok(())
         });
@@ -44,6 +50,30 @@ impl Sequencer {
             }
         }
         result.map(|()| imported)
+    }
+
+    /// Keeps a block that follows the head and breaks the rules.
+    fn note_bad(&self, (block, senders): (Block<TxEnvelope>, Vec<Address>), error: &ImportError) {
+        let is_bad = matches!(
+            error,
+            ImportError::Field { .. }
+                | ImportError::Ommer { .. }
+                | ImportError::Transaction { .. }
+                | ImportError::Execution { .. }
+        );
+        if !is_bad || block.header.parent_hash != self.head.hash() {
+            return;
+        }
+        let Block { header, body } = block;
+        self.shared.bad_blocks().note(Arc::new(ExecutedBlock {
+            header: header.seal_slow(),
+            transactions: body.transactions,
+            senders,
+            receipts: Vec::new(),
+            ommers: body.ommers,
+            withdrawals: body.withdrawals,
+            requests: Vec::new(),
+        }));
     }
 
     fn note_imported(&mut self, number: u64) {

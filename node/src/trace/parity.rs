@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use alloy_eips::{BlockId, BlockNumHash};
-use alloy_primitives::B256;
 use alloy_primitives::map::HashSet;
+use alloy_primitives::{Address, B256, U256};
 use genesis::SpecId;
 use storage::ExecutedBlock;
 use trace::Budget;
@@ -37,6 +37,12 @@ impl Chain {
         let block = self.block(id).await?.ok_or(QueryError::BlockNotFound(id))?;
         let shared = Arc::clone(&self.shared);
         self.traced(None, move |budget| block_traces(&shared, &block, budget)).await
+    }
+
+    /// What a block of proof of work gave its beneficiaries: that of the block first, then those of
+    /// its ommers. Any other block gave nothing.
+    pub fn rewards(&self, block: &ExecutedBlock) -> Vec<(Address, U256)> {
+        rewards(&self.shared, block)
     }
 
     /// The calls of a transaction.
@@ -189,11 +195,15 @@ pub(super) fn block_traces(
 }
 
 /// What a block of a chain with proof of work gave its beneficiaries: the block's first.
-fn block_rewards(shared: &Shared, block: &ExecutedBlock) -> Vec<LocalizedTransactionTrace> {
+fn rewards(shared: &Shared, block: &ExecutedBlock) -> Vec<(Address, U256)> {
     let (spec, header) = (shared.engine().spec(), block.header.inner());
     let fork = spec.fork(header.number, header.timestamp);
     let paid = spec.is_ethereum() && !fork.is_enabled_in(SpecId::MERGE) && header.number > 0;
-    let rewards = if paid { executor::rewards(fork, header, &block.ommers) } else { Vec::new() };
+    if paid { executor::rewards(fork, header, &block.ommers) } else { Vec::new() }
+}
+
+fn block_rewards(shared: &Shared, block: &ExecutedBlock) -> Vec<LocalizedTransactionTrace> {
+    let (header, rewards) = (block.header.inner(), rewards(shared, block));
     let place = BlockNumHash::new(header.number, block.hash());
     let types = std::iter::once(RewardType::Block).chain(std::iter::repeat(RewardType::Uncle));
     let named = rewards.into_iter().zip(types).map(|((author, value), reward_type)| {
