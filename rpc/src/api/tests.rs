@@ -7,6 +7,7 @@ use node::NodeConfig;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
+mod forks;
 mod sending;
 mod simulate;
 mod state;

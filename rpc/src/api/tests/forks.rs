@@ -1,0 +1,67 @@
+//! Forks of a chain that is asked over each kind of connection.
+
+use super::*;
+use node::fork::{CachePlace, ForkBlock, ForkConfig, ForkRules, RemoteConfig, begin};
+use std::time::Duration;
+
+/// Forks the chain at `url` and reads through the fork.
+async fn check(url: String, head: u64) {
+    let shown = url.clone();
+    let start = tokio::task::spawn_blocking(move || {
+        let remote = RemoteConfig {
+            urls: vec![url],
+            retries: 1,
+            backoff: Duration::ZERO,
+            ..Default::default()
+        };
+        let config = ForkConfig {
+            remote,
+            block: ForkBlock::Newest,
+            chain_id: None,
+            cache: CachePlace::Nowhere,
+            datadir: None,
+        };
+        begin(config, ForkRules::default())
+    });
+    let start = start.await.unwrap().unwrap_or_else(|error| panic!("{shown}: {error}"));
+    assert_eq!(start.fork.number(), head, "{shown}");
+    let forked = Chain::start_forked(NodeConfig::default(), start).unwrap();
+    assert_eq!(forked.head().number(), head);
+    let methods = methods(forked.clone()).unwrap().methods;
+    let balance = result(ask(&methods, "eth_getBalance", json!([BOB, "latest"])).await);
+    assert_eq!(balance, "0x21e19e0c9bab24000f1", "{shown}");
+    // Once more after a pause, over the same connection or a new one.
+    let older = result(ask(&methods, "eth_getBalance", json!([BOB, "0x0"])).await);
+    assert_eq!(older, "0x21e19e0c9bab2400000", "{shown}");
+    let missing = ask(&methods, "eth_getBlockByNumber", json!(["0xffffff", false])).await;
+    assert_eq!(result(missing), Value::Null);
+    forked.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_fork_asks_over_http_web_and_unix_sockets() {
+    let (chain, methods) = start(NodeConfig::default()).await;
+    let transfer = json!([{"from": ALICE, "to": BOB, "value": "0xf1"}]);
+    result(ask(&methods, "eth_sendTransaction", transfer).await);
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    let config = ServerConfig { address, ..Default::default() };
+    let server = serve(chain.clone(), config).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("node.ipc");
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let (table, limits) = (server.methods(), server.limits());
+    let streams = tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(crate::serve_stream(table.clone(), limits, stream));
+        }
+    });
+    let path = path.to_str().unwrap();
+    let at = server.local_addr;
+    for url in [format!("http://{at}"), format!("ws://{at}"), path.into(), format!("file://{path}")]
+    {
+        check(url, 1).await;
+    }
+    streams.abort();
+    server.stop().await;
+    chain.stop().await;
+}
