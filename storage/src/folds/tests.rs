@@ -116,6 +116,7 @@ fn open(path: &Path) -> (Store, Writer) {
         durability: Durability::Process,
         size_max: 1 << 28,
         temporary: false,
+        prune: None,
     };
     Store::open_within(&options, &Genesis::dev(DevOptions::default()), LIMITS).unwrap()
 }
@@ -221,6 +222,7 @@ fn a_leaf_that_was_changed_behind_its_fold_is_refused() {
         durability: Durability::Process,
         size_max: 1 << 28,
         temporary: false,
+        prune: None,
     };
     let opened = Store::open_within(&options, &Genesis::dev(DevOptions::default()), LIMITS);
     let error = match opened {
