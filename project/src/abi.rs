@@ -149,7 +149,7 @@ pub(crate) fn values(
         let fail = |error| Failure::Value {
             text: text.clone(),
             kind: input.selector_type().into_owned(),
-            error,
+            error: Box::new(error),
         };
         input.resolve().and_then(|kind| kind.coerce_str(text)).map_err(fail)
     };
@@ -194,7 +194,7 @@ pub(crate) fn answer(function: &Function, data: &Bytes) -> Result<Vec<String>, F
     }
     let values = function
         .abi_decode_output(data)
-        .map_err(|error| Failure::Answer { error, data: hex::encode(data) })?;
+        .map_err(|error| Failure::Answer { error: Box::new(error), data: hex::encode(data) })?;
     Ok(values.iter().map(show).collect())
 }
 

@@ -60,7 +60,7 @@ impl Target {
         let data = function.abi_encode_input(&values).map_err(|error| Failure::Value {
             text: self.arguments.join(" "),
             kind: function.signature(),
-            error,
+            error: Box::new(error),
         })?;
         Ok((known, function, data.into()))
     }

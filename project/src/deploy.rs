@@ -71,7 +71,7 @@ impl Deploy {
         constructor.abi_encode_input(&values).map_err(|error| Failure::Value {
             text: self.arguments.join(" "),
             kind: "constructor's arguments".to_owned(),
-            error,
+            error: Box::new(error),
         })
     }
 }

@@ -36,11 +36,11 @@ pub(crate) enum Failure {
     #[error("{name} takes {wanted} argument(s) ({signature}), {given} given")]
     Arguments { name: String, signature: String, wanted: usize, given: usize },
     #[error("`{text}` is no {kind}: {error}")]
-    Value { text: String, kind: String, error: alloy_dyn_abi::Error },
+    Value { text: String, kind: String, error: Box<alloy_dyn_abi::Error> },
     #[error("`{0}` is no signature of a function, as in transfer(address,uint256)(bool)")]
     Signature(String),
     #[error("the answer is not understood: {error}, 0x{data}")]
-    Answer { error: alloy_dyn_abi::Error, data: String },
+    Answer { error: Box<alloy_dyn_abi::Error>, data: String },
     #[error("{url}: {error}")]
     Transport { url: String, error: Box<ureq::Error> },
     #[error("{url} answers no JSON-RPC: {text}")]
@@ -52,9 +52,9 @@ pub(crate) enum Failure {
     #[error("the node has no unlocked account: give --from or --private-key")]
     NoAccount,
     #[error("the private key is not understood: {0}")]
-    Key(#[from] alloy_signer_local::LocalSignerError),
+    Key(Box<alloy_signer_local::LocalSignerError>),
     #[error("the transaction cannot be signed: {0}")]
-    Sign(#[from] alloy_signer::Error),
+    Sign(Box<alloy_signer::Error>),
     #[error("`{text}` is no amount of wei, as in 5, 1ether, 30gwei")]
     Amount { text: String },
     #[error("transaction {hash} is not in a block after {seconds} s")]
@@ -79,5 +79,17 @@ impl Failure {
             object["data"] = data.to_string().into();
         }
         format!("{object}\n")
+    }
+}
+
+impl From<alloy_signer_local::LocalSignerError> for Failure {
+    fn from(error: alloy_signer_local::LocalSignerError) -> Self {
+        Self::Key(Box::new(error))
+    }
+}
+
+impl From<alloy_signer::Error> for Failure {
+    fn from(error: alloy_signer::Error) -> Self {
+        Self::Sign(Box::new(error))
     }
 }

@@ -47,7 +47,7 @@ sol! {
 }
 
 fn point(n: i64) -> ours::Point {
-    ours::Point { x: -n, y: Uint::new(U256::from(n as u64)).unwrap() }
+    ours::Point { x: -n, y: Uint::new(U256::from(n as u64)).expect("it fits") }
 }
 
 fn drawing(lines: usize) -> ours::Drawing {
@@ -65,10 +65,10 @@ fn drawing(lines: usize) -> ours::Drawing {
 }
 
 fn theirs(of: &ours::Drawing) -> Drawing {
-    let text = |text: &Text| text.as_str().unwrap().to_owned();
+    let text = |text: &Text| text.as_str().expect("it is UTF-8").to_owned();
     let point = |point: &ours::Point| Point {
         x: point.x,
-        y: alloy::Uint::from(u64::try_from(-point.x).unwrap()),
+        y: alloy::Uint::from(u64::try_from(-point.x).expect("it is not positive")),
     };
     let line = |line: &ours::Line| Line {
         ends: [point(&line.ends[0]), point(&line.ends[1])],
