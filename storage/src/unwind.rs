@@ -67,6 +67,8 @@ impl Writer {
 
     fn check_mark(&self, tx: &Write, to: Mark) -> Result<(), StoreError> {
         let head = self.mark();
+        // Before the edits are looked for: those of old blocks are gone with their history.
+        self.shared.check_history(tx, (to.number, head.number))?;
         let above = to.number > head.number || (to.number == head.number && to.edits > head.edits);
         let last_edit = to.edits.checked_sub(1).map(|part| codec::pair_key(to.number + 1, part));
         let edit_is_there = match last_edit {
@@ -81,7 +83,7 @@ impl Writer {
                 head_edits: head.edits,
             });
         }
-        self.shared.check_history(tx, (to.number, head.number))
+        Ok(())
     }
 }
 
