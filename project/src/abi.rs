@@ -127,7 +127,13 @@ fn signature(text: &str) -> Result<Function, Failure> {
     let rest = rest.trim();
     let written =
         if rest.starts_with('(') { format!("{head} returns {rest}") } else { text.into() };
-    Function::parse(&written).map_err(|_| fail())
+    let function = Function::parse(&written).map_err(|_| fail())?;
+    // Any word passes for a type until it is looked up.
+    let mut params = function.inputs.iter().chain(&function.outputs);
+    if params.any(|param| param.resolve().is_err()) {
+        return Err(fail());
+    }
+    Ok(function)
 }
 
 /// Values out of text, for these parameters.
