@@ -49,6 +49,11 @@ struct Toolchain {
     library: Option<PathBuf>,
 }
 
+/// Whether a toolchain here builds for RISC-V.
+pub(crate) fn can_build() -> bool {
+    Toolchain::find().is_ok()
+}
+
 /// Builds all contracts and writes their images and ABIs; with `check` it writes
 /// none that are kept, and fails if a file would change that the same compiler made.
 pub(crate) fn run(check: bool) -> Result<()> {

@@ -47,7 +47,7 @@ pub(crate) fn run() -> Result<()> {
 }
 
 /// Whether rustup has the target for the toolchain in use.
-pub(crate) fn target_installed() -> Result<bool> {
+fn target_installed() -> Result<bool> {
     let output = Command::new("rustc")
         .args(["--print", "target-libdir", "--target", TARGET])
         .output()

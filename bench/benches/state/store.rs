@@ -32,6 +32,7 @@ impl Chain {
             durability: Durability::Disk,
             size_max: 1 << 36,
             temporary: false,
+            prune: None,
         };
         let genesis = genesis::Genesis::dev(genesis::DevOptions::default());
         let (store, writer) = Store::open(&options, &genesis).unwrap();
