@@ -13,8 +13,12 @@ use std::time::{Duration, Instant};
 use tracing::Level;
 
 /// How long an `eth_unsubscribe` waits before it looks for its subscription again.
-const UNSUBSCRIBE_WAITS: [Duration; 3] =
-    [Duration::from_millis(1), Duration::from_millis(10), Duration::from_millis(50)];
+const UNSUBSCRIBE_WAITS: [Duration; 4] = [
+    Duration::from_millis(1),
+    Duration::from_millis(10),
+    Duration::from_millis(50),
+    Duration::from_millis(250),
+];
 
 /// Wraps a service in [`Dispatch`].
 #[derive(Clone, Debug)]

@@ -462,7 +462,8 @@ fn what_cannot_be_forked_is_named() -> Result<()> {
     };
     let remote = Node::start(&[])?;
     let url = remote.url();
-    fails(&["-f", "ws://127.0.0.1:1"], "only http and https can be forked from")?;
+    let kinds = "only http, https, ws, wss and the path of a socket can be forked from";
+    fails(&["-f", "ftp://127.0.0.1:1"], kinds)?;
     fails(&["-f", &url, "--fork-block-number", "9"], "has no block 9, its newest is 0")?;
     fails(&["-f", &url, "--fork-block-number=-3"], "3 blocks back from block 0")?;
     fails(&["-f", &url, "--number", "3"], "number can't be given with fork_url")?;

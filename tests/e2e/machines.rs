@@ -6,10 +6,11 @@ use alloy::{
     sol_types::{SolCall, SolValue},
 };
 use anyhow::{Context, Result, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 use tandem_tests::{
     Node,
     contracts::{self, MACHINES, Machine},
+    rpc::quantity,
 };
 
 use crate::support::{Factory, PingPong, Token, address, connect, deploy};
@@ -199,5 +200,38 @@ async fn rv_methods_describe_deployed_code() -> Result<()> {
     ensure!(same == listing, "the image lists as the account that holds it");
     let evm = deploy(&provider, Machine::Evm, "PingPong", &[]).await?;
     client.refused("rv_disassemble", json!([evm]))?;
+    Ok(())
+}
+
+/// Of a transaction and of the same call, over both machines: what it says adds up to the gas used.
+#[tokio::test]
+async fn gas_reports_add_up_to_the_receipt() -> Result<()> {
+    let node = Node::start(&[])?;
+    let provider = connect(&node)?;
+    let mut client = node.client()?;
+    for first in MACHINES {
+        let (caller, peer) = pair(&provider, first).await?;
+        let data = Bytes::from(PingPong::playCall { peer, depth: U256::from(4) }.abi_encode());
+        let call = json!({"from": address(0)?, "to": caller, "data": data, "gas": "0xf4240"});
+        let called = client.call("rv_gasReport", json!([call, "latest"]))?;
+        let hash = client.call("eth_sendTransaction", json!([call]))?;
+        let receipt = client.call("eth_getTransactionReceipt", json!([hash]))?;
+        let report = client.call("rv_gasReport", json!([hash]))?;
+        ensure!(called == report, "{first:?}: {called} of the call, {report} when sealed");
+        let used = quantity(&receipt["gasUsed"])? as i64;
+        ensure!(report["success"] == true && report["gasUsed"] == used, "{first:?}: {report}");
+        let parts = report["parts"].as_object().context("no parts")?;
+        let sum: i64 = parts.values().filter_map(Value::as_i64).sum();
+        ensure!(sum == used, "{first:?}: {sum} of {used}: {report}");
+        for part in ["intrinsic", "evm", "machine", "syscalls"] {
+            ensure!(parts[part].as_i64() > Some(0), "{first:?}: {part} of {report}");
+        }
+        let calls = report["syscalls"].as_array().context("no system calls")?;
+        let count = |name: &str| calls.iter().find(|call| call["name"] == name)?["count"].as_u64();
+        // Five hits, each of which calls the next one but for the last: three or two in RISC-V.
+        let hits = if first == Machine::Riscv { 3 } else { 2 };
+        ensure!(count("LOG3") == Some(hits), "{first:?}: {report}");
+        ensure!(count("CALL") == Some(2), "{first:?}: {report}");
+    }
     Ok(())
 }

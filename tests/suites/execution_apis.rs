@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
-use tandem_tests::{Client, Node, node};
+use tandem_tests::{Client, Node, node, rpc::quantity};
 
 use super::Report;
 
@@ -36,6 +36,7 @@ pub(crate) fn run(folder: &Path, report: &mut Report) -> Result<()> {
     let mut client = node.client()?;
     report.note("headfcu.json", check_tags(folder, &mut client));
     report.note("forkenv.json", check_fork_env(folder, &mut client));
+    report.note("issuance of ots_getBlockDetails", check_issuance(folder, &mut client));
     let schemas = read_schemas(folder)?;
     let exchanges = read_exchanges(folder)?;
     ensure!(!exchanges.is_empty(), "{} has no exchanges", folder.display());
@@ -108,6 +109,48 @@ fn check_fork_env(folder: &Path, client: &mut Client) -> Result<()> {
     ensure!(chain_id == json!(format!("{:#x}", number("HIVE_CHAIN_ID")?)), "{chain_id}");
     let network = client.call("net_version", json!([]))?;
     ensure!(network == env["HIVE_NETWORK_ID"], "{network}");
+    Ok(())
+}
+
+/// Proof of work pays 5, 3 and 2 ether, a 32nd of it for each uncle, and uncles by their nearness.
+fn check_issuance(folder: &Path, client: &mut Client) -> Result<()> {
+    let genesis: Value = serde_json::from_slice(&fs::read(folder.join("genesis.json"))?)?;
+    let config = &genesis["config"];
+    let at = |key: &str| config[key].as_u64().with_context(|| key.to_owned());
+    let (byzantium, constantinople) = (at("byzantiumBlock")?, at("constantinopleBlock")?);
+    let merge = at("mergeNetsplitBlock")?;
+    let head = quantity(&client.call("eth_blockNumber", json!([]))?)?;
+    let (mut paid, mut uncles_seen) = (0, 0);
+    for number in 0..=head {
+        let details = client.call("ots_getBlockDetails", json!([number]))?;
+        let uncles = details["block"]["uncles"].as_array().context("no uncles")?.len() as u128;
+        let ether: u128 = match number {
+            0 => 0,
+            _ if number >= merge => 0,
+            _ if number >= constantinople => 2,
+            _ if number >= byzantium => 3,
+            _ => 5,
+        };
+        let reward = ether * 1_000_000_000_000_000_000;
+        let mut uncle_reward = 0;
+        for index in 0..uncles {
+            let place = json!([format!("{number:#x}"), format!("{index:#x}")]);
+            let uncle = client.call("eth_getUncleByBlockNumberAndIndex", place)?;
+            let distance = number - quantity(&uncle["number"])?;
+            uncle_reward += reward * u128::from(8 - distance) / 8;
+        }
+        let block_reward = reward + reward / 32 * uncles;
+        let hex = |wei: u128| json!(format!("{wei:#x}"));
+        let wanted = json!({
+            "blockReward": hex(block_reward),
+            "uncleReward": hex(uncle_reward),
+            "issuance": hex(block_reward + uncle_reward),
+        });
+        ensure!(details["issuance"] == wanted, "block {number}: {}", details["issuance"]);
+        paid += u64::from(block_reward > 0);
+        uncles_seen += uncles;
+    }
+    ensure!(paid == merge - 1 && uncles_seen > 0, "{paid} rewards, {uncles_seen} uncles");
     Ok(())
 }
 

@@ -3,13 +3,14 @@
 
 use std::{fs, path::Path};
 
-use alloy_consensus::{Block, Header, TxEnvelope, transaction::SignerRecoverable};
+use alloy_consensus::{Block, BlockBody, Header, TxEnvelope, transaction::SignerRecoverable};
 use alloy_eips::{BlockId, eip2718::Decodable2718};
 use alloy_primitives::{Address, B64, B256, Bloom, Bytes, U256};
 use anyhow::{Context, Result, bail, ensure};
 use genesis::{Genesis, Headers};
 use node::{
     Chain, NodeConfig,
+    building::WantedBlock,
     import::{BlockReader, Candidate, ExportRange, ImportError, Imported},
 };
 
@@ -138,12 +139,15 @@ async fn import(chain: &Chain, block: Block<TxEnvelope>) -> Result<Imported, Imp
 /// The block must be refused for this field, and the head stay where it is.
 async fn refused(chain: &Chain, block: Block<TxEnvelope>, field: &str) -> Result<()> {
     let head = chain.head().hash();
+    let (hash, follows) = (block.header.hash_slow(), block.header.parent_hash == head);
     let named = match import(chain, block).await {
         Err(ImportError::Field { field, .. }) => field,
         Err(error) => bail!("{error} instead of a wrong {field}"),
         Ok(_) => bail!("taken with a wrong {field}"),
     };
     ensure!(named == field, "{named} is named instead of {field}");
+    let kept = chain.bad_blocks().iter().any(|block| block.hash() == hash);
+    ensure!(kept == follows, "a block with a wrong {field} is kept: {kept}");
     ensure!(chain.head().hash() == head, "the head moved with a wrong {field}");
     Ok(())
 }
@@ -265,6 +269,9 @@ async fn blocks_on_top(folder: &Path, blocks: &[(Block<TxEnvelope>, usize)]) -> 
             import(&chain, block.clone()).await?;
             import(&other, block.clone()).await?;
         }
+        if let Some((next, _)) = blocks.get(length) {
+            built_apart(&chain, &other, next).await?;
+        }
         chain.set_timestamp_interval(10).await?;
         if length == blocks.len() {
             submit_waiting(folder, &chain).await?;
@@ -288,6 +295,32 @@ async fn blocks_on_top(folder: &Path, blocks: &[(Block<TxEnvelope>, usize)]) -> 
         other.stop().await;
     }
     Ok(())
+}
+
+/// A block that is built and forgotten is as good as one that is sealed: others take it.
+async fn built_apart(chain: &Chain, other: &Chain, like: &Block<TxEnvelope>) -> Result<()> {
+    let head = chain.head();
+    let transactions = like.body.transactions.iter();
+    let transactions = transactions
+        .map(|tx| Ok((tx.clone(), tx.recover_signer_unchecked()?)))
+        .collect::<Result<_>>()?;
+    let wanted = WantedBlock {
+        timestamp: like.header.timestamp,
+        fee_recipient: like.header.beneficiary,
+        transactions: Some(transactions),
+        ..WantedBlock::default()
+    };
+    let built = chain.build_block(head.hash(), wanted).await?.block;
+    ensure!(built.transactions.len() == like.body.transactions.len(), "transactions are missing");
+    let body = BlockBody {
+        transactions: built.transactions.clone(),
+        withdrawals: built.withdrawals.clone(),
+        ..BlockBody::default()
+    };
+    let block = Block { header: built.header.inner().clone(), body };
+    import(other, block).await?;
+    ensure!(other.head().hash() == built.hash(), "another block");
+    Ok(other.rollback(1).await?)
 }
 
 /// Submits the transactions that the exchanges send.

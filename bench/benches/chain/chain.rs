@@ -138,6 +138,7 @@ fn open(path: &Path) -> (Store, Writer) {
         durability: Durability::Process,
         size_max: 1 << 38,
         temporary: false,
+        prune: None,
     };
     Store::open(&options, &Genesis::dev(DevOptions::default())).unwrap()
 }
