@@ -206,10 +206,10 @@ async fn rv_methods_describe_deployed_code() -> Result<()> {
 /// Of a transaction and of the same call, over both machines: what it says adds up to the gas used.
 #[tokio::test]
 async fn gas_reports_add_up_to_the_receipt() -> Result<()> {
-    let node = Node::start(&[])?;
-    let provider = connect(&node)?;
-    let mut client = node.client()?;
     for first in MACHINES {
+        let node = Node::start(&[])?;
+        let provider = connect(&node)?;
+        let mut client = node.client()?;
         let (caller, peer) = pair(&provider, first).await?;
         let data = Bytes::from(PingPong::playCall { peer, depth: U256::from(4) }.abi_encode());
         let call = json!({"from": address(0)?, "to": caller, "data": data, "gas": "0xf4240"});
