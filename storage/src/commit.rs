@@ -254,7 +254,8 @@ impl<'a> Batch<'a> {
             let place = codec::pair_key(number, index as u32);
             let tx_hash = transaction.tx_hash();
             tx.put(tables.transactions, &place, &codec::transaction_row(*sender, transaction))?;
-            tx.put(tables.locations, tx_hash.as_slice(), &place)?;
+            // A nonce that was set back lets the same transaction in again: its first place stays.
+            tx.put_new(tables.locations, tx_hash.as_slice(), &place)?;
             tx.remove(tables.pool, tx_hash.as_slice())?;
             let cumulative = receipt.receipt.cumulative_gas_used;
             let gas_used = cumulative.saturating_sub(gas_before);

@@ -169,7 +169,11 @@ impl Shared {
             let transaction =
                 self.decode(tx, tables.transactions, &place, codec::read_transaction)?;
             if let Some((transaction, _)) = transaction {
-                tx.remove(tables.locations, transaction.tx_hash().as_slice())?;
+                let hash = transaction.tx_hash();
+                // The same transaction may stand in an older block, too.
+                if tx.value(tables.locations, hash.as_slice())?.as_deref() == Some(&place[..]) {
+                    tx.remove(tables.locations, hash.as_slice())?;
+                }
                 self.remove_blobs(tx, &transaction)?;
             }
             if let Some(stored) = self.decode(tx, tables.receipts, &place, codec::read_receipt)? {

@@ -64,7 +64,7 @@ impl DataDir {
         self.ensure_rows(tables.bodies, verified.blocks)?;
         self.ensure_rows(tables.transactions, verified.transactions)?;
         self.ensure_rows(tables.receipts, verified.transactions)?;
-        self.ensure_rows(tables.locations, verified.transactions)?;
+        self.ensure_rows(tables.locations, verified.transactions - verified.repeated)?;
         self.ensure_rows(tables.logs, verified.log_entries)?;
         self.ensure_rows(tables.blobs, blobs)?;
         self.verify_blob_places()
@@ -87,7 +87,8 @@ impl DataDir {
         let (mut gas_before, mut first_log, mut blobs) = (0, 0, 0);
         for index in 0..body.tx_count {
             let place = codec::pair_key(header.number, index);
-            let transaction = self.verify_transaction(rules, &place)?;
+            let (transaction, is_first) = self.verify_transaction(rules, &place)?;
+            verified.repeated += u64::from(!is_first);
             let stored = self.verify_receipt(&place)?;
             let at = (self.tables.receipts, &place[..]);
             let receipt = &stored.receipt;
@@ -115,7 +116,12 @@ impl DataDir {
         Ok(blobs)
     }
 
-    fn verify_transaction(&self, rules: &Rules<'_>, place: &[u8]) -> Result<TxEnvelope, Fault> {
+    /// The transaction at a place, and whether this is its first one.
+    fn verify_transaction(
+        &self,
+        rules: &Rules<'_>,
+        place: &[u8],
+    ) -> Result<(TxEnvelope, bool), Fault> {
         let at = (self.tables.transactions, place);
         let row = self.tx.value(at.0, at.1)?;
         let row = row.ok_or_else(|| row_fault(at.0, at.1, "the transaction is missing"))?;
@@ -129,8 +135,15 @@ impl DataDir {
         let hash = transaction.tx_hash();
         let indexed = self.tx.value(self.tables.locations, hash.as_slice())?;
         let at = (self.tables.locations, hash.as_slice());
-        ensure_row(indexed.as_deref() == Some(place), at, "not the place of the transaction")?;
-        Ok(transaction)
+        // A nonce that was set back lets the same transaction in again: its first place is kept.
+        let is_place = match indexed.as_deref() {
+            Some(first) if first < place => {
+                self.tx.value(self.tables.transactions, first)?.as_deref() == Some(&*row)
+            }
+            found => found == Some(place),
+        };
+        ensure_row(is_place, at, "not the place of the transaction")?;
+        Ok((transaction, indexed.as_deref() == Some(place)))
     }
 
     fn verify_receipt(&self, place: &[u8]) -> Result<StoredReceipt, Fault> {

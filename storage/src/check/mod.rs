@@ -43,6 +43,8 @@ pub struct Verified {
     pub blocks: u64,
     /// Transactions, each with its receipt.
     pub transactions: u64,
+    /// Those of them that stand in an older block, too: a nonce was set back between the two.
+    pub repeated: u64,
     /// Entries of the log index.
     pub log_entries: u64,
     /// Leaves of the newest state.
