@@ -1,6 +1,7 @@
 //! Every setting of the node, once: flag, key of the file, environment variable and default.
 //!
-//! They stand in one file, in the order of the help text: a list to look things up in.
+//! They stand in one file of over 600 lines, in the order of the help text: a list to look things
+//! up in, of which clap makes one command line.
 //!
 //! A field's name is its key in the file; `--block-time` is the key `block_time` and the variable
 //! `TANDEM_BLOCK_TIME`. `layers.rs` puts the sources together.

@@ -371,19 +371,13 @@ fn two<A: Compute, B: Compute, const ACC: bool, const FORWARD: bool>(
 ) {
     let [first, second, _, ..] = rest else { return pause(rest, left, cpu) };
     let a = if ACC { acc } else { x[usize::from(first.rs1)] };
-    let Some(value) = A::compute(a, first, x, cpu) else {
+    let Some(value) = run::<A>(a, first, x, cpu) else {
         return slowly::<A>(x, rest, left, a, cpu);
     };
-    if A::WRITES {
-        x[usize::from(first.rd)] = value;
-    }
     let b = if FORWARD { value } else { x[usize::from(second.rs1)] };
-    let Some(value) = B::compute(b, second, x, cpu) else {
+    let Some(value) = run::<B>(b, second, x, cpu) else {
         return slowly::<B>(x, &rest[1..], left, b, cpu);
     };
-    if B::WRITES {
-        x[usize::from(second.rd)] = value;
-    }
     next(x, &rest[2..], left, value, cpu)
 }
 
@@ -397,12 +391,9 @@ fn then_last<A: Compute, B: Transfer, const ACC: bool, const FORWARD: bool>(
 ) {
     let [first, second, _, ..] = rest else { return pause(rest, left, cpu) };
     let a = if ACC { acc } else { x[usize::from(first.rs1)] };
-    let Some(value) = A::compute(a, first, x, cpu) else {
+    let Some(value) = run::<A>(a, first, x, cpu) else {
         return slowly::<A>(x, rest, left, a, cpu);
     };
-    if A::WRITES {
-        x[usize::from(first.rd)] = value;
-    }
     let b = if FORWARD { value } else { x[usize::from(second.rs1)] };
     B::transfer(b, x, &rest[1..], left, cpu)
 }
@@ -424,26 +415,17 @@ fn three<
 ) {
     let [first, second, third, _, ..] = rest else { return pause(rest, left, cpu) };
     let a = if ACC { acc } else { x[usize::from(first.rs1)] };
-    let Some(value) = A::compute(a, first, x, cpu) else {
+    let Some(value) = run::<A>(a, first, x, cpu) else {
         return slowly::<A>(x, rest, left, a, cpu);
     };
-    if A::WRITES {
-        x[usize::from(first.rd)] = value;
-    }
     let b = if FORWARD { value } else { x[usize::from(second.rs1)] };
-    let Some(value) = B::compute(b, second, x, cpu) else {
+    let Some(value) = run::<B>(b, second, x, cpu) else {
         return slowly::<B>(x, &rest[1..], left, b, cpu);
     };
-    if B::WRITES {
-        x[usize::from(second.rd)] = value;
-    }
     let c = if LAST { value } else { x[usize::from(third.rs1)] };
-    let Some(value) = C::compute(c, third, x, cpu) else {
+    let Some(value) = run::<C>(c, third, x, cpu) else {
         return slowly::<C>(x, &rest[2..], left, c, cpu);
     };
-    if C::WRITES {
-        x[usize::from(third.rd)] = value;
-    }
     next(x, &rest[3..], left, value, cpu)
 }
 
@@ -464,19 +446,13 @@ fn three_last<
 ) {
     let [first, second, third, _, ..] = rest else { return pause(rest, left, cpu) };
     let a = if ACC { acc } else { x[usize::from(first.rs1)] };
-    let Some(value) = A::compute(a, first, x, cpu) else {
+    let Some(value) = run::<A>(a, first, x, cpu) else {
         return slowly::<A>(x, rest, left, a, cpu);
     };
-    if A::WRITES {
-        x[usize::from(first.rd)] = value;
-    }
     let b = if FORWARD { value } else { x[usize::from(second.rs1)] };
-    let Some(value) = B::compute(b, second, x, cpu) else {
+    let Some(value) = run::<B>(b, second, x, cpu) else {
         return slowly::<B>(x, &rest[1..], left, b, cpu);
     };
-    if B::WRITES {
-        x[usize::from(second.rd)] = value;
-    }
     let c = if LAST { value } else { x[usize::from(third.rs1)] };
     C::transfer(c, x, &rest[2..], left, cpu)
 }

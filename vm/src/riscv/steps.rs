@@ -501,11 +501,23 @@ fn one<I: Compute, const ACC: bool>(
 ) {
     let [op, _, ..] = rest else { return pause(rest, left, cpu) };
     let a = if ACC { acc } else { x[usize::from(op.rs1)] };
-    let Some(value) = I::compute(a, op, x, cpu) else { return slowly::<I>(x, rest, left, a, cpu) };
+    let Some(value) = run::<I>(a, op, x, cpu) else { return slowly::<I>(x, rest, left, a, cpu) };
+    next(x, &rest[1..], left, value, cpu)
+}
+
+/// Computes and writes `rd`, out of the value of `rs1`; `None` if `slowly` has to.
+#[inline(always)]
+pub(super) fn run<I: Compute>(
+    a: u64,
+    op: &Op,
+    x: &mut Registers,
+    cpu: &mut Cpu<'_>,
+) -> Option<u64> {
+    let value = I::compute(a, op, x, cpu)?;
     if I::WRITES {
         x[usize::from(op.rd)] = value;
     }
-    next(x, &rest[1..], left, value, cpu)
+    Some(value)
 }
 
 /// Does one instruction that could not be done fast; `a` is the value of its `rs1`.
