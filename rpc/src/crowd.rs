@@ -181,16 +181,15 @@ impl Crowd {
         if state.threads > 0 {
             return Ok(());
         }
-        state.threads = 1;
-        drop(state);
         let (serves, watches) = (Arc::clone(self), Arc::clone(self));
         let name = |name: &str| std::thread::Builder::new().name(name.to_owned());
-        name("watcher").spawn(move || watches.watch())?;
-        let serving = name("connections").spawn(move || serves.run());
-        if serving.is_err() {
-            self.state.lock().threads = 0;
+        name("connections").spawn(move || serves.run())?;
+        state.threads = 1;
+        if let Err(error) = name("watcher").spawn(move || watches.watch()) {
+            // What runs long holds up the others, but everybody is answered.
+            tracing::debug!(%error, "no thread to watch connections");
         }
-        serving.map(|_| ())
+        Ok(())
     }
 
     /// Lets requests in flight end, closes the connections, and waits until all are gone.
