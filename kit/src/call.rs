@@ -1,12 +1,32 @@
 //! Calls to other contracts, of either kind, and their creation.
 
 use crate::sys::{self, Message, number};
-use crate::{Address, Word};
+use crate::{Address, U256, Word};
+
+/// Half of secp256k1's order. Of the two signatures that exist for a hash and a key, the one with
+/// the larger `s` is what everybody can make of the other (EIP-2): who counts signatures refuses it.
+pub const S_MAX: U256 = U256::from_limbs([
+    0xdfe9_2f46_681b_20a0,
+    0x5d57_6e73_57a4_501d,
+    0xffff_ffff_ffff_ffff,
+    0x7fff_ffff_ffff_ffff,
+]);
+
+/// The signer of `hash`, by 65 bytes of signature (`r`, `s` and `v`), as wallets give them; `None`
+/// if the signature is no good or its `s` is above [`S_MAX`].
+pub fn recover(hash: Word, signature: &[u8]) -> Option<Address> {
+    let (r, rest) = signature.split_first_chunk()?;
+    let (s, v) = rest.split_first_chunk()?;
+    let (&[v], s) = (v, Word::new(*s)) else { return None };
+    if U256::from_be_word(&s) > S_MAX {
+        return None;
+    }
+    ecrecover(hash, v, Word::new(*r), s)
+}
 
 /// The signer of `hash`, by the precompile at address 1; `None` if the signature is no good.
 ///
-/// It takes both of the two signatures that exist for a hash and a key: who needs one only checks
-/// that `s` is in the lower half, as the contracts in `contracts/` do.
+/// It takes an `s` above [`S_MAX`], too.
 pub fn ecrecover(hash: Word, v: u8, r: Word, s: Word) -> Option<Address> {
     let input = [hash, Word::from_u64(v.into()), r, s];
     let to = Address::from_u64(1);
@@ -36,7 +56,7 @@ mod typed {
 
     use super::*;
     use crate::abi::{Reader, ReturnData, Returns, Source};
-    use crate::{Revert, SolError, U256, revert_bytes, revert_empty};
+    use crate::{Revert, SolError, revert_bytes, revert_empty};
 
     /// A call to be made: to whom, with how much wei, with at most how much gas.
     #[derive(Clone, Copy, Debug)]

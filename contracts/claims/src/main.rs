@@ -4,7 +4,7 @@
 //! `Claims.sol` beside this file is its twin: the same ABI over the same storage layout.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
-use tandem_kit::call::ecrecover;
+use tandem_kit::call::{S_MAX, ecrecover};
 use tandem_kit::prelude::*;
 use tandem_kit::{keccak256_const, typed_data_hash};
 
@@ -27,14 +27,6 @@ const DOMAIN: Word =
     Word::new(keccak256_const(b"EIP712Domain(uint256 chainId,address verifyingContract)"));
 const VOUCHER: Word =
     Word::new(keccak256_const(b"Voucher(address account,uint256 amount,uint256 number)"));
-
-/// Half of secp256k1's order: the larger of a signature's two forms is refused.
-const S_MAX: U256 = U256::from_limbs([
-    0xdfe9_2f46_681b_20a0,
-    0x5d57_6e73_57a4_501d,
-    0xffff_ffff_ffff_ffff,
-    0x7fff_ffff_ffff_ffff,
-]);
 
 #[contract(events(Claimed), errors(AlreadyClaimed, InvalidProof, InvalidSignature))]
 impl Claims {

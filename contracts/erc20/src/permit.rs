@@ -1,6 +1,6 @@
 //! Approval by a signature: EIP-2612 over EIP-712.
 
-use tandem_kit::call::ecrecover;
+use tandem_kit::call::{S_MAX, ecrecover};
 use tandem_kit::prelude::*;
 use tandem_kit::{keccak256_const, typed_data_hash};
 
@@ -18,14 +18,6 @@ const PERMIT: Word = Word::new(keccak256_const(
     b"Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)",
 ));
 const VERSION: Word = Word::new(keccak256_const(b"1"));
-
-/// Half of secp256k1's order: the larger of a signature's two forms is refused.
-const S_MAX: U256 = U256::from_limbs([
-    0xdfe9_2f46_681b_20a0,
-    0x5d57_6e73_57a4_501d,
-    0xffff_ffff_ffff_ffff,
-    0x7fff_ffff_ffff_ffff,
-]);
 
 /// EIP-712's hash of what the signatures are for: this contract on this chain.
 pub fn domain_separator() -> Word {

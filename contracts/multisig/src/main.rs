@@ -4,7 +4,7 @@
 //! `Multisig.sol` beside this file is its twin: the same ABI over the same storage layout.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
-use tandem_kit::call::ecrecover;
+use tandem_kit::call::recover;
 use tandem_kit::prelude::*;
 use tandem_kit::{keccak256_const, typed_data_hash};
 
@@ -34,14 +34,6 @@ const DOMAIN: Word =
     Word::new(keccak256_const(b"EIP712Domain(uint256 chainId,address verifyingContract)"));
 const TRANSACTION: Word =
     Word::new(keccak256_const(b"Transaction(address to,uint256 value,bytes data,uint256 nonce)"));
-
-/// Half of secp256k1's order: the larger of a signature's two forms is refused.
-const S_MAX: U256 = U256::from_limbs([
-    0xdfe9_2f46_681b_20a0,
-    0x5d57_6e73_57a4_501d,
-    0xffff_ffff_ffff_ffff,
-    0x7fff_ffff_ffff_ffff,
-]);
 
 /// What ERC-1271 has for a good signature, and what is answered to others.
 const VALID: FixedBytes<4> = FixedBytes([0x16, 0x26, 0xba, 0x7e]);
@@ -171,17 +163,6 @@ fn transaction_hash(to: Address, value: U256, data: &Bytes, nonce: U256) -> Word
         keccak256_words(&[TRANSACTION, *to.word(), value.to_word(), data, nonce.to_word()]);
     let domain = keccak256_words(&[DOMAIN, Word::from_u64(env::chain_id()), *env::this().word()]);
     typed_data_hash(domain, content)
-}
-
-/// The signer, by 65 bytes of signature: r, s and v.
-fn recover(hash: Word, signature: &[u8]) -> Option<Address> {
-    let (r, rest) = signature.split_first_chunk()?;
-    let (s, v) = rest.split_first_chunk()?;
-    let (&[v], s) = (v, Word::new(*s)) else { return None };
-    if U256::from_be_word(&s) > S_MAX {
-        return None;
-    }
-    ecrecover(hash, v, Word::new(*r), s)
 }
 
 entry!(Multisig);

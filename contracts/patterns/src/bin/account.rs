@@ -4,7 +4,7 @@
 //! `Account.sol` is its twin: the same ABI over the same storage layout.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
-use tandem_kit::call::ecrecover;
+use tandem_kit::call::recover;
 use tandem_kit::prelude::*;
 
 #[storage]
@@ -39,14 +39,6 @@ pub struct Step {
     pub value: U256,
     pub data: Bytes,
 }
-
-/// Half of secp256k1's order: the larger of a signature's two forms is refused.
-const S_MAX: U256 = U256::from_limbs([
-    0xdfe9_2f46_681b_20a0,
-    0x5d57_6e73_57a4_501d,
-    0xffff_ffff_ffff_ffff,
-    0x7fff_ffff_ffff_ffff,
-]);
 
 /// What ERC-1271 has for a good signature, and what is answered to others.
 const VALID: FixedBytes<4> = FixedBytes([0x16, 0x26, 0xba, 0x7e]);
@@ -133,17 +125,6 @@ fn run(step: &Step) {
     if let Err(failure) = Call::to(step.target).value(step.value).send(&step.data.0) {
         failure.bubble();
     }
-}
-
-/// The signer, by 65 bytes of signature: r, s and v.
-fn recover(hash: Word, signature: &[u8]) -> Option<Address> {
-    let (r, rest) = signature.split_first_chunk()?;
-    let (s, v) = rest.split_first_chunk()?;
-    let (&[v], s) = (v, Word::new(*s)) else { return None };
-    if U256::from_be_word(&s) > S_MAX {
-        return None;
-    }
-    ecrecover(hash, v, Word::new(*r), s)
 }
 
 entry!(Account);
