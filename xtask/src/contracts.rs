@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-const TARGET: &str = "riscv64imac-unknown-none-elf";
+use crate::toolchain::{TARGET, Toolchain};
+
 /// The examples, then what `contracts/patterns` has.
 const CONTRACTS: [&str; 16] = [
     "erc20",
@@ -34,35 +35,14 @@ const NOT_KEPT: [&str; 1] = ["crunch"];
 const IMAGE_SIZE_MAX: usize = 524_288;
 /// Says which compiler made the images: only the same one makes the same bytes.
 const COMPILER_FILE: &str = "COMPILER";
-/// Where Debian's own toolchain is, whose package of sources builds `core` for any target.
-const SYSTEM: &str = "/usr/bin";
-
-const HELP: &str = "no Rust toolchain here can build for riscv64imac-unknown-none-elf: install one
-  with rustup:  rustup target add riscv64imac-unknown-none-elf
-  on Debian:    apt install rustc-web cargo-web rust-web-src lld";
-
-/// What builds for RISC-V.
-struct Toolchain {
-    cargo: PathBuf,
-    rustc: PathBuf,
-    /// Where the sources of `core` are, if it has to be built too.
-    library: Option<PathBuf>,
-}
-
-/// Whether a toolchain here builds for RISC-V.
-pub(crate) fn can_build() -> bool {
-    Toolchain::find().is_ok()
-}
-
 /// Builds all contracts and writes their images and ABIs; with `check` it writes
 /// none that are kept, and fails if a file would change that the same compiler made.
-pub(crate) fn run(check: bool) -> Result<()> {
+pub(crate) fn run(toolchain: &Toolchain, check: bool) -> Result<()> {
     let root = root()?;
-    let toolchain = Toolchain::find()?;
     let images = root.join("contracts/images");
     let compiler = toolchain.describe()?;
     let built_by = fs::read_to_string(images.join(COMPILER_FILE)).unwrap_or_default();
-    let folder = toolchain.build(&root)?;
+    let folder = build(toolchain, &root)?;
     let mut stale = Vec::new();
     for name in CONTRACTS {
         let image = fs::read(folder.join(name)).with_context(|| format!("no image of {name}"))?;
@@ -94,61 +74,23 @@ pub(crate) fn run(check: bool) -> Result<()> {
     Ok(())
 }
 
-impl Toolchain {
-    fn find() -> Result<Self> {
-        let rustup = Self { cargo: "cargo".into(), rustc: "rustc".into(), library: None };
-        if rustup.has_target() {
-            return Ok(rustup);
-        }
-        let system = Path::new(SYSTEM);
-        for (cargo, rustc) in [
-            (system.join("cargo"), system.join("rustc")),
-            (PathBuf::from("cargo"), PathBuf::from("rustc")),
-        ] {
-            let Some(sysroot) = ask(&rustc, &["--print", "sysroot"]) else { continue };
-            let library = Path::new(&sysroot).join("lib/rustlib/src/rust/library");
-            if library.exists() && ask("ld.lld".as_ref(), &["--version"]).is_some() {
-                // Packages of a distribution keep the sources behind a link.
-                let library = library.canonicalize()?;
-                return Ok(Self { cargo, rustc, library: Some(library) });
-            }
-        }
-        bail!(HELP)
+/// Builds the contracts; the folder where the images are.
+fn build(toolchain: &Toolchain, root: &Path) -> Result<PathBuf> {
+    let target = target_folder(root);
+    let mut command = toolchain.build();
+    command.current_dir(root.join("contracts")).args(["--release", "--locked"]);
+    command.arg("--target-dir").arg(&target);
+    let mut flags = vec![format!("--remap-path-prefix={}=/tandem", root.display())];
+    if let Some(crates) = registry() {
+        flags.push(format!("--remap-path-prefix={}=/crates", crates.display()));
     }
-
-    fn has_target(&self) -> bool {
-        let folder = ask(&self.rustc, &["--print", "target-libdir", "--target", TARGET]);
-        folder.is_some_and(|folder| Path::new(&folder).exists())
+    if let Some(library) = toolchain.library() {
+        flags.push(format!("--remap-path-prefix={}=/rust", library.display()));
+        flags.push("-Clinker=ld.lld".into());
     }
-
-    fn describe(&self) -> Result<String> {
-        let version = ask(&self.rustc, &["--version"]).context("rustc does not start")?;
-        let with = if self.library.is_some() { ", core built from source" } else { "" };
-        Ok(format!("{version}{with}\n"))
-    }
-
-    /// Builds the contracts; the folder where the images are.
-    fn build(&self, root: &Path) -> Result<PathBuf> {
-        let target = target_folder(root);
-        let mut command = Command::new(&self.cargo);
-        command.current_dir(root.join("contracts")).env("RUSTC", &self.rustc);
-        command.args(["build", "--quiet", "--release", "--locked", "--target", TARGET]);
-        command.arg("--target-dir").arg(&target);
-        let mut flags = vec![format!("--remap-path-prefix={}=/tandem", root.display())];
-        if let Some(crates) = registry() {
-            flags.push(format!("--remap-path-prefix={}=/crates", crates.display()));
-        }
-        if let Some(library) = &self.library {
-            command.env("RUSTC_BOOTSTRAP", "1").env_remove("RUSTUP_TOOLCHAIN");
-            command.arg("-Zbuild-std=core,alloc,compiler_builtins");
-            command.arg("-Zbuild-std-features=compiler-builtins-mem");
-            flags.push(format!("--remap-path-prefix={}=/rust", library.display()));
-            flags.push("-Clinker=ld.lld".into());
-        }
-        command.arg("--config").arg(format!("target.{TARGET}.rustflags={flags:?}"));
-        run_to_end(command, "the contracts do not build")?;
-        Ok(target.join(TARGET).join("release"))
-    }
+    command.arg("--config").arg(format!("target.{TARGET}.rustflags={flags:?}"));
+    run_to_end(command, "the contracts do not build")?;
+    Ok(target.join(TARGET).join("release"))
 }
 
 /// A contract that is built for the machine at hand is a program that prints its ABI.
@@ -193,13 +135,6 @@ fn registry() -> Option<PathBuf> {
 fn target_folder(root: &Path) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
     target.join("contracts")
-}
-
-/// What a tool says, if it starts and succeeds.
-fn ask(tool: &Path, arguments: &[&str]) -> Option<String> {
-    let output = Command::new(tool).args(arguments).output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    output.status.success().then(|| text.trim().to_owned())
 }
 
 fn run_to_end(mut command: Command, failure: &str) -> Result<()> {

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{contracts, loc, no_std, tidy};
+use crate::{contracts, loc, no_std, tidy, toolchain::Toolchain};
 
 /// Whether nothing may be left out.
 pub(crate) fn strict() -> bool {
@@ -40,9 +40,9 @@ const STEPS: [Step; 8] = [
     ("loc", || Tally::of(loc::run())),
     ("deny", deny),
     ("clippy", || cargo(&["clippy", "--quiet", "--all-targets", "--", "-D", "warnings"])),
-    ("no_std", || Tally::of(no_std::run())),
+    ("no_std", || for_riscv("no_std", no_std::run)),
     // Before the tests: it builds an image that they use and that is not kept.
-    ("contracts", contracts),
+    ("contracts", || for_riscv("contracts", |toolchain| contracts::run(toolchain, true))),
     ("test", || cargo(&["test", "--no-fail-fast"])),
 ];
 
@@ -131,13 +131,16 @@ fn test_result(line: &str) -> Option<Tally> {
     Some(tally)
 }
 
-/// The images are what their sources say, where the compiler for them is installed.
-fn contracts() -> Result<Tally> {
-    if !contracts::can_build() && !strict() {
-        println!("left out: contracts (rustup target add {})", no_std::TARGET);
-        return Ok(Tally::default());
+/// A step for which a toolchain has to build for RISC-V; without one it is left out.
+fn for_riscv(name: &str, step: fn(&Toolchain) -> Result<()>) -> Result<Tally> {
+    match Toolchain::find() {
+        Ok(toolchain) => Tally::of(step(&toolchain)),
+        Err(error) if strict() => Err(error),
+        Err(error) => {
+            println!("left out: {name} ({error})");
+            Ok(Tally::default())
+        }
     }
-    Tally::of(contracts::run(true))
 }
 
 /// Licences and sources of dependencies, by `cargo deny` where it is installed.

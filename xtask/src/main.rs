@@ -8,9 +8,11 @@ mod gate;
 mod loc;
 mod no_std;
 mod tidy;
+mod toolchain;
 
 use std::process::ExitCode;
 
+use crate::toolchain::Toolchain;
 use clap::{Parser, Subcommand};
 
 /// The project's own commands.
@@ -69,8 +71,10 @@ fn main() -> ExitCode {
         Task::Ci => gate::run(),
         Task::Tidy => tidy::run(),
         Task::Loc => loc::run(),
-        Task::NoStd => no_std::run(),
-        Task::Contracts { check } => contracts::run(check),
+        Task::NoStd => Toolchain::find().and_then(|found| no_std::run(&found)),
+        Task::Contracts { check } => {
+            Toolchain::find().and_then(|found| contracts::run(&found, check))
+        }
         Task::StateTests { only } => {
             gate::cargo_run(&["test", "--test", "state", "--", only.as_deref().unwrap_or("")], &[])
         }

@@ -4,8 +4,8 @@
 //! byte i is opcode i. So gas, cold and warm access, static context, refunds and forks are revm's,
 //! and every inspector sees an opcode. `docs/spec/riscv-abi.md`, section 5, is the table.
 //!
-//! The file is a little over 600 lines, for all calls that are opcodes share one way to run an
-//! instruction, and a part of them alone could not be read.
+//! All calls that are opcodes are in one file, which makes it longer than 600 lines: they share one
+//! way to run an instruction, and a part of them alone could not be read.
 
 use alloc::vec::Vec;
 
