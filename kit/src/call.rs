@@ -14,6 +14,7 @@ pub const S_MAX: U256 = U256::from_limbs([
 
 /// The signer of `hash`, by 65 bytes of signature (`r`, `s` and `v`), as wallets give them; `None`
 /// if the signature is no good or its `s` is above [`S_MAX`].
+#[inline]
 pub fn recover(hash: Word, signature: &[u8]) -> Option<Address> {
     let (r, rest) = signature.split_first_chunk()?;
     let (s, v) = rest.split_first_chunk()?;
