@@ -104,19 +104,9 @@ const TREE_HASH: &str = "treeHash";
 impl ChainSpec {
     /// The rules that `config` of a genesis file sets.
     fn of_config(mut config: ChainConfig) -> Result<Self, GenesisError> {
-        let riscv: RiscvParams = match config.extra_fields.remove(RISCV) {
-            Some(value) => parse("config.riscv", value)?,
-            None => RiscvParams::default(),
-        };
+        let riscv: RiscvParams = take(&mut config, RISCV)?;
         riscv.check()?;
-        let headers = match config.extra_fields.remove(HEADERS) {
-            Some(value) => parse("config.headers", value)?,
-            None => Headers::default(),
-        };
-        let tree_hash = match config.extra_fields.remove(TREE_HASH) {
-            Some(value) => parse("config.treeHash", value)?,
-            None => TreeHash::default(),
-        };
+        let (headers, tree_hash) = (take(&mut config, HEADERS)?, take(&mut config, TREE_HASH)?);
         Ok(Self { config, riscv, headers, tree_hash })
     }
 
@@ -242,6 +232,15 @@ impl Genesis {
             ..Header::default()
         }
     }
+}
+
+/// Takes a key of our own out of `config`; without it, the default.
+fn take<T: DeserializeOwned + Default>(
+    config: &mut ChainConfig,
+    key: &str,
+) -> Result<T, GenesisError> {
+    let Some(value) = config.extra_fields.remove(key) else { return Ok(T::default()) };
+    parse(&format!("config.{key}"), value)
 }
 
 /// Parses with the path of the field that is wrong in the error; `prefix` is where `from` stands.

@@ -267,23 +267,9 @@ fn start<'a>(place: &'a mut Place, frame: &mut Frame, host: &mut Host) -> Option
 fn open(number: usize, frame: &mut Frame, host: &mut Host) -> Option<Live> {
     let constructor = matches!(frame.input, FrameInput::Create(_));
     let interpreter = &mut frame.interpreter;
-    match load(interpreter, constructor, host) {
-        Ok(Loaded { image, container, image_end, opening }) => {
-            let params = &host.engine.spec().riscv;
-            let units = Units::new(&params.gas, params.memory_pages_max);
-            let machine = Machine::new(image, &mut host.pool, constructor);
+    match load(number, interpreter, constructor, host) {
+        Ok(live) => {
             interpreter.bytecode = ExtBytecode::new(host.engine.strip().clone());
-            let waiting = None;
-            let live = Live {
-                number,
-                machine,
-                units,
-                container,
-                constructor,
-                waiting,
-                opening,
-                image_end,
-            };
             Some(live)
         }
         Err(Refused::OutOfGas) => {
@@ -309,16 +295,13 @@ impl From<create::Refusal> for Refused {
     }
 }
 
-/// Code that is about to run.
-struct Loaded {
-    image: Arc<Image>,
-    container: Bytes,
-    image_end: usize,
-    opening: [u64; 2],
-}
-
 /// Pays for a frame's start and, as init code, for decoding; finds the image in the cache.
-fn load(interpreter: &mut Interpreter, constructor: bool, host: &Host) -> Result<Loaded, Refused> {
+fn load(
+    number: usize,
+    interpreter: &mut Interpreter,
+    constructor: bool,
+    host: &mut Host,
+) -> Result<Live, Refused> {
     let params = &host.engine.spec().riscv;
     let code = interpreter.bytecode.original_bytes();
     let image = Container::parse(&code).map_err(create::Refusal::from)?.image;
@@ -340,7 +323,11 @@ fn load(interpreter: &mut Interpreter, constructor: bool, host: &Host) -> Result
         host.engine.image(hash, image)
     };
     let image = loaded.map_err(create::Refusal::from)?;
-    Ok(Loaded { image, container: code, image_end, opening: [start, decoding] })
+    let units = Units::new(&params.gas, params.memory_pages_max);
+    let machine = Machine::new(image, &mut host.pool, constructor);
+    let (waiting, opening) = (None, [start, decoding]);
+    let container = code;
+    Ok(Live { number, machine, units, container, constructor, waiting, opening, image_end })
 }
 
 /// The frames under the eyes of an observer: what revm's loop drives.

@@ -135,10 +135,29 @@ impl Cpu<'_> {
         self.main.find(target).map(|place| place as usize)
     }
 
+    /// `N` bytes that may lie in two pages.
+    pub(super) fn load_across<const N: usize>(&mut self, address: u64) -> Option<[u8; N]> {
+        self.view.load_across(address).or_else(|| self.touch(address, N, false))
+    }
+
+    /// As `load_across`, of what is to be stored to next.
+    pub(super) fn load_for_store<const N: usize>(&mut self, address: u64) -> Option<[u8; N]> {
+        self.view.load_for_store(address).or_else(|| self.touch(address, N, true))
+    }
+
+    /// Stores `N` bytes that may lie in two pages.
+    pub(super) fn store_across<const N: usize>(
+        &mut self,
+        address: u64,
+        bytes: [u8; N],
+    ) -> Option<()> {
+        self.view.store_across(address, bytes).or_else(|| self.touch(address, N, true))
+    }
+
     /// Ends the loop, for the page of an access is to be looked at.
     #[cold]
-    pub(super) fn touch(&mut self, address: u64, len: u64, store: bool) -> Option<u64> {
-        self.exit = Some(Exit::Touch { address, len, store });
+    fn touch<T>(&mut self, address: u64, len: usize, store: bool) -> Option<T> {
+        self.exit = Some(Exit::Touch { address, len: len as u64, store });
         None
     }
 }

@@ -79,12 +79,11 @@ fn registers(bits: u32, operation: Operation) -> Instruction {
 
 fn upper(bits: u32, operation: Operation) -> Instruction {
     let imm = (bits & 0xffff_f000) as i32;
-    Instruction { operation, rd: rd(bits), rs1: 0, rs2: 0, imm, length: 4 }
+    Instruction { rs1: 0, ..register_immediate(bits, operation, imm) }
 }
 
 fn jal(bits: u32) -> Instruction {
-    let operation = Operation::Jal;
-    Instruction { operation, rd: rd(bits), rs1: 0, rs2: 0, imm: imm_j(bits), length: 4 }
+    Instruction { rs1: 0, ..register_immediate(bits, Operation::Jal, imm_j(bits)) }
 }
 
 fn branch(bits: u32) -> Option<Instruction> {
@@ -97,34 +96,19 @@ fn branch(bits: u32) -> Option<Instruction> {
         7 => Operation::Bgeu,
         _ => return None,
     };
-    let imm = imm_b(bits);
-    Some(Instruction { operation, rd: 0, rs1: rs1(bits), rs2: rs2(bits), imm, length: 4 })
+    Some(Instruction { rd: 0, imm: imm_b(bits), ..registers(bits, operation) })
 }
 
 fn load(bits: u32) -> Option<Instruction> {
-    let operation = match funct3(bits) {
-        0 => Operation::Lb,
-        1 => Operation::Lh,
-        2 => Operation::Lw,
-        3 => Operation::Ld,
-        4 => Operation::Lbu,
-        5 => Operation::Lhu,
-        6 => Operation::Lwu,
-        _ => return None,
-    };
+    use Operation::{Lb, Lbu, Ld, Lh, Lhu, Lw, Lwu};
+    let operation = *[Lb, Lh, Lw, Ld, Lbu, Lhu, Lwu].get(funct3(bits) as usize)?;
     Some(register_immediate(bits, operation, imm_i(bits)))
 }
 
 fn store(bits: u32) -> Option<Instruction> {
-    let operation = match funct3(bits) {
-        0 => Operation::Sb,
-        1 => Operation::Sh,
-        2 => Operation::Sw,
-        3 => Operation::Sd,
-        _ => return None,
-    };
-    let imm = imm_s(bits);
-    Some(Instruction { operation, rd: 0, rs1: rs1(bits), rs2: rs2(bits), imm, length: 4 })
+    use Operation::{Sb, Sd, Sh, Sw};
+    let operation = *[Sb, Sh, Sw, Sd].get(funct3(bits) as usize)?;
+    Some(Instruction { rd: 0, imm: imm_s(bits), ..registers(bits, operation) })
 }
 
 fn op_imm(bits: u32) -> Option<Instruction> {
@@ -166,25 +150,13 @@ fn op_imm_32(bits: u32) -> Option<Instruction> {
 }
 
 fn op(bits: u32) -> Option<Instruction> {
+    use Operation::*;
+    let by_funct3 = |row: [Operation; 8]| row[funct3(bits) as usize];
     let operation = match (funct7(bits), funct3(bits)) {
-        (0, 0) => Operation::Add,
-        (0, 1) => Operation::Sll,
-        (0, 2) => Operation::Slt,
-        (0, 3) => Operation::Sltu,
-        (0, 4) => Operation::Xor,
-        (0, 5) => Operation::Srl,
-        (0, 6) => Operation::Or,
-        (0, 7) => Operation::And,
-        (0x20, 0) => Operation::Sub,
-        (0x20, 5) => Operation::Sra,
-        (1, 0) => Operation::Mul,
-        (1, 1) => Operation::Mulh,
-        (1, 2) => Operation::Mulhsu,
-        (1, 3) => Operation::Mulhu,
-        (1, 4) => Operation::Div,
-        (1, 5) => Operation::Divu,
-        (1, 6) => Operation::Rem,
-        (1, 7) => Operation::Remu,
+        (0, _) => by_funct3([Add, Sll, Slt, Sltu, Xor, Srl, Or, And]),
+        (0x20, 0) => Sub,
+        (0x20, 5) => Sra,
+        (1, _) => by_funct3([Mul, Mulh, Mulhsu, Mulhu, Div, Divu, Rem, Remu]),
         (funct7, funct3) => bitmanip::op(funct7, funct3)?,
     };
     Some(registers(bits, operation))
@@ -211,49 +183,45 @@ fn op_32(bits: u32) -> Option<Instruction> {
 
 /// `fence` and `fence.i`; their other fields are reserved for finer fences and ignored.
 fn fence(bits: u32) -> Option<Instruction> {
-    let operation = match funct3(bits) {
-        0 => Operation::Fence,
-        1 => Operation::FenceI,
-        _ => return None,
-    };
-    Some(Instruction { operation, rd: 0, rs1: 0, rs2: 0, imm: 0, length: 4 })
+    match funct3(bits) {
+        0 => Some(bare(Operation::Fence)),
+        1 => Some(bare(Operation::FenceI)),
+        _ => None,
+    }
+}
+
+fn bare(operation: Operation) -> Instruction {
+    Instruction { operation, rd: 0, rs1: 0, rs2: 0, imm: 0, length: 4 }
 }
 
 fn system(bits: u32) -> Option<Instruction> {
-    let operation = match bits {
-        0x0000_0073 => Operation::Ecall,
-        0x0010_0073 => Operation::Ebreak,
-        _ => return None,
-    };
-    Some(Instruction { operation, rd: 0, rs1: 0, rs2: 0, imm: 0, length: 4 })
+    match bits {
+        0x0000_0073 => Some(bare(Operation::Ecall)),
+        0x0010_0073 => Some(bare(Operation::Ebreak)),
+        _ => None,
+    }
 }
 
 fn atomic(bits: u32) -> Option<Instruction> {
+    use Operation::*;
     // The two bits below funct5 order memory among harts; one hart needs no order.
-    let operation = match (funct3(bits), bits >> 27) {
-        (2, 0x02) if rs2(bits) == 0 => Operation::LrW,
-        (2, 0x03) => Operation::ScW,
-        (2, 0x01) => Operation::AmoswapW,
-        (2, 0x00) => Operation::AmoaddW,
-        (2, 0x04) => Operation::AmoxorW,
-        (2, 0x0c) => Operation::AmoandW,
-        (2, 0x08) => Operation::AmoorW,
-        (2, 0x10) => Operation::AmominW,
-        (2, 0x14) => Operation::AmomaxW,
-        (2, 0x18) => Operation::AmominuW,
-        (2, 0x1c) => Operation::AmomaxuW,
-        (3, 0x02) if rs2(bits) == 0 => Operation::LrD,
-        (3, 0x03) => Operation::ScD,
-        (3, 0x01) => Operation::AmoswapD,
-        (3, 0x00) => Operation::AmoaddD,
-        (3, 0x04) => Operation::AmoxorD,
-        (3, 0x0c) => Operation::AmoandD,
-        (3, 0x08) => Operation::AmoorD,
-        (3, 0x10) => Operation::AmominD,
-        (3, 0x14) => Operation::AmomaxD,
-        (3, 0x18) => Operation::AmominuD,
-        (3, 0x1c) => Operation::AmomaxuD,
+    let (word, double) = match bits >> 27 {
+        0x02 if rs2(bits) == 0 => (LrW, LrD),
+        0x03 => (ScW, ScD),
+        0x01 => (AmoswapW, AmoswapD),
+        0x00 => (AmoaddW, AmoaddD),
+        0x04 => (AmoxorW, AmoxorD),
+        0x0c => (AmoandW, AmoandD),
+        0x08 => (AmoorW, AmoorD),
+        0x10 => (AmominW, AmominD),
+        0x14 => (AmomaxW, AmomaxD),
+        0x18 => (AmominuW, AmominuD),
+        0x1c => (AmomaxuW, AmomaxuD),
         _ => return None,
     };
-    Some(registers(bits, operation))
+    match funct3(bits) {
+        2 => Some(registers(bits, word)),
+        3 => Some(registers(bits, double)),
+        _ => None,
+    }
 }

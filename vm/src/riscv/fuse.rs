@@ -11,26 +11,26 @@ use super::{
     steps::{self, *},
 };
 
-/// A fused pair: its operations, and its steps. A step's number has bit 0 set if the value of the
-/// first `rs1` is what the step before computed, bit 1 if that of the second is what the first does.
-type Pair = (Operation, Operation, [Step; 4]);
+/// A fused sequence of `N` operations, and its `S` steps.
+type Fused<const N: usize, const S: usize> = ([Operation; N], [Step; S]);
 
+/// Fused pairs. A step's number has bit 0 set if the value of the first `rs1` is what the step before
+/// computed, bit 1 if that of the second is what the first does.
 macro_rules! pairs {
-    ($name:ident = $step:ident: $($first:ident: $($second:ident)*;)*) => {
-        const $name: &[Pair] = &[$($((
-            Operation::$first,
-            Operation::$second,
+    ($($first:ident: $($second:ident)*;)*) => {
+        const PAIRS: &[Fused<2, 4>] = &[$($((
+            [Operation::$first, Operation::$second],
             [
-                $step::<$first, $second, false, false>,
-                $step::<$first, $second, true, false>,
-                $step::<$first, $second, false, true>,
-                $step::<$first, $second, true, true>,
+                two::<$first, $second, false, false>,
+                two::<$first, $second, true, false>,
+                two::<$first, $second, false, true>,
+                two::<$first, $second, true, true>,
             ],
         ),)*)*];
     };
 }
 
-pairs! { STRAIGHT = two:
+pairs! {
     Addi: Addi Add Sub Xor And Or Andi Slli Srli Lui Auipc Addiw Sltu Mul Ld Lw Lbu Lhu Sd Sw Sb
         Sh1add Sh2add Sh3add;
     Add: Addi Add Sub Xor And Andn Slli Srli Auipc Srliw Sltu Mul Ld Lw Lbu Lhu Sd Sw Sb Roriw
@@ -70,9 +70,7 @@ pairs! { STRAIGHT = two:
     Sh1add: Addi Slli;
     Sh2add: Lw Sh1add;
     Sh3add: Addi Ld Sd;
-}
-
-pairs! { ENDING = then_last:
+    // The second one ends the block.
     Addi: Beq Bge Bgeu Blt Bltu Bne Jal Jalr Jump;
     Add: Beq Bgeu Bltu Bne Jalr Jump;
     Sub: Beq Bltu Bne;
@@ -95,29 +93,26 @@ pairs! { ENDING = then_last:
     Sb: Bltu Bne Jump;
 }
 
-/// A fused triple: its operations, and its steps. Their numbers have the bits of a pair's, and bit 2
-/// for the third `rs1`.
-type Triple = ([Operation; 3], [Step; 8]);
-
+/// Fused triples. Their numbers have the bits of a pair's, and bit 2 for the third `rs1`.
 macro_rules! triples {
-    ($name:ident = $step:ident: $($first:ident $second:ident $third:ident;)*) => {
-        const $name: &[Triple] = &[$((
+    ($($first:ident $second:ident $third:ident;)*) => {
+        const TRIPLES: &[Fused<3, 8>] = &[$((
             [Operation::$first, Operation::$second, Operation::$third],
             [
-                $step::<$first, $second, $third, false, false, false>,
-                $step::<$first, $second, $third, true, false, false>,
-                $step::<$first, $second, $third, false, true, false>,
-                $step::<$first, $second, $third, true, true, false>,
-                $step::<$first, $second, $third, false, false, true>,
-                $step::<$first, $second, $third, true, false, true>,
-                $step::<$first, $second, $third, false, true, true>,
-                $step::<$first, $second, $third, true, true, true>,
+                three::<$first, $second, $third, false, false, false>,
+                three::<$first, $second, $third, true, false, false>,
+                three::<$first, $second, $third, false, true, false>,
+                three::<$first, $second, $third, true, true, false>,
+                three::<$first, $second, $third, false, false, true>,
+                three::<$first, $second, $third, true, false, true>,
+                three::<$first, $second, $third, false, true, true>,
+                three::<$first, $second, $third, true, true, true>,
             ],
         ),)*];
     };
 }
 
-triples! { TRIPLES = three:
+triples! {
     Addi Addi Sd;
     Addi Mul Addi;
     Addi Sd Add;
@@ -153,9 +148,7 @@ triples! { TRIPLES = three:
     Roriw Roriw Add;
     Roriw Add Add;
     Rori Rori Rori;
-}
-
-triples! { ENDING_TRIPLES = three_last:
+    // The third one ends the block.
     Addi Addi Bltu;
     Addi Addi Bne;
     Addi Addi Beq;
@@ -171,13 +164,11 @@ triples! { ENDING_TRIPLES = three_last:
     Ld Addi Jalr;
 }
 
-/// A fused rotation: its operations, and its steps by whether the value of the first `rs1` is what
-/// the step before computed.
-type Rotation = ([Operation; 3], [Step; 2]);
-
+/// Fused rotations: their steps by whether the value of the first `rs1` is what the step before
+/// computed.
 macro_rules! rotations {
     ($($first:ident $second:ident $third:ident;)*) => {
-        const ROTATIONS: &[Rotation] = &[$((
+        const ROTATIONS: &[Fused<3, 2>] = &[$((
             [Operation::$first, Operation::$second, Operation::$third],
             [joined::<$first, $second, $third, false>, joined::<$first, $second, $third, true>],
         ),)*];
@@ -202,58 +193,54 @@ rotations! {
 /// Operations that may be fused stand before this one.
 const DECODED: usize = Operation::Undefined as usize;
 /// Where the numbers of the steps of each list begin.
-const STRAIGHT_START: usize = steps::FUSED;
-const ENDING_START: usize = STRAIGHT_START + 4 * STRAIGHT.len();
-const TRIPLES_START: usize = ENDING_START + 4 * ENDING.len();
-const ENDING_TRIPLES_START: usize = TRIPLES_START + 8 * TRIPLES.len();
-const ROTATIONS_START: usize = ENDING_TRIPLES_START + 8 * ENDING_TRIPLES.len();
+const PAIRS_START: usize = steps::FUSED;
+const TRIPLES_START: usize = PAIRS_START + 4 * PAIRS.len();
+const ROTATIONS_START: usize = TRIPLES_START + 8 * TRIPLES.len();
 const _: () = assert!(ROTATIONS_START + 2 * ROTATIONS.len() < steps::STOP as usize);
 
 /// For two operations, the number of their first step; 0 if they have none.
-static PAIRS: [[u16; DECODED]; DECODED] = {
-    let table = number([[0; DECODED]; DECODED], STRAIGHT, STRAIGHT_START);
-    number(table, ENDING, ENDING_START)
+static PAIR: [[u16; DECODED]; DECODED] = {
+    let mut table = [[0; DECODED]; DECODED];
+    let mut place = 0;
+    while place < PAIRS.len() {
+        let [first, second] = PAIRS[place].0;
+        table[first as usize][second as usize] = (PAIRS_START + 4 * place) as u16;
+        place += 1;
+    }
+    table
 };
 
-const fn number(
-    mut table: [[u16; DECODED]; DECODED],
-    pairs: &[Pair],
-    start: usize,
-) -> [[u16; DECODED]; DECODED] {
+/// For two operations, whether a triple or a rotation begins with them.
+static BEGIN_TRIPLE: [[bool; DECODED]; DECODED] =
+    mark(mark([[false; DECODED]; DECODED], TRIPLES), ROTATIONS);
+
+const fn mark<const S: usize>(
+    mut table: [[bool; DECODED]; DECODED],
+    triples: &[Fused<3, S>],
+) -> [[bool; DECODED]; DECODED] {
     let mut place = 0;
-    while place < pairs.len() {
-        let (first, second, _) = &pairs[place];
-        table[*first as usize][*second as usize] = (start + 4 * place) as u16;
+    while place < triples.len() {
+        let [first, second, _] = triples[place].0;
+        table[first as usize][second as usize] = true;
         place += 1;
     }
     table
 }
 
 /// Puts the fused steps into the table.
-pub(super) const fn fill(mut table: [Step; STEPS]) -> [Step; STEPS] {
+pub(super) const fn fill(table: [Step; STEPS]) -> [Step; STEPS] {
+    let table = put(table, PAIRS, PAIRS_START);
+    put(put(table, TRIPLES, TRIPLES_START), ROTATIONS, ROTATIONS_START)
+}
+
+const fn put<const N: usize, const S: usize>(
+    mut table: [Step; STEPS],
+    list: &[Fused<N, S>],
+    start: usize,
+) -> [Step; STEPS] {
     let mut place = 0;
-    while place < 4 * STRAIGHT.len() {
-        table[STRAIGHT_START + place] = STRAIGHT[place / 4].2[place % 4];
-        place += 1;
-    }
-    place = 0;
-    while place < 4 * ENDING.len() {
-        table[ENDING_START + place] = ENDING[place / 4].2[place % 4];
-        place += 1;
-    }
-    place = 0;
-    while place < 8 * TRIPLES.len() {
-        table[TRIPLES_START + place] = TRIPLES[place / 8].1[place % 8];
-        place += 1;
-    }
-    place = 0;
-    while place < 8 * ENDING_TRIPLES.len() {
-        table[ENDING_TRIPLES_START + place] = ENDING_TRIPLES[place / 8].1[place % 8];
-        place += 1;
-    }
-    place = 0;
-    while place < 2 * ROTATIONS.len() {
-        table[ROTATIONS_START + place] = ROTATIONS[place / 2].1[place % 2];
+    while place < S * list.len() {
+        table[start + place] = list[place / S].1[place % S];
         place += 1;
     }
     table
@@ -306,28 +293,10 @@ const fn commutes(operation: Operation) -> bool {
 }
 
 fn find_pair(first: &Op, second: &Op, acc: u16) -> Option<u16> {
-    let number = *PAIRS.get(first.operation as usize)?.get(second.operation as usize)?;
+    let number = *PAIR.get(first.operation as usize)?.get(second.operation as usize)?;
     let forward = u16::from(follows(first.rd, second.rs1));
     (number != 0).then_some(number + 2 * forward + acc)
 }
-
-/// For two operations, whether a triple or a rotation begins with them.
-static BEGIN_TRIPLE: [[bool; DECODED]; DECODED] = {
-    let mut table = [[false; DECODED]; DECODED];
-    let mut place = 0;
-    while place < TRIPLES.len() + ENDING_TRIPLES.len() + ROTATIONS.len() {
-        let [first, second, _] = if place < TRIPLES.len() {
-            TRIPLES[place].0
-        } else if place < TRIPLES.len() + ENDING_TRIPLES.len() {
-            ENDING_TRIPLES[place - TRIPLES.len()].0
-        } else {
-            ROTATIONS[place - TRIPLES.len() - ENDING_TRIPLES.len()].0
-        };
-        table[first as usize][second as usize] = true;
-        place += 1;
-    }
-    table
-};
 
 fn find_triple(first: &Op, second: &Op, third: &Op, acc: u16) -> Option<u16> {
     let row = BEGIN_TRIPLE.get(first.operation as usize)?;
@@ -340,12 +309,8 @@ fn find_triple(first: &Op, second: &Op, third: &Op, acc: u16) -> Option<u16> {
     let operations = [first, second, third].map(|op| op.operation);
     let forward = u16::from(follows(first.rd, second.rs1));
     let last = u16::from(follows(second.rd, third.rs1));
-    [(TRIPLES, TRIPLES_START), (ENDING_TRIPLES, ENDING_TRIPLES_START)].iter().find_map(
-        |(triples, start)| {
-            let place = triples.iter().position(|(triple, _)| *triple == operations)?;
-            Some((start + 8 * place) as u16 + 4 * last + 2 * forward + acc)
-        },
-    )
+    let place = TRIPLES.iter().position(|(triple, _)| *triple == operations)?;
+    Some((TRIPLES_START + 8 * place) as u16 + 4 * last + 2 * forward + acc)
 }
 
 /// Finds the steps of a rotation: the third op joins what the other two compute.
@@ -362,7 +327,7 @@ fn find_rotation(first: &Op, second: &Op, third: &Op) -> Option<u16> {
 
 /// Does two instructions. With `ACC`, `acc` is the value of the first `rs1`; with `FORWARD`, the
 /// second `rs1` is what the first one writes. A stop in between leaves the second one to be done.
-fn two<A: Compute, B: Compute, const ACC: bool, const FORWARD: bool>(
+fn two<A: Compute, B: Finish, const ACC: bool, const FORWARD: bool>(
     x: &mut Registers,
     rest: &[Op],
     left: u64,
@@ -375,34 +340,14 @@ fn two<A: Compute, B: Compute, const ACC: bool, const FORWARD: bool>(
         return slowly::<A>(x, rest, left, a, cpu);
     };
     let b = if FORWARD { value } else { x[usize::from(second.rs1)] };
-    let Some(value) = run::<B>(b, second, x, cpu) else {
-        return slowly::<B>(x, &rest[1..], left, b, cpu);
-    };
-    next(x, &rest[2..], left, value, cpu)
+    B::finish(b, x, &rest[1..], left, cpu)
 }
 
-/// As `two`; the second one ends the block.
-fn then_last<A: Compute, B: Transfer, const ACC: bool, const FORWARD: bool>(
-    x: &mut Registers,
-    rest: &[Op],
-    left: u64,
-    acc: u64,
-    cpu: &mut Cpu<'_>,
-) {
-    let [first, second, _, ..] = rest else { return pause(rest, left, cpu) };
-    let a = if ACC { acc } else { x[usize::from(first.rs1)] };
-    let Some(value) = run::<A>(a, first, x, cpu) else {
-        return slowly::<A>(x, rest, left, a, cpu);
-    };
-    let b = if FORWARD { value } else { x[usize::from(second.rs1)] };
-    B::transfer(b, x, &rest[1..], left, cpu)
-}
-
-/// As `two`, with a third one.
+/// As `two`, with a third one; with `LAST`, its `rs1` is what the second one writes.
 fn three<
     A: Compute,
     B: Compute,
-    C: Compute,
+    C: Finish,
     const ACC: bool,
     const FORWARD: bool,
     const LAST: bool,
@@ -423,38 +368,7 @@ fn three<
         return slowly::<B>(x, &rest[1..], left, b, cpu);
     };
     let c = if LAST { value } else { x[usize::from(third.rs1)] };
-    let Some(value) = run::<C>(c, third, x, cpu) else {
-        return slowly::<C>(x, &rest[2..], left, c, cpu);
-    };
-    next(x, &rest[3..], left, value, cpu)
-}
-
-/// As `three`; the third one ends the block.
-fn three_last<
-    A: Compute,
-    B: Compute,
-    C: Transfer,
-    const ACC: bool,
-    const FORWARD: bool,
-    const LAST: bool,
->(
-    x: &mut Registers,
-    rest: &[Op],
-    left: u64,
-    acc: u64,
-    cpu: &mut Cpu<'_>,
-) {
-    let [first, second, third, _, ..] = rest else { return pause(rest, left, cpu) };
-    let a = if ACC { acc } else { x[usize::from(first.rs1)] };
-    let Some(value) = run::<A>(a, first, x, cpu) else {
-        return slowly::<A>(x, rest, left, a, cpu);
-    };
-    let b = if FORWARD { value } else { x[usize::from(second.rs1)] };
-    let Some(value) = run::<B>(b, second, x, cpu) else {
-        return slowly::<B>(x, &rest[1..], left, b, cpu);
-    };
-    let c = if LAST { value } else { x[usize::from(third.rs1)] };
-    C::transfer(c, x, &rest[2..], left, cpu)
+    C::finish(c, x, &rest[2..], left, cpu)
 }
 
 /// Does two instructions of which neither reads what the other writes, and one that joins them.

@@ -2,7 +2,8 @@
 //!
 //! An instruction is a type that has no values, so that a fused step is made of two or three of
 //! them and compiles to what they do together: see `fuse.rs`. The table at the end has the steps of
-//! the instructions that run alone, by the number of their operation.
+//! the instructions that run alone, by the number of their operation. In a step the last instruction
+//! [`Finish`]es and those before it [`Compute`].
 
 use super::{
     bitmanip,
@@ -26,7 +27,10 @@ pub(super) trait Compute {
     const WRITES: bool = true;
 
     /// Gives the value for `rd`, out of the value of `rs1`; `None` if `compute_slowly` has to.
-    fn compute(a: u64, op: &Op, x: &Registers, cpu: &mut Cpu<'_>) -> Option<u64>;
+    #[inline(always)]
+    fn compute(_: u64, _: &Op, _: &Registers, _: &mut Cpu<'_>) -> Option<u64> {
+        None
+    }
 
     /// As `compute`, for whatever it leaves undone; `None` if memory refuses.
     fn compute_slowly(a: u64, op: &Op, x: &Registers, cpu: &mut Cpu<'_>) -> Option<u64> {
@@ -40,24 +44,36 @@ pub(super) trait Join: Compute {
     fn join(a: u64, b: u64) -> u64;
 }
 
-/// An instruction that ends a block.
-pub(super) trait Transfer {
-    /// Goes on elsewhere, with the value of `rs1`; `rest` starts at the instruction.
-    fn transfer(a: u64, x: &mut Registers, rest: &[Op], left: u64, cpu: &mut Cpu<'_>);
+/// An instruction that a step may end with.
+pub(super) trait Finish {
+    /// Does it, with the value of `rs1`, and goes on where it says; `rest` starts at it.
+    fn finish(a: u64, x: &mut Registers, rest: &[Op], left: u64, cpu: &mut Cpu<'_>);
+}
+
+impl<I: Compute> Finish for I {
+    #[inline(always)]
+    fn finish(a: u64, x: &mut Registers, rest: &[Op], left: u64, cpu: &mut Cpu<'_>) {
+        let [op, _, ..] = rest else { return pause(rest, left, cpu) };
+        let Some(value) = run::<I>(a, op, x, cpu) else {
+            return slowly::<I>(x, rest, left, a, cpu);
+        };
+        next(x, &rest[1..], left, value, cpu)
+    }
 }
 
 /// Makes the type of each instruction, and its steps.
 macro_rules! instructions {
-    ($fill:ident, $step:ident: $($kind:ident { $($name:ident $args:tt)* })*) => {
+    ($($kind:ident { $($name:ident $args:tt)* })*) => {
         $($(
             pub(super) struct $name;
             $kind!($name $args);
         )*)*
 
-        const fn $fill(mut table: [Step; STEPS]) -> [Step; STEPS] {
+        /// Puts the steps of the instructions that run alone into the table.
+        const fn fill(mut table: [Step; STEPS]) -> [Step; STEPS] {
             $($(
-                table[2 * Operation::$name as usize] = $step::<$name, false>;
-                table[2 * Operation::$name as usize + 1] = $step::<$name, true>;
+                table[2 * Operation::$name as usize] = one::<$name, false>;
+                table[2 * Operation::$name as usize + 1] = one::<$name, true>;
             )*)*
             table
         }
@@ -134,11 +150,7 @@ macro_rules! load {
 
             fn compute_slowly(a: u64, op: &Op, _: &Registers, cpu: &mut Cpu<'_>) -> Option<u64> {
                 let f: fn([u8; $len]) -> u64 = $f;
-                let address = a.wrapping_add(op.immediate());
-                match cpu.view.load_across::<$len>(address) {
-                    Some(bytes) => Some(f(bytes)),
-                    None => cpu.touch(address, $len, false),
-                }
+                cpu.load_across::<$len>(a.wrapping_add(op.immediate())).map(f)
             }
         }
     };
@@ -160,10 +172,7 @@ macro_rules! store {
             fn compute_slowly(a: u64, op: &Op, x: &Registers, cpu: &mut Cpu<'_>) -> Option<u64> {
                 let address = a.wrapping_add(op.immediate());
                 let bytes = (x[usize::from(op.rs2)] as $kind).to_le_bytes();
-                match cpu.view.store_across::<$len>(address, bytes) {
-                    Some(()) => Some(0),
-                    None => cpu.touch(address, $len, true),
-                }
+                cpu.store_across::<$len>(address, bytes).map(|()| 0)
             }
         }
     };
@@ -173,18 +182,10 @@ macro_rules! store {
 macro_rules! load_reserved {
     ($name:ident ($len:literal, $f:expr)) => {
         impl Compute for $name {
-            #[inline(always)]
-            fn compute(_: u64, _: &Op, _: &Registers, _: &mut Cpu<'_>) -> Option<u64> {
-                None
-            }
-
             fn compute_slowly(a: u64, _: &Op, _: &Registers, cpu: &mut Cpu<'_>) -> Option<u64> {
                 let f: fn([u8; $len]) -> u64 = $f;
                 cpu.reservation = Some(a);
-                match cpu.view.load_across::<$len>(a) {
-                    Some(bytes) => Some(f(bytes)),
-                    None => cpu.touch(a, $len, false),
-                }
+                cpu.load_across::<$len>(a).map(f)
             }
         }
     };
@@ -194,18 +195,11 @@ macro_rules! load_reserved {
 macro_rules! store_conditional {
     ($name:ident ($len:literal, $kind:ty)) => {
         impl Compute for $name {
-            #[inline(always)]
-            fn compute(_: u64, _: &Op, _: &Registers, _: &mut Cpu<'_>) -> Option<u64> {
-                None
-            }
-
             fn compute_slowly(a: u64, op: &Op, x: &Registers, cpu: &mut Cpu<'_>) -> Option<u64> {
                 let holds = cpu.reservation == Some(a);
                 if holds {
                     let bytes = (x[usize::from(op.rs2)] as $kind).to_le_bytes();
-                    if cpu.view.store_across::<$len>(a, bytes).is_none() {
-                        return cpu.touch(a, $len, true);
-                    }
+                    cpu.store_across::<$len>(a, bytes)?;
                 }
                 cpu.reservation = None;
                 Some(u64::from(!holds))
@@ -218,17 +212,9 @@ macro_rules! store_conditional {
 macro_rules! atomic {
     ($name:ident ($len:literal, $signed:ty, $kind:ty, $f:expr)) => {
         impl Compute for $name {
-            #[inline(always)]
-            fn compute(_: u64, _: &Op, _: &Registers, _: &mut Cpu<'_>) -> Option<u64> {
-                None
-            }
-
             fn compute_slowly(a: u64, op: &Op, x: &Registers, cpu: &mut Cpu<'_>) -> Option<u64> {
                 let f: fn($kind, $kind) -> $kind = $f;
-                let Some(bytes) = cpu.view.load_for_store::<$len>(a) else {
-                    return cpu.touch(a, $len, true);
-                };
-                let old = <$kind>::from_le_bytes(bytes);
+                let old = <$kind>::from_le_bytes(cpu.load_for_store::<$len>(a)?);
                 let new = f(old, x[usize::from(op.rs2)] as $kind);
                 // Cannot miss: the page was just found to be writable.
                 let _ = cpu.view.store_across::<$len>(a, new.to_le_bytes());
@@ -241,9 +227,9 @@ macro_rules! atomic {
 /// Goes to the target if f(rs1, rs2) holds, else on; both enter a block.
 macro_rules! branch {
     ($name:ident ($f:expr)) => {
-        impl Transfer for $name {
+        impl Finish for $name {
             #[inline(always)]
-            fn transfer(a: u64, x: &mut Registers, rest: &[Op], left: u64, cpu: &mut Cpu<'_>) {
+            fn finish(a: u64, x: &mut Registers, rest: &[Op], left: u64, cpu: &mut Cpu<'_>) {
                 let f: fn(u64, u64) -> bool = $f;
                 let [op, _, ..] = rest else { return pause(rest, left, cpu) };
                 if f(a, x[usize::from(op.rs2)]) {
@@ -259,9 +245,9 @@ macro_rules! branch {
 /// A jump to a place: the function links and gives it.
 macro_rules! jump {
     ($name:ident ($f:expr)) => {
-        impl Transfer for $name {
+        impl Finish for $name {
             #[inline(always)]
-            fn transfer(_: u64, x: &mut Registers, rest: &[Op], left: u64, cpu: &mut Cpu<'_>) {
+            fn finish(_: u64, x: &mut Registers, rest: &[Op], left: u64, cpu: &mut Cpu<'_>) {
                 let f: fn(&Op, &mut Registers) -> usize = $f;
                 let [op, _, ..] = rest else { return pause(rest, left, cpu) };
                 let place = f(op, x);
@@ -274,9 +260,9 @@ macro_rules! jump {
 /// A jump to an address: the function gives it, and links.
 macro_rules! jump_register {
     ($name:ident ($f:expr)) => {
-        impl Transfer for $name {
+        impl Finish for $name {
             #[inline(always)]
-            fn transfer(a: u64, x: &mut Registers, rest: &[Op], left: u64, cpu: &mut Cpu<'_>) {
+            fn finish(a: u64, x: &mut Registers, rest: &[Op], left: u64, cpu: &mut Cpu<'_>) {
                 let f: fn(u64, &Op, &mut Registers) -> u64 = $f;
                 let [op, _, ..] = rest else { return pause(rest, left, cpu) };
                 let target = f(a, op, x);
@@ -292,9 +278,9 @@ macro_rules! jump_register {
 /// Leaves the loop.
 macro_rules! end {
     ($name:ident ($exit:expr)) => {
-        impl Transfer for $name {
+        impl Finish for $name {
             #[inline(always)]
-            fn transfer(_: u64, _: &mut Registers, rest: &[Op], left: u64, cpu: &mut Cpu<'_>) {
+            fn finish(_: u64, _: &mut Registers, rest: &[Op], left: u64, cpu: &mut Cpu<'_>) {
                 cpu.exit = Some($exit);
                 pause(rest, left, cpu)
             }
@@ -305,9 +291,9 @@ macro_rules! end {
 /// Goes on at the target, which belongs to the same straight run: paid for, and no instruction.
 macro_rules! goto {
     ($name:ident ()) => {
-        impl Transfer for $name {
+        impl Finish for $name {
             #[inline(always)]
-            fn transfer(_: u64, x: &mut Registers, rest: &[Op], left: u64, cpu: &mut Cpu<'_>) {
+            fn finish(_: u64, x: &mut Registers, rest: &[Op], left: u64, cpu: &mut Cpu<'_>) {
                 let [op, _, ..] = rest else { return pause(rest, left, cpu) };
                 visit(x, (op.target(), rest.len() - 1), left, cpu)
             }
@@ -315,7 +301,7 @@ macro_rules! goto {
     };
 }
 
-instructions! { fill_computing, one:
+instructions! {
     constant {
         Lui()
         Auipc()
@@ -455,9 +441,6 @@ instructions! { fill_computing, one:
         AmominuD(8, i64, u64, |a, b| a.min(b))
         AmomaxuD(8, i64, u64, |a, b| a.max(b))
     }
-}
-
-instructions! { fill_transferring, last:
     branch {
         Beq(|a, b| a == b)
         Bne(|a, b| a != b)
@@ -492,7 +475,7 @@ instructions! { fill_transferring, last:
 }
 
 /// Does one instruction. With `ACC`, `acc` is the value of its `rs1`.
-fn one<I: Compute, const ACC: bool>(
+fn one<I: Finish, const ACC: bool>(
     x: &mut Registers,
     rest: &[Op],
     left: u64,
@@ -501,8 +484,7 @@ fn one<I: Compute, const ACC: bool>(
 ) {
     let [op, _, ..] = rest else { return pause(rest, left, cpu) };
     let a = if ACC { acc } else { x[usize::from(op.rs1)] };
-    let Some(value) = run::<I>(a, op, x, cpu) else { return slowly::<I>(x, rest, left, a, cpu) };
-    next(x, &rest[1..], left, value, cpu)
+    I::finish(a, x, rest, left, cpu)
 }
 
 /// Computes and writes `rd`, out of the value of `rs1`; `None` if `slowly` has to.
@@ -538,19 +520,6 @@ pub(super) fn slowly<I: Compute>(
     next(x, &rest[1..], left, value, cpu)
 }
 
-/// Does an instruction that ends a block.
-fn last<I: Transfer, const ACC: bool>(
-    x: &mut Registers,
-    rest: &[Op],
-    left: u64,
-    acc: u64,
-    cpu: &mut Cpu<'_>,
-) {
-    let [op, _, ..] = rest else { return pause(rest, left, cpu) };
-    let a = if ACC { acc } else { x[usize::from(op.rs1)] };
-    I::transfer(a, x, rest, left, cpu)
-}
-
 /// Stops the loop before the next instruction.
 fn stop(_: &mut Registers, rest: &[Op], left: u64, _: u64, cpu: &mut Cpu<'_>) {
     cpu.exit = Some(Exit::Step);
@@ -558,10 +527,7 @@ fn stop(_: &mut Registers, rest: &[Op], left: u64, _: u64, cpu: &mut Cpu<'_>) {
 }
 
 /// The steps by number: two for each operation, then the fused ones, which `fuse.rs` numbers.
-pub(super) static STEP: [Step; STEPS] = {
-    let table = fill_transferring(fill_computing([stop; STEPS]));
-    fuse::fill(table)
-};
+pub(super) static STEP: [Step; STEPS] = fuse::fill(fill([stop; STEPS]));
 
 /// The number of the step that an operation has on its own. With `acc`, the value of its `rs1` is
 /// what the op before it has computed.
