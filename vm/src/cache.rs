@@ -4,12 +4,14 @@ use alloy_primitives::{B256, map::B256Map};
 
 /// A cache that forgets what was not asked for during one generation.
 ///
-/// A generation ends when the entries added in it weigh more than half of what is allowed.
+/// A generation ends when its entries, new ones and those asked for again, weigh more than half of
+/// what is allowed.
 pub(crate) struct Cache<V>(Shared<Generations<V>>);
 
+/// Values with their weights.
 struct Generations<V> {
-    young: B256Map<V>,
-    old: B256Map<V>,
+    young: B256Map<(V, usize)>,
+    old: B256Map<(V, usize)>,
     young_weight: usize,
     generation_weight_max: usize,
 }
@@ -38,11 +40,11 @@ impl<V: Clone> Cache<V> {
 
 impl<V: Clone> Generations<V> {
     fn find(&mut self, hash: &B256) -> Option<V> {
-        if let Some(value) = self.young.get(hash) {
+        if let Some((value, _)) = self.young.get(hash) {
             return Some(value.clone());
         }
-        let value = self.old.remove(hash)?;
-        self.young.insert(*hash, value.clone());
+        let (value, weight) = self.old.remove(hash)?;
+        self.insert(*hash, value.clone(), weight);
         Some(value)
     }
 
@@ -52,7 +54,7 @@ impl<V: Clone> Generations<V> {
             self.old = core::mem::take(&mut self.young);
             self.young_weight = weight;
         }
-        self.young.insert(hash, value);
+        self.young.insert(hash, (value, weight));
     }
 }
 
@@ -105,5 +107,25 @@ mod tests {
         cache.insert(hash(4), 4, 6);
         assert_eq!(cache.find(&hash(1)), Some(1));
         assert_eq!(cache.find(&hash(2)), None);
+    }
+
+    /// However often everything is asked for, what is kept weighs no more than was allowed.
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let cache = Cache::new(100);
+        for round in 0..50u8 {
+            cache.insert(hash(round), round, 10);
+            for known in 0..=round {
+                if let Some(value) = cache.find(&hash(known)) {
+                    assert_eq!(value, known);
+                }
+            }
+            let kept: usize = cache.0.with(|generations| {
+                let entries = generations.young.values().chain(generations.old.values());
+                entries.map(|(_, weight)| weight).sum()
+            });
+            assert!((10..=100).contains(&kept), "{kept} in round {round}");
+            assert_eq!(cache.find(&hash(round)), Some(round), "the newest is there");
+        }
     }
 }

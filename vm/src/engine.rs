@@ -124,3 +124,42 @@ impl Engine {
         &self.0.strip
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use genesis::{DevOptions, Genesis};
+
+    use super::*;
+
+    /// The smallest file that loads: a header, one segment's header, and four bytes of code.
+    fn file(code: u32) -> Vec<u8> {
+        let mut file = alloc::vec![0; 124];
+        let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
+        put(0, b"\x7fELF\x02\x01\x01");
+        put(16, &[2, 0, 243, 0, 1]);
+        put(24, &0x1_0078_u64.to_le_bytes());
+        put(32, &64u64.to_le_bytes());
+        put(52, &[64, 0, 56, 0, 1, 0, 64]);
+        put(64, &[1, 0, 0, 0, 5]);
+        for (at, value) in [(72, 0), (80, 0x1_0000u64), (88, 0x1_0000), (96, 124), (104, 124)] {
+            put(at, &value.to_le_bytes());
+        }
+        put(112, &4096u64.to_le_bytes());
+        put(120, &code.to_le_bytes());
+        file
+    }
+
+    #[test]
+    fn an_image_is_decoded_once_for_a_hash_and_all_clones() {
+        let engine = Engine::new(Arc::new(Genesis::dev(DevOptions::default()).spec));
+        let (one, two) = (B256::repeat_byte(1), B256::repeat_byte(2));
+        let first = engine.image(one, &file(0x73)).unwrap();
+        // The bytes are not even looked at again.
+        let again = engine.clone().image(one, b"no ELF file").unwrap();
+        assert!(Arc::ptr_eq(&first, &again));
+        assert!(engine.image(two, b"no ELF file").is_err(), "what fails is not kept");
+        let other = engine.image(two, &file(0x13)).unwrap();
+        assert!(!Arc::ptr_eq(&first, &other));
+        assert!(engine.without_caches().image(one, b"no ELF file").is_err());
+    }
+}
