@@ -3,14 +3,17 @@
 
 use alloy_primitives::{Address, Bytes, U256, U512};
 use genesis::RiscvGas;
-use k256::ecdsa::{RecoveryId, Signature, VerifyingKey, signature::hazmat::PrehashVerifier};
 use revm::{
     bytecode::opcode as op,
     interpreter::instructions::i256::{i256_div, i256_mod},
     precompile::{Precompiles, u64_to_address},
 };
 
-use super::{Access, Machine, MemoryFault, Units, syscall::number};
+use super::{
+    Access, Machine, MemoryFault, Units,
+    signature::{recover, verify},
+    syscall::number,
+};
 
 /// Curve additions of a product of a point with a scalar of 256 bits: 256 doublings, 128 additions.
 const PRODUCT: u64 = 384;
@@ -209,24 +212,4 @@ fn modexp_products(input: &[u8]) -> u64 {
     let products =
         U512::from(words).pow(U512::from(2)) * U512::from(16) * U512::from(significant.max(1));
     products.saturating_to()
-}
-
-/// The key that signed, x and y, 32 bytes each.
-fn recover(hash: &[u8; 32], signature: &[u8], recovery: u64) -> Option<[u8; 64]> {
-    let mut signature = Signature::from_slice(signature).ok()?;
-    let mut recovery = u8::try_from(recovery).ok()?;
-    if let Some(low) = signature.normalize_s() {
-        signature = low;
-        recovery ^= 1;
-    }
-    let recovery = RecoveryId::from_byte(recovery)?;
-    let key = VerifyingKey::recover_from_prehash(hash, &signature, recovery).ok()?;
-    key.to_encoded_point(false).as_bytes().last_chunk().copied()
-}
-
-fn verify(hash: &[u8; 32], signature: &[u8], key: &[u8]) -> Option<bool> {
-    let signature = Signature::from_slice(signature).ok()?;
-    let signature = signature.normalize_s().unwrap_or(signature);
-    let key = VerifyingKey::from_sec1_bytes(&[&[4], key].concat()).ok()?;
-    Some(key.verify_prehash(hash, &signature).is_ok())
 }

@@ -15,7 +15,7 @@
 //! | `trap.rs` | why a frame failed |
 //! | `disasm.rs` | text for people |
 //! | `syscall.rs` `strip.rs` | system calls, and how they run revm's instructions |
-//! | `crypto.rs` | system calls that only compute |
+//! | `crypto.rs` `signature.rs` | system calls that only compute |
 
 mod bitmanip;
 mod compressed;
@@ -33,6 +33,7 @@ mod machine;
 mod memory;
 mod op;
 mod pool;
+mod signature;
 mod steps;
 mod strip;
 pub mod syscall;
