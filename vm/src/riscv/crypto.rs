@@ -26,6 +26,12 @@ const PAIRING: u64 = 8_000;
 const PAIR: u64 = 7_000;
 /// Those of a map from a field to a curve.
 const MAP: u64 = 1_200;
+/// Those of an inverse, which a sum of two points takes, and four more; in the quadratic extension,
+/// where a product is three, the inverse is one of the field.
+const SUM: u64 = 204;
+const EXTENSION_SUM: u64 = 71;
+/// Those that bring a modular power's numbers into the form in which they are multiplied, and back.
+const FORM: u64 = 80;
 
 /// The output of a precompile; `None` if it fails.
 pub type Answer = Option<Bytes>;
@@ -171,8 +177,8 @@ pub fn precompile_price(gas: &RiscvGas, n: u64, input: &[u8]) -> Option<u64> {
         0x02 => blocks * u64::from(gas.sha256_block),
         0x03 => blocks * u64::from(gas.ripemd160_block),
         0x04 => 0,
-        0x05 => modexp_products(input).saturating_mul(mul),
-        0x06 => add + 4 * mul,
+        0x05 => modexp_products(input).saturating_add(FORM).saturating_mul(mul),
+        0x06 => add + SUM * mul,
         0x07 => PRODUCT * add + 2 * mul,
         0x08 => (PAIRING + PAIR * (len / 192)) * mul,
         0x09 => {
@@ -180,9 +186,9 @@ pub fn precompile_price(gas: &RiscvGas, n: u64, input: &[u8]) -> Option<u64> {
             u64::from(rounds.max(1)).saturating_mul(gas.blake2f_round.into())
         }
         0x0a => wide((PAIRING + 2 * PAIR) * mul + 2 * PRODUCT * add),
-        0x0b => wide(add + 4 * mul),
+        0x0b => wide(add + SUM * mul),
         0x0c => wide((len / 160).max(1) * PRODUCT * add),
-        0x0d => 3 * wide(add + 4 * mul),
+        0x0d => 3 * wide(add + EXTENSION_SUM * mul),
         0x0e => 3 * wide((len / 288).max(1) * PRODUCT * add),
         0x0f => wide((PAIRING + PAIR * (len / 384)) * mul),
         0x10 => wide(MAP * mul),
