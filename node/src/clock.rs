@@ -1,5 +1,6 @@
 //! Which timestamp the next block gets. The wall clock comes in as an argument.
 
+use alloy_rlp::Decodable;
 use serde::{Deserialize, Serialize};
 
 /// The rules of time: an offset to the wall clock, an interval, one exact next time.
@@ -73,6 +74,23 @@ impl Clock {
         self.interval
     }
 
+    /// The clock as bytes, and when that was.
+    pub(crate) fn encode(&self, now: u64) -> Vec<u8> {
+        // No block has the exact time 0.
+        let mut numbers = vec![self.offset.cast_unsigned(), now, self.exact.unwrap_or(0)];
+        numbers.extend(self.interval);
+        alloy_rlp::encode(&numbers)
+    }
+
+    /// Reads what [`Clock::encode`] wrote.
+    pub(crate) fn decode(bytes: &mut &[u8]) -> Option<(Self, u64)> {
+        let numbers: Vec<u64> = Vec::decode(bytes).ok()?;
+        let [offset, now, exact, interval @ ..] = &numbers[..] else { return None };
+        let exact = Some(*exact).filter(|exact| *exact > 0);
+        let interval = interval.first().copied();
+        Some((Self { offset: offset.cast_signed(), exact, interval }, *now))
+    }
+
     /// By how many seconds the clock differs from the wall clock.
     pub fn offset(&self) -> i64 {
         self.offset
@@ -127,6 +145,24 @@ mod tests {
             clock.set_next(1_005, 1_005),
             Err(ClockError::NotLater { timestamp: 1_005, head: 1_005 })
         );
+    }
+
+    #[test]
+    fn a_clock_is_what_it_was_after_it_was_bytes() {
+        let times = [0, 1, u64::MAX];
+        for (exact, interval) in times.iter().flat_map(|a| times.map(|b| (*a, b))) {
+            for offset in [i64::MIN, -1, 0, 1, i64::MAX] {
+                let (exact, interval) = (Some(exact).filter(|at| *at > 0), Some(interval));
+                for interval in [interval, None] {
+                    let clock = Clock { offset, exact, interval };
+                    let bytes = clock.encode(77);
+                    let mut rest = bytes.as_slice();
+                    assert_eq!(Clock::decode(&mut rest), Some((clock, 77)));
+                    assert!(rest.is_empty());
+                }
+            }
+        }
+        assert_eq!(Clock::decode(&mut &[0xc0][..]), None);
     }
 
     #[test]

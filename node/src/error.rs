@@ -112,14 +112,6 @@ pub enum StartError {
         /// Why.
         source: alloy_rlp::Error,
     },
-    /// A transaction that waited at the last stop can't be read back.
-    #[error("waiting transaction {index} in the database cannot be decoded: {source}")]
-    Waiting {
-        /// Its place in the journal.
-        index: usize,
-        /// Why.
-        source: alloy_eips::eip2718::Eip2718Error,
-    },
 }
 
 /// Why a transaction was not taken.

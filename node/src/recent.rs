@@ -46,7 +46,15 @@ mod tests {
 
     fn block(number: u64, parent_hash: B256, timestamp: u64) -> Arc<ExecutedBlock> {
         let header = Header { number, parent_hash, timestamp, ..Header::default() };
-        Arc::new(ExecutedBlock::bare(header.seal_slow()))
+        Arc::new(ExecutedBlock {
+            header: header.seal_slow(),
+            transactions: Vec::new(),
+            senders: Vec::new(),
+            receipts: Vec::new(),
+            ommers: Vec::new(),
+            withdrawals: None,
+            requests: Vec::new(),
+        })
     }
 
     #[test]

@@ -8,6 +8,17 @@ use crate::{
 use alloy_consensus::{Header, Sealed, TxEnvelope};
 use alloy_primitives::{Address, B256, Bytes};
 
+/// A transaction that waits, as [`crate::Commit::PoolInsert`] gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its hash.
+    pub hash: B256,
+    /// Its place in the order of arrival.
+    pub order: u64,
+    /// Its bytes.
+    pub bytes: Bytes,
+}
+
 impl Snapshot {
     /// Returns the header of a block.
     pub fn header(&self, number: u64) -> Result<Option<Sealed<Header>>, StoreError> {
@@ -80,24 +91,27 @@ impl Snapshot {
     }
 
     /// Returns the waiting transactions of the journal in the order in which they came.
-    pub fn waiting(&self) -> Result<Vec<(B256, Bytes)>, StoreError> {
+    pub fn waiting(&self) -> Result<Vec<Waiting>, StoreError> {
         let table = self.shared.tables.pool;
         let mut rows = self.tx.cursor(table)?;
         let mut waiting = Vec::new();
-        while let Some((key, row)) = rows.next()? {
+        let mut row = rows.first()?;
+        while let Some((key, value)) = row {
             let hash = codec::read_word(&key);
-            let entry = hash.zip(codec::read_pool_row(&row));
+            let entry = hash.zip(codec::read_pool_row(&key, &value));
             let (hash, (order, bytes)) = entry.ok_or_else(|| self.shared.bad_row(table, &key))?;
-            waiting.push((order, hash, Bytes::copy_from_slice(bytes)));
+            waiting.push(Waiting { hash, order, bytes: Bytes::copy_from_slice(bytes) });
+            row = rows.next()?;
         }
-        waiting.sort_unstable_by_key(|(order, ..)| *order);
-        Ok(waiting.into_iter().map(|(_, hash, bytes)| (hash, bytes)).collect())
+        waiting.sort_unstable_by_key(|waits| waits.order);
+        Ok(waiting)
     }
 
     /// Returns the bytes, with blobs, of a transaction in a block.
     pub fn blobs(&self, tx_hash: B256) -> Result<Option<Bytes>, StoreError> {
-        let row = |row: &[u8]| Some(Bytes::copy_from_slice(row));
-        self.row(self.shared.tables.blobs, tx_hash.as_slice(), row)
+        let key = tx_hash.as_slice();
+        let bytes = |row: &[u8]| codec::read_checked(key, row).map(Bytes::copy_from_slice);
+        self.row(self.shared.tables.blobs, key, bytes)
     }
 
     /// Returns the newest transaction with a blob of this hash, and the blob's place in it.
@@ -107,8 +121,8 @@ impl Snapshot {
 
     /// Returns what [`crate::Commit::Meta`] kept.
     pub fn meta(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let row = self.tx.value(self.shared.tables.notes, key.as_bytes())?;
-        Ok(row.map(|row| row.into_owned()))
+        let value = |row: &[u8]| codec::read_checked(key.as_bytes(), row).map(<[u8]>::to_vec);
+        self.row(self.shared.tables.notes, key.as_bytes(), value)
     }
 
     fn row<T>(

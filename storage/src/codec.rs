@@ -1,6 +1,6 @@
 //! The bytes of keys and values. Numbers are big endian, so that rows lie in their order.
 
-use crate::{StoredReceipt, TxLocation, TxReceipt};
+use crate::{Mark, StoredReceipt, TxLocation, TxReceipt, tables::meta};
 use alloy_consensus::{Eip658Value, Header, Receipt, TxEnvelope, TxType};
 use alloy_eips::{
     Decodable2718, Encodable2718,
@@ -8,7 +8,7 @@ use alloy_eips::{
 };
 use alloy_primitives::{Address, B256, Bytes, Log, U256};
 use alloy_rlp::{Decodable, Encodable};
-use tree::{Fold, KEY_LEN_MAX, Key, Value};
+use tree::{Fold, Hash, HashFunction, KEY_LEN_MAX, Key, Value};
 
 /// The part of a block's changes that its own execution made; edits before it count from 0.
 pub(crate) const BLOCK_PART: u32 = u32::MAX;
@@ -72,6 +72,58 @@ pub(crate) fn read_number(bytes: &[u8]) -> Option<u64> {
     bytes.try_into().ok().map(u64::from_be_bytes)
 }
 
+/// Bytes of a check.
+const CHECK_LEN: usize = 4;
+
+/// Puts a check of key and value behind a value that nothing else in the database tells: the first
+/// bytes of BLAKE3.
+pub(crate) fn checked(key: &[u8], value: &[u8]) -> Vec<u8> {
+    let check = HashFunction::Blake3.hash(&[key, value].concat());
+    [value, &check[..CHECK_LEN]].concat()
+}
+
+/// Reads the value of a row that [`checked`] made.
+pub(crate) fn read_checked<'a>(key: &[u8], row: &'a [u8]) -> Option<&'a [u8]> {
+    let value = &row[..row.len().checked_sub(CHECK_LEN)?];
+    (checked(key, value) == row).then_some(value)
+}
+
+/// A row of `savepoints`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SavepointRow {
+    pub(crate) mark: Mark,
+    /// Rows of `pool_undo` that there were.
+    pub(crate) undo: u64,
+    pub(crate) settings: Vec<u8>,
+}
+
+impl SavepointRow {
+    pub(crate) fn encode(&self, id: u64) -> Vec<u8> {
+        let place = pair_key(self.mark.number, self.mark.edits);
+        let value = [&place[..], &self.undo.to_be_bytes(), &self.settings].concat();
+        checked(&number_key(id), &value)
+    }
+
+    pub(crate) fn decode(key: &[u8], row: &[u8]) -> Option<Self> {
+        let (place, rest) = read_checked(key, row)?.split_at_checked(12)?;
+        let (number, edits) = read_pair(place)?;
+        let (undo, settings) = rest.split_at_checked(8)?;
+        let mark = Mark { number, edits };
+        Some(Self { mark, undo: read_number(undo)?, settings: settings.to_vec() })
+    }
+}
+
+/// Hash of a waiting transaction and its row in `pool` before a change, if it had one.
+pub(crate) fn pool_undo_row(position: u64, hash: B256, before: &[u8]) -> Vec<u8> {
+    checked(&number_key(position), &[hash.as_slice(), before].concat())
+}
+
+/// Reads what [`pool_undo_row`] wrote.
+pub(crate) fn read_pool_undo<'a>(key: &[u8], row: &'a [u8]) -> Option<(B256, Option<&'a [u8]>)> {
+    let (hash, before) = read_checked(key, row)?.split_at_checked(32)?;
+    Some((read_word(hash)?, (!before.is_empty()).then_some(before)))
+}
+
 /// The newest block and the state at it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Head {
@@ -114,12 +166,12 @@ pub(crate) struct Pruned {
 }
 
 impl Pruned {
-    pub(crate) fn encode(&self) -> [u8; 12] {
-        pair_key(self.kept, self.done)
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        checked(meta::PRUNED, &pair_key(self.kept, self.done))
     }
 
     pub(crate) fn decode(row: &[u8]) -> Option<Self> {
-        read_pair(row).map(|(kept, done)| Self { kept, done })
+        read_pair(read_checked(meta::PRUNED, row)?).map(|(kept, done)| Self { kept, done })
     }
 }
 
@@ -183,18 +235,18 @@ impl ChangeRow {
 }
 
 /// Shared bits, number of leaves, and the two hashes of a subtree.
-pub(crate) fn fold_row(fold: &Fold) -> [u8; 70] {
+pub(crate) fn fold_row(fold: &Fold) -> Vec<u8> {
     let mut row = [0; 70];
     row[..2].copy_from_slice(&fold.bits.to_be_bytes());
     row[2..6].copy_from_slice(&fold.count.to_be_bytes());
     row[6..38].copy_from_slice(fold.hashes[0].as_slice());
     row[38..].copy_from_slice(fold.hashes[1].as_slice());
-    row
+    checked(fold.key.as_slice(), &row)
 }
 
 /// Reads what [`fold_row`] wrote.
 pub(crate) fn read_fold(key: &[u8], row: &[u8]) -> Option<Fold> {
-    let row: &[u8; 70] = row.try_into().ok()?;
+    let row: &[u8; 70] = read_checked(key, row)?.try_into().ok()?;
     Some(Fold {
         key: Key::parse(key).filter(|parsed| parsed.as_slice() == key)?,
         bits: u16::from_be_bytes([row[0], row[1]]),
@@ -335,13 +387,13 @@ pub(crate) fn read_blob_place(row: &[u8]) -> Option<(B256, u16)> {
 }
 
 /// Order and bytes of a waiting transaction.
-pub(crate) fn pool_row(order: u64, bytes: &[u8]) -> Vec<u8> {
-    [&order.to_be_bytes(), bytes].concat()
+pub(crate) fn pool_row(hash: B256, order: u64, bytes: &[u8]) -> Vec<u8> {
+    checked(hash.as_slice(), &[&order.to_be_bytes(), bytes].concat())
 }
 
 /// Reads what [`pool_row`] wrote.
-pub(crate) fn read_pool_row(row: &[u8]) -> Option<(u64, &[u8])> {
-    let (order, bytes) = row.split_first_chunk()?;
+pub(crate) fn read_pool_row<'a>(hash: &[u8], row: &'a [u8]) -> Option<(u64, &'a [u8])> {
+    let (order, bytes) = read_checked(hash, row)?.split_first_chunk()?;
     Some((u64::from_be_bytes(*order), bytes))
 }
 

@@ -1,13 +1,14 @@
 //! Persisting: many blocks, edits and pool entries in one database transaction.
 
 use crate::{
-    ExecutedBlock, StateDelta, StoreError, StoredReceipt,
+    ExecutedBlock, Mark, StateDelta, StoreError, StoredReceipt,
     codec::{
         self, BLOCK_PART, BodyRow, ChangeRow, ChangedLeaf, Head, HistoryKey, LogKey, LogPosition,
+        SavepointRow,
     },
     mdbx::{Meaning, Write},
     merkle::Merkle,
-    store::Shared,
+    store::{self, Shared},
     tables::{SCHEMA, meta},
 };
 use alloy_primitives::{B256, Bytes};
@@ -36,11 +37,22 @@ pub enum Commit {
     PoolInsert {
         /// Its hash.
         hash: B256,
+        /// Its place in the order of arrival.
+        order: u64,
         /// Its bytes, as the caller wants them back.
         bytes: Bytes,
     },
     /// A transaction that no longer waits. Those of a committed block leave by themselves.
     PoolRemove(B256),
+    /// A mark of the chain and of what waits as they are by now, see [`crate::Writer::revert`].
+    Savepoint {
+        /// Its id; [`crate::Snapshot::next_savepoint`] or later.
+        id: u64,
+        /// What the caller wants back with it.
+        settings: Vec<u8>,
+    },
+    /// There is no savepoint any more.
+    ForgetSavepoints,
     /// The blobs of a transaction that a block has; they leave with that block.
     Blobs {
         /// Its hash.
@@ -65,6 +77,8 @@ struct Batch<'a> {
     tx: &'a Write,
     head: Head,
     sequence: u64,
+    /// Place of the next undo row of the pool; none without a savepoint.
+    undo: Option<u64>,
     leaves: BTreeMap<Key, Option<Value>>,
     history: Vec<(HistoryKey, Option<Value>)>,
     holders: BTreeMap<B256, u64>,
@@ -88,6 +102,7 @@ impl Shared {
         let head = self.head(&tx)?;
         let newest = newest_merkle(&batch);
         let mut writes = Batch::new(self, &tx, head);
+        writes.undo = self.pool_undo_end(&tx)?;
         for commit in batch {
             match commit {
                 Commit::Block { block, delta } => {
@@ -98,22 +113,31 @@ impl Shared {
                     writes.add_delta(&delta)?;
                     writes.head.edits += 1;
                 }
-                Commit::PoolInsert { hash, bytes } => {
-                    let order = self.pool_order.fetch_add(1, Ordering::Relaxed);
-                    tx.put(self.tables.pool, hash.as_slice(), &codec::pool_row(order, &bytes))?;
+                Commit::PoolInsert { hash, order, bytes } => {
+                    writes.change_pool(hash, Some(&codec::pool_row(hash, order, &bytes)))?;
                 }
-                Commit::PoolRemove(hash) => {
-                    tx.remove(self.tables.pool, hash.as_slice())?;
+                Commit::PoolRemove(hash) => writes.change_pool(hash, None)?,
+                Commit::Savepoint { id, settings } => {
+                    let mark = Mark { number: writes.head.number, edits: writes.head.edits };
+                    let undo = *writes.undo.get_or_insert(0);
+                    self.put_savepoint(&tx, id, &SavepointRow { mark, undo, settings })?;
+                }
+                Commit::ForgetSavepoints => {
+                    tx.clear(self.tables.savepoints)?;
+                    tx.clear(self.tables.pool_undo)?;
+                    writes.undo = None;
                 }
                 Commit::Blobs { hash, blob_hashes, bytes } => {
-                    tx.put(self.tables.blobs, hash.as_slice(), &bytes)?;
+                    let row = codec::checked(hash.as_slice(), &bytes);
+                    tx.put(self.tables.blobs, hash.as_slice(), &row)?;
                     for (blob_hash, place) in blob_hashes.iter().zip(0..) {
                         let row = codec::blob_place_row(hash, place);
                         tx.put(self.tables.blob_places, blob_hash.as_slice(), &row)?;
                     }
                 }
                 Commit::Meta { key, value } => {
-                    tx.put(self.tables.notes, key.as_bytes(), &value)?;
+                    let row = codec::checked(key.as_bytes(), &value);
+                    tx.put(self.tables.notes, key.as_bytes(), &row)?;
                 }
             }
         }
@@ -147,6 +171,7 @@ impl Shared {
         }
         writes.add_chain_rows(block)?;
         let genesis = [&codec::number_key(head.number)[..], head.hash.as_slice()].concat();
+        let genesis = codec::checked(&self.tables.first_rows(tx, head.number)?, &genesis);
         tx.put(self.tables.meta, meta::SCHEMA, &SCHEMA.to_be_bytes())?;
         tx.put(self.tables.meta, meta::GENESIS, &genesis)?;
         writes.finish()
@@ -158,6 +183,12 @@ impl Shared {
             StoreError::Database(error) if error.meaning() == Meaning::Full => {
                 StoreError::Full { size_max: self.size_max }
             }
+            StoreError::Database(error) => match store::free_bytes(&self.lock, error) {
+                Some(free) => {
+                    StoreError::NoSpace { free, used: self.env.used_bytes().unwrap_or_default() }
+                }
+                None => error.into(),
+            },
             other => other,
         }
     }
@@ -170,11 +201,30 @@ impl<'a> Batch<'a> {
             tx,
             head,
             sequence: 0,
+            undo: None,
             leaves: BTreeMap::new(),
             history: Vec::new(),
             holders: BTreeMap::new(),
             logs: Vec::new(),
         }
+    }
+
+    /// Gives a waiting transaction another row, or none, so that a savepoint can take it back.
+    fn change_pool(&mut self, hash: B256, row: Option<&[u8]>) -> Result<(), StoreError> {
+        let (tables, key) = (&self.shared.tables, hash.as_slice());
+        if let Some(position) = self.undo {
+            let before = self.tx.value(tables.pool, key)?;
+            if before.as_deref() != row {
+                let undo = codec::pool_undo_row(position, hash, &before.unwrap_or_default());
+                self.tx.put(tables.pool_undo, &codec::number_key(position), &undo)?;
+                self.undo = Some(position + 1);
+            }
+        }
+        match row {
+            Some(row) => self.tx.put(tables.pool, key, row)?,
+            None => drop(self.tx.remove(tables.pool, key)?),
+        }
+        Ok(())
     }
 
     /// Adds a change of the state that follows the one before.
@@ -256,7 +306,7 @@ impl<'a> Batch<'a> {
             tx.put(tables.transactions, &place, &codec::transaction_row(*sender, transaction))?;
             // A nonce that was set back lets the same transaction in again: its first place stays.
             tx.put_new(tables.locations, tx_hash.as_slice(), &place)?;
-            tx.remove(tables.pool, tx_hash.as_slice())?;
+            self.change_pool(*tx_hash, None)?;
             let cumulative = receipt.receipt.cumulative_gas_used;
             let gas_used = cumulative.saturating_sub(gas_before);
             let stored = StoredReceipt { receipt: receipt.clone(), gas_used, first_log };

@@ -59,6 +59,17 @@ pub enum StoreError {
         /// The setting.
         size_max: u64,
     },
+    /// The file system has no room for what was to be written.
+    #[error(
+        "No space left on device: {free} bytes are free where the data directory is, the database \
+         takes {used}"
+    )]
+    NoSpace {
+        /// Free bytes of the file system.
+        free: u64,
+        /// Bytes of the database.
+        used: u64,
+    },
     /// The database library or the operating system failed.
     #[error("database: {0}")]
     Database(#[from] mdbx::Error),

@@ -173,7 +173,10 @@ impl Shared {
     /// Makes the tree of its folds and of what was changed since they were written; nothing if
     /// there are none, or it would not pay.
     fn load_folds(&self, tx: &Read) -> Result<Option<StateTree>, StoreError> {
-        let Some(place) = tx.value(self.tables.meta, meta::FOLDS)? else { return Ok(None) };
+        let place = |row: &[u8]| codec::read_checked(meta::FOLDS, row).map(<[u8]>::to_vec);
+        let Some(place) = self.decode(tx, self.tables.meta, meta::FOLDS, place)? else {
+            return Ok(None);
+        };
         // What came after them may have been let go of.
         if *place < codec::pair_key(self.pruned(tx)?.kept, 0)[..] {
             return Ok(None);
@@ -325,7 +328,7 @@ impl Shared {
             rows.put(fold.key.as_slice(), &codec::fold_row(fold))?;
         }
         drop(rows);
-        Ok(tx.put(self.tables.meta, meta::FOLDS, &place)?)
+        Ok(tx.put(self.tables.meta, meta::FOLDS, &codec::checked(meta::FOLDS, &place))?)
     }
 }
 

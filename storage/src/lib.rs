@@ -6,6 +6,9 @@
 //! blocks and deltas to [`Store::commit`]; everybody else reads a [`Snapshot`]. `docs/spec/state.md`
 //! describes every table byte by byte.
 
+#[cfg(test)]
+extern crate self as tandem_storage;
+
 mod block;
 mod chain;
 mod check;
@@ -23,6 +26,7 @@ mod mdbx;
 mod merkle;
 mod past;
 mod prune;
+mod savepoints;
 mod scratch;
 mod snapshot;
 mod store;
@@ -32,6 +36,7 @@ mod witness;
 mod writer;
 
 pub use block::{ExecutedBlock, StoredReceipt, TxLocation};
+pub use chain::Waiting;
 pub use check::{Fault, Rules, Verified, pages::PageCount};
 pub use commit::Commit;
 pub use data_dir::{DataDir, Stats, TableStats};
@@ -45,6 +50,7 @@ pub use logs::{LogEntry, LogFilter};
 pub use mdbx::Error as DatabaseError;
 pub use merkle::{Merkle, MerkleProof};
 pub use past::{AccountProof, SlotProof, StatePart};
+pub use savepoints::{Reverted, Savepoint};
 pub use scratch::{Frozen, Scratch, Start};
 pub use snapshot::Snapshot;
 pub use store::{Durability, OpenOptions, Store, genesis_hash};

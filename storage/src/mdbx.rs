@@ -47,6 +47,14 @@ pub(crate) enum Meaning {
 }
 
 impl Error {
+    /// The operating system's number of the error, if it is one of its own.
+    pub(crate) const fn system(&self) -> Option<i32> {
+        match self.0 {
+            Cause::System(number) => Some(number),
+            _ => None,
+        }
+    }
+
     pub(crate) const fn meaning(&self) -> Meaning {
         match self.0 {
             Cause::Library(MdbxError::MapFull) => Meaning::Full,

@@ -10,8 +10,8 @@ use crate::{
 };
 use std::sync::atomic::Ordering;
 
-/// Rows that go in one step.
-const STEP_ROWS: u32 = 1 << 12;
+/// Rows that go in one step; few in tests of small chains.
+const STEP_ROWS: u32 = if cfg!(test) { 20 } else { 1 << 12 };
 
 impl Store {
     /// Returns whether there may be history to let go of.

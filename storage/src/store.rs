@@ -7,7 +7,7 @@ use crate::{
     commit::Commit,
     folds::TreeLimits,
     forked::{self, ForkPoint, Origin},
-    mdbx::{Env, LazySync, Meaning, Read, Size, Sync, Table, TransactionKind, Txn},
+    mdbx::{self, Env, LazySync, Meaning, Read, Size, Sync, Table, TransactionKind, Txn},
     merkle::{Kept, Merkle},
     past::PastTree,
     tables::{self, SCHEMA, Tables, meta},
@@ -18,13 +18,14 @@ use alloy_eips::eip4895::Withdrawals;
 use alloy_primitives::{B256, Bytes};
 use genesis::Genesis;
 use parking_lot::{Mutex, RwLock};
+use rustix::io::Errno;
 use state::{AccountFields, Scratch};
 use std::{
     fs::{self, File, TryLockError},
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64},
     },
     time::Duration,
 };
@@ -96,10 +97,8 @@ pub(crate) struct Shared {
     pub(crate) commits: AtomicU64,
     /// Sequence of the newest committed change of the writer.
     pub(crate) committed: AtomicU64,
-    /// Order of the next waiting transaction.
-    pub(crate) pool_order: AtomicU64,
     /// Held until the last handle is gone.
-    _lock: File,
+    pub(crate) lock: File,
 }
 
 impl Store {
@@ -209,15 +208,14 @@ fn open_directory(
         past: PastTree::default(),
         commits: AtomicU64::new(0),
         committed: AtomicU64::new(0),
-        pool_order: AtomicU64::new(0),
-        _lock: lock,
+        lock,
     };
     let Some((number, stored)) = stored else {
         let shared = Arc::new(shared);
         let origin = shared.origin.read().clone();
         let mark = Mark { number: origin.first, edits: 0 };
         let mut writer = Writer::new(shared.clone(), origin, mark);
-        writer.restart(genesis, point)?;
+        writer.restart(genesis, point).map_err(|error| shared.explain(error))?;
         let store = Store(shared);
         if !options.temporary {
             // Whatever the durability: a power cut finds a chain, if only its first block.
@@ -233,7 +231,6 @@ fn open_directory(
     let forked = point.map(|point| point.state.clone());
     let merkle = shared.origin.read().merkle;
     *shared.origin.write() = Arc::new(Origin { first: number, forked, merkle });
-    shared.pool_order.store(shared.next_pool_order()?, Ordering::Relaxed);
     let shared = Arc::new(shared);
     shared.keep_view();
     let writer = Writer::load(shared.clone())?;
@@ -261,6 +258,23 @@ fn lock(path: &Path) -> Result<File, StoreError> {
         Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: path.into() }),
         Err(TryLockError::Error(source)) => Err(io(source)),
     }
+}
+
+/// The least free bytes of a file system that is not full: one commit may need as many.
+const FREE_MIN: u64 = 1 << 20;
+
+/// Returns the free bytes of the file system that `file` is on, if a lack of them is what an error
+/// means. Of a write for which there was room in part the library says nothing but that it failed.
+pub(crate) fn free_bytes(file: &File, error: mdbx::Error) -> Option<u64> {
+    let number = error.system().map(Errno::from_raw_os_error)?;
+    let system = rustix::fs::fstatvfs(file).ok()?;
+    let free = system.f_bavail.saturating_mul(system.f_frsize);
+    let is_full = match number {
+        Errno::NOSPC | Errno::DQUOT => true,
+        Errno::IO => free < FREE_MIN,
+        _ => false,
+    };
+    is_full.then_some(free)
 }
 
 /// The limits of a database file that may grow to `max` bytes.
@@ -332,8 +346,8 @@ fn open_tables(env: &Env, path: &Path) -> Result<(Tables, Option<(u64, B256)>), 
 
 /// Reads number and hash of the genesis block.
 pub(crate) fn read_genesis(row: &[u8]) -> Option<(u64, B256)> {
-    let (number, hash) = row.split_at_checked(8)?;
-    Some((codec::read_number(number)?, codec::read_word(hash)?))
+    let (number, rest) = row.split_at_checked(8)?;
+    Some((codec::read_number(number)?, codec::read_word(rest.get(..32)?)?))
 }
 
 /// Returns the hash of the block that a chain of this genesis begins with.
@@ -368,7 +382,15 @@ pub(crate) fn first_block(
     }
     let header = genesis.header(genesis_root(genesis)?);
     let withdrawals = header.withdrawals_root.map(|_| Withdrawals::default());
-    Ok(ExecutedBlock { withdrawals, ..ExecutedBlock::bare(header.seal_slow()) })
+    Ok(ExecutedBlock {
+        header: header.seal_slow(),
+        transactions: Vec::new(),
+        senders: Vec::new(),
+        receipts: Vec::new(),
+        ommers: Vec::new(),
+        withdrawals,
+        requests: Vec::new(),
+    })
 }
 
 impl Shared {
@@ -457,18 +479,6 @@ impl Shared {
         let key = codec::pair_key(number, part);
         self.decode(tx, self.tables.changes, &key, ChangeRow::decode)?
             .ok_or_else(|| self.bad_row(self.tables.changes, &key))
-    }
-
-    fn next_pool_order(&self) -> Result<u64, StoreError> {
-        let tx = self.env.read()?;
-        let mut rows = tx.cursor(self.tables.pool)?;
-        let mut next = 0;
-        while let Some((key, row)) = rows.next()? {
-            let (order, _) =
-                codec::read_pool_row(&row).ok_or_else(|| self.bad_row(self.tables.pool, &key))?;
-            next = next.max(order + 1);
-        }
-        Ok(next)
     }
 }
 

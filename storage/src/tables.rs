@@ -1,9 +1,10 @@
 //! Every table in one list. Keys and values are described byte by byte in `docs/spec/state.md`.
 
-use crate::mdbx::{Result, Rows, Table, Write};
+use crate::mdbx::{Result, Rows, Table, TransactionKind, Txn, Write};
+use std::borrow::Cow;
 
 /// Version of the tables' layout; a directory of another version is refused.
-pub(crate) const SCHEMA: u32 = 1;
+pub(crate) const SCHEMA: u32 = 2;
 
 /// The open tables.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +39,10 @@ pub(crate) struct Tables {
     pub(crate) logs: Table,
     /// Transaction hash → order ‖ transaction: those that wait.
     pub(crate) pool: Table,
+    /// Id → where the chain stood, what the pool's undo rows were, and the caller's settings.
+    pub(crate) savepoints: Table,
+    /// Position → transaction hash ‖ its row in `pool` before a change, since the oldest savepoint.
+    pub(crate) pool_undo: Table,
     /// Transaction hash → transaction with its blobs: those in blocks.
     pub(crate) blobs: Table,
     /// Hash of a blob → transaction hash ‖ the blob's place in it.
@@ -77,12 +82,26 @@ impl Tables {
             locations: unique("locations")?,
             logs: open("logs", Rows::FixedDuplicates)?,
             pool: unique("pool")?,
+            savepoints: unique("savepoints")?,
+            pool_undo: unique("pool_undo")?,
             blobs: unique("blobs")?,
             blob_places: unique("blob_places")?,
             folds: unique("folds")?,
             meta: unique(META)?,
             notes: unique("notes")?,
         })
+    }
+
+    /// Header and body of the first block: the genesis row has a check of them, since nothing else
+    /// tells what a block of another chain was.
+    pub(crate) fn first_rows<K: TransactionKind>(
+        &self,
+        tx: &Txn<K>,
+        number: u64,
+    ) -> Result<Vec<u8>> {
+        let key = number.to_be_bytes();
+        let rows = [tx.value(self.headers, &key)?, tx.value(self.bodies, &key)?];
+        Ok(rows.into_iter().flatten().flat_map(Cow::into_owned).collect())
     }
 
     /// Every table.
@@ -92,7 +111,7 @@ impl Tables {
         let Self { headers, bodies, transactions, receipts, numbers, locations, logs, .. } = *self;
         let state = [leaves, history, changes, addresses, slot_groups, code, code_holders];
         let chain = [headers, bodies, transactions, receipts, numbers, locations, logs];
-        let pool = [self.pool, self.blobs, self.blob_places];
+        let pool = [self.pool, self.savepoints, self.pool_undo, self.blobs, self.blob_places];
         let own = [self.folds, self.meta, self.notes];
         state.into_iter().chain(chain).chain(pool).chain(own)
     }
@@ -108,15 +127,19 @@ pub(crate) const META: &str = "meta";
 
 /// Keys of the table `meta`.
 pub(crate) mod meta {
+    /// All of them.
+    pub(crate) const ALL: [&[u8]; 6] = [SCHEMA, GENESIS, HEAD, FOLDS, PRUNED, SAVEPOINTS];
     /// Version of the layout, 4 bytes.
     pub(crate) const SCHEMA: &[u8] = b"schema";
-    /// Number and hash of the genesis block, 40 bytes.
+    /// Number and hash of the genesis block, 40 bytes, and a check of its header and body.
     pub(crate) const GENESIS: &[u8] = b"genesis";
     /// The head, see [`crate::codec::Head`].
     pub(crate) const HEAD: &[u8] = b"head";
-    /// Block and part of the newest change that the folds hold, 12 bytes; if it is not there, they
+    /// Block and part of the newest change that the folds hold, 12 bytes and a check; without it they
     /// hold nothing.
     pub(crate) const FOLDS: &[u8] = b"folds";
     /// How much history is gone, see [`crate::codec::Pruned`]; nothing if none is.
     pub(crate) const PRUNED: &[u8] = b"pruned";
+    /// Id of the next savepoint, 8 bytes; nothing if there never was one.
+    pub(crate) const SAVEPOINTS: &[u8] = b"savepoints";
 }

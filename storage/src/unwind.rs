@@ -10,13 +10,13 @@ use crate::{
     tables::meta,
 };
 use alloy_consensus::{Transaction, TxEnvelope};
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use state::LeafChange;
 use std::{
     collections::BTreeMap,
     sync::{Arc, atomic::Ordering},
 };
-use tree::{Key, Update, Value};
+use tree::{Key, Update, Value, sub};
 
 /// What the rows above a mark say about the state at it.
 struct Past {
@@ -26,25 +26,59 @@ struct Past {
 
 impl Writer {
     /// Goes back to an earlier state and removes the blocks after it, durably, in a database
-    /// transaction of its own; everything must be committed.
+    /// transaction of its own; everything must be committed. Savepoints above it are gone then.
     ///
-    /// When it fails the store is to be opened anew: the database is as it was, the writer's tree
-    /// may not be.
-    pub fn unwind(&mut self, to: Mark) -> Result<(), StoreError> {
+    /// Returns the accounts whose nonce or balance that has set back. When it fails the store is to
+    /// be opened anew: the database is as it was, the writer's tree may not be. That is not so if
+    /// there is no such state, or not any more.
+    pub fn unwind(&mut self, to: Mark) -> Result<Vec<Address>, StoreError> {
+        self.go_back(to, |shared, tx| shared.drop_savepoints(tx, |_, row| row.is_above(to)))
+    }
+
+    /// Goes back to `to` and does `also` in the same database transaction.
+    pub(crate) fn go_back(
+        &mut self,
+        to: Mark,
+        also: impl FnOnce(&Shared, &Write) -> Result<(), StoreError>,
+    ) -> Result<Vec<Address>, StoreError> {
+        self.rewind(to, also).map_err(|error| self.shared.explain(error))
+    }
+
+    fn rewind(
+        &mut self,
+        to: Mark,
+        also: impl FnOnce(&Shared, &Write) -> Result<(), StoreError>,
+    ) -> Result<Vec<Address>, StoreError> {
         let pending = self.pending();
         if pending > 0 {
             return Err(StoreError::Uncommitted { pending });
         }
-        if to == self.mark() {
-            return Ok(());
+        let shared = self.shared.clone();
+        let tx = shared.env.write()?;
+        also(&shared, &tx)?;
+        let moves = to != self.mark();
+        let mut accounts = Vec::new();
+        if moves {
+            self.check_mark(&tx, to)?;
+            accounts = self.undo(&tx, to)?;
         }
+        tx.commit()?;
+        shared.keep_view();
+        shared.commits.fetch_add(1, Ordering::AcqRel);
+        if moves {
+            self.head = to;
+            self.load_edited(&shared.env.read()?)?;
+            self.load_merkle()?;
+        }
+        Ok(accounts)
+    }
+
+    fn undo(&mut self, tx: &Write, to: Mark) -> Result<Vec<Address>, StoreError> {
         let shared = self.shared.clone();
         self.forget_overlay();
-        let tx = shared.env.write()?;
-        self.check_mark(&tx, to)?;
-        let past = shared.undo_rows(&tx, to)?;
+        let past = shared.undo_rows(tx, to)?;
         self.unfold(past.leaves.keys())?;
-        let head = shared.undo_leaves(&tx, (to, &self.origin), &past)?;
+        let head = shared.undo_leaves(tx, (to, &self.origin), &past)?;
         let updates: Vec<_> =
             past.leaves.iter().map(|(key, value)| Update { key: *key, value: *value }).collect();
         let rebuilt = Arc::make_mut(&mut self.tree).apply(&updates);
@@ -55,14 +89,9 @@ impl Writer {
             Some(part) => codec::pair_key(to.number + 1, part),
             None => codec::pair_key(to.number, BLOCK_PART),
         };
-        self.save_unwound(&tx, place)?;
+        self.save_unwound(tx, place)?;
         tx.put(shared.tables.meta, meta::HEAD, &head.encode())?;
-        tx.commit()?;
-        shared.keep_view();
-        shared.commits.fetch_add(1, Ordering::AcqRel);
-        self.head = to;
-        self.load_edited(&shared.env.read()?)?;
-        self.load_merkle()
+        shared.accounts_of(tx, past.leaves.keys())
     }
 
     fn check_mark(&self, tx: &Write, to: Mark) -> Result<(), StoreError> {
@@ -88,6 +117,21 @@ impl Writer {
 }
 
 impl Shared {
+    /// The accounts whose nonce and balance are among these leaves.
+    fn accounts_of<'a>(
+        &self,
+        tx: &Write,
+        keys: impl Iterator<Item = &'a Key>,
+    ) -> Result<Vec<Address>, StoreError> {
+        let is_basic = |key: &&Key| key.zone() == tree::HEADER_ZONE && key.sub() == sub::BASIC_DATA;
+        let mut accounts = Vec::new();
+        for stem in keys.filter(is_basic).filter_map(Key::stem) {
+            let read = |row: &[u8]| Address::try_from(row).ok();
+            accounts.extend(self.decode(tx, self.tables.addresses, stem.0.as_slice(), read)?);
+        }
+        Ok(accounts)
+    }
+
     /// Removes everything that was written after the mark, newest first, but for the leaves.
     fn undo_rows(&self, tx: &Write, to: Mark) -> Result<Past, StoreError> {
         let oldest = codec::pair_key(to.number + 1, to.edits);

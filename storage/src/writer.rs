@@ -207,7 +207,9 @@ impl Writer {
             commit::check_root(block.header.state_root, delta.state_root())?;
         }
         let tx = shared.env.write()?;
+        let next_savepoint = shared.next_savepoint(&tx)?;
         shared.tables.clear(&tx)?;
+        shared.put_next_savepoint(&tx, next_savepoint)?;
         shared.commit_genesis(&block, &delta, &tx)?;
         // Whoever reads sees the old chain with its origin or the new one with its own.
         let mut now = shared.origin.write();

@@ -81,7 +81,7 @@ fn write_chain(store: &Store, writer: &mut Writer, blocks: u64) {
         }
         let waits = workload::transaction(number, 500);
         let bytes = Bytes::from(number.to_be_bytes().to_vec());
-        batch.push(Commit::PoolInsert { hash: *waits.tx_hash(), bytes });
+        batch.push(Commit::PoolInsert { hash: *waits.tx_hash(), order: number, bytes });
         store.commit(batch).unwrap();
         writeln!(out, "committed {number}").unwrap();
         if number.is_multiple_of(17) {

@@ -90,7 +90,7 @@ fn another_schema_and_a_stranger_s_database_are_refused() {
     let mut bytes = fs::read(&path).unwrap();
     let schema = b"schema";
     let places: Vec<_> = (0..bytes.len() - 10)
-        .filter(|at| bytes[*at..].starts_with(schema) && bytes[at + 6..at + 10] == [0, 0, 0, 1])
+        .filter(|at| bytes[*at..].starts_with(schema) && bytes[at + 6..at + 10] == [0, 0, 0, 2])
         .collect();
     assert!(!places.is_empty(), "the schema row is in the file");
     for at in places {
@@ -98,7 +98,7 @@ fn another_schema_and_a_stranger_s_database_are_refused() {
     }
     fs::write(&path, bytes).unwrap();
     let error = refusal(directory.path());
-    assert!(matches!(error, StoreError::Schema { stored: 9, supported: 1, .. }), "{error}");
+    assert!(matches!(error, StoreError::Schema { stored: 9, supported: 2, .. }), "{error}");
 }
 
 #[test]
@@ -227,6 +227,7 @@ fn waiting_transactions_keep_their_order_and_leave_with_their_block() {
     let hash = |index| *workload::transaction(1, index).tx_hash();
     let insert = |index: u64| Commit::PoolInsert {
         hash: hash(index),
+        order: if index == 9 { 9 } else { 6 - index },
         bytes: Bytes::from(index.to_be_bytes().to_vec()),
     };
     {
@@ -238,7 +239,7 @@ fn waiting_transactions_keep_their_order_and_leave_with_their_block() {
     store.commit(vec![insert(9)]).unwrap();
     let order = |store: &Store| {
         let waiting = store.snapshot().unwrap().waiting().unwrap();
-        waiting.into_iter().map(|(_, bytes)| bytes[7]).collect::<Vec<_>>()
+        waiting.into_iter().map(|waits| waits.bytes[7]).collect::<Vec<_>>()
     };
     assert_eq!(order(&store), [5, 3, 2, 1, 0, 9]);
     let delta = writer.apply(1, &workload::bundle(&[])).unwrap();

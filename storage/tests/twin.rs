@@ -4,9 +4,13 @@
 
 mod workload;
 
+use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256, Bytes, Log, LogData, U256, keccak256};
 use proptest::prelude::*;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use tandem_storage::{
     Commit, DataDir, Durability, LogEntry, LogFilter, Mark, OpenOptions, Rules, Snapshot, Start,
     Store, StoreError, TreeLimits, Writer,
@@ -27,6 +31,10 @@ enum Step {
     Unwind(prop::sample::Index),
     Prove(prop::sample::Index),
     Logs(LogFilter),
+    /// A transaction of a block to come waits, or does so no more.
+    Wait(u64, bool),
+    Savepoint,
+    Revert(prop::sample::Index),
 }
 
 /// The chain as the twin knows it.
@@ -44,6 +52,8 @@ struct Twin {
     edits: u32,
     /// State after each of the edits since the head.
     edited: Vec<State>,
+    /// What waits, by its order.
+    waiting: BTreeMap<u64, B256>,
 }
 
 fn code() -> impl Strategy<Value = Bytes> {
@@ -115,6 +125,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<prop::sample::Index>().prop_map(Step::Unwind),
         2 => any::<prop::sample::Index>().prop_map(Step::Prove),
         2 => filter().prop_map(Step::Logs),
+        3 => (0u64..3, any::<bool>()).prop_map(|(ahead, comes)| Step::Wait(ahead, comes)),
+        2 => Just(Step::Savepoint),
+        2 => any::<prop::sample::Index>().prop_map(Step::Revert),
     ]
 }
 
@@ -195,6 +208,10 @@ struct Pair {
     prune: Option<u64>,
     /// The oldest block whose state is to be there.
     oldest: u64,
+    /// Id, and the twin as it was.
+    savepoints: Vec<(u64, Twin)>,
+    next_savepoint: u64,
+    orders: u64,
 }
 
 impl Pair {
@@ -212,10 +229,22 @@ impl Pair {
             logs: Vec::new(),
             edits: 0,
             edited: Vec::new(),
+            waiting: BTreeMap::new(),
         };
         drop(view);
         let store = Some((store, writer));
-        Self { directory, limits, store, twin, pending: Vec::new(), prune: None, oldest: 0 }
+        Self {
+            directory,
+            limits,
+            store,
+            twin,
+            pending: Vec::new(),
+            prune: None,
+            oldest: 0,
+            savepoints: Vec::new(),
+            next_savepoint: 0,
+            orders: 0,
+        }
     }
 
     fn store(&mut self) -> &mut (Store, Writer) {
@@ -254,7 +283,73 @@ impl Pair {
                     wanted.filter(|entry| filter.matches(&entry.log)).cloned().collect();
                 assert_eq!(found, expected);
             }
+            Step::Wait(ahead, comes) => self.wait(ahead, comes),
+            Step::Savepoint => {
+                let (id, settings) = (self.next_savepoint, vec![7; self.twin.after.len()]);
+                self.next_savepoint += 1;
+                self.pending.push(Commit::Savepoint { id, settings });
+                self.savepoints.push((id, self.twin.clone()));
+            }
+            Step::Revert(index) => self.revert(index),
         }
+    }
+
+    fn wait(&mut self, ahead: u64, comes: bool) {
+        let transaction = workload::transaction(self.twin.after.len() as u64 + ahead, 0);
+        let hash = *transaction.tx_hash();
+        let order = self.twin.waiting.iter().find(|(_, waits)| **waits == hash);
+        match (order.map(|(order, _)| *order), comes) {
+            (None, true) => {
+                let (order, bytes) = (self.orders, transaction.encoded_2718().into());
+                self.orders += 1;
+                self.pending.push(Commit::PoolInsert { hash, order, bytes });
+                self.twin.waiting.insert(order, hash);
+            }
+            (Some(order), false) => {
+                self.pending.push(Commit::PoolRemove(hash));
+                self.twin.waiting.remove(&order);
+            }
+            // What is not there may be struck, too.
+            (None, false) => self.pending.push(Commit::PoolRemove(hash)),
+            (Some(_), true) => {}
+        }
+    }
+
+    fn revert(&mut self, index: prop::sample::Index) {
+        self.commit();
+        // One more than there are: one that is used up, or was never made.
+        let index = index.index(self.savepoints.len() + 1);
+        let Some((id, copy)) = self.savepoints.get(index).cloned() else {
+            let unknown = self.savepoints.last().map_or(0, |(id, _)| id + 1);
+            assert_eq!(self.store().0.snapshot().unwrap().savepoint(unknown).unwrap(), None);
+            assert_eq!(self.store().1.revert(unknown).unwrap(), None);
+            return;
+        };
+        let (number, oldest) = (copy.after.len() as u64 - 1, self.oldest);
+        let kept = self.store().0.snapshot().unwrap().savepoint(id).unwrap().unwrap();
+        assert_eq!(kept.mark, Mark { number, edits: copy.edits });
+        assert_eq!(kept.settings, vec![7; copy.after.len()]);
+        if number < oldest && kept.mark != self.store().1.mark() {
+            assert_pruned(self.store().1.revert(id), number, oldest);
+            return;
+        }
+        let reverted = self.store().1.revert(id).unwrap().unwrap();
+        let now = &self.twin.waiting;
+        let gone = now.values().filter(|hash| !copy.waiting.values().any(|waits| waits == *hash));
+        assert_eq!(BTreeSet::from_iter(&reverted.gone), gone.collect());
+        let back =
+            copy.waiting.iter().filter(|(_, hash)| !now.values().any(|waits| waits == *hash));
+        assert!(back.eq(reverted.back.iter().map(|waits| (&waits.order, &waits.hash))));
+        self.twin = copy;
+        self.savepoints.truncate(index);
+        self.check_waiting();
+    }
+
+    fn check_waiting(&mut self) {
+        let live = self.store().0.snapshot().unwrap();
+        let waiting = live.waiting().unwrap();
+        assert!(waiting.iter().map(|waits| (&waits.order, &waits.hash)).eq(&self.twin.waiting));
+        assert_eq!(live.next_savepoint().unwrap(), self.next_savepoint);
     }
 
     fn block(&mut self, changes: &[Change], logs: Vec<Vec<Log>>) {
@@ -279,6 +374,8 @@ impl Pair {
                 log_index += 1;
             }
         }
+        let sealed: Vec<_> = block.transactions.iter().map(|tx| *tx.tx_hash()).collect();
+        self.twin.waiting.retain(|_, hash| !sealed.contains(hash));
         self.twin.before.push(self.twin.now.clone());
         self.twin.changes.push(changes.to_vec());
         change_state(&mut self.twin.now, changes);
@@ -310,6 +407,8 @@ impl Pair {
         let rules = Rules { genesis: &genesis, forked: false, sender: workload::sender };
         let found = DataDir::open(self.directory.path()).unwrap().verify(&rules).unwrap();
         assert_eq!(found.states, (self.oldest, self.twin.after.len() as u64 - 1));
+        assert_eq!(found.waiting, self.twin.waiting.len() as u64);
+        assert_eq!(found.savepoints, self.savepoints.len() as u64);
         let options = workload::options(self.directory.path(), Durability::Process);
         let opened =
             Store::open_within(&OpenOptions { prune, ..options }, &genesis, self.limits).unwrap();
@@ -322,7 +421,9 @@ impl Pair {
     }
 
     fn unwind(&mut self, index: prop::sample::Index) {
-        if !self.pending.is_empty() {
+        let is_state =
+            |commit: &Commit| matches!(commit, Commit::Block { .. } | Commit::Edit { .. });
+        if self.pending.iter().any(is_state) {
             let mark = Mark { number: 0, edits: 0 };
             let refused = self.store().1.unwind(mark).unwrap_err();
             assert!(matches!(refused, StoreError::Uncommitted { .. }), "{refused}");
@@ -338,6 +439,10 @@ impl Pair {
             return;
         }
         self.store().1.unwind(mark).unwrap();
+        self.savepoints.retain(|(_, twin)| {
+            let number = twin.after.len() as u64 - 1;
+            (number, twin.edits) <= (mark.number, mark.edits)
+        });
         self.twin.after.truncate(to + 1);
         self.twin.before.truncate(to + 1);
         self.twin.changes.truncate(to + 1);
@@ -350,6 +455,7 @@ impl Pair {
 
     fn check(&mut self) {
         self.commit();
+        self.check_waiting();
         let (twin, oldest) = (self.twin.clone(), self.oldest);
         let (store, writer) = self.store();
         let live = store.snapshot().unwrap();

@@ -80,6 +80,7 @@ fn make_chain(path: &Path, genesis: &Genesis) {
         let waiting = workload::transaction(number + 1000, number);
         batch.push(Commit::PoolInsert {
             hash: *waiting.tx_hash(),
+            order: number,
             bytes: waiting.encoded_2718().into(),
         });
         store.commit(batch).unwrap();
@@ -165,7 +166,7 @@ fn a_flipped_bit_is_found_or_does_not_matter() {
     let options = workload::options(directory.path(), Durability::Process);
     let (store, _) = Store::open(&options, &genesis).unwrap();
     let waiting = store.snapshot().unwrap().waiting().unwrap();
-    store.commit(waiting.iter().map(|(hash, _)| Commit::PoolRemove(*hash)).collect()).unwrap();
+    store.commit(waiting.iter().map(|waits| Commit::PoolRemove(waits.hash)).collect()).unwrap();
     store.sync().unwrap();
     drop(store);
     let flips = std::env::var("TANDEM_FLIPS").map_or(600, |text| text.parse().unwrap());

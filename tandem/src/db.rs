@@ -219,10 +219,16 @@ fn verify(datadir: &Path) -> Result<String, DbError> {
     let rules = Rules { genesis: &genesis, forked, sender: |tx| stored_sender(tx).ok() };
     let found = data.verify(&rules).map_err(DbError::Damaged)?;
     let (oldest, head) = found.states;
+    let torn = match found.pages.torn {
+        0 => String::new(),
+        count => format!(
+            "of the three pages that name a commit {count} are torn: this is the newest whole one\n"
+        ),
+    };
     Ok(format!(
         "pages: {} used, {} free\nblocks: {}, with {} transactions and {} entries of the log index\n\
          state: {} leaves, {} codes\nhistory: blocks {oldest} to {head}, {} old values, {} roots \
-         computed\nwaiting: {}\nsound\n",
+         computed\nwaiting: {}\nsavepoints: {}\n{torn}sound\n",
         found.pages.used,
         found.pages.free,
         found.blocks,
@@ -233,6 +239,7 @@ fn verify(datadir: &Path) -> Result<String, DbError> {
         found.old_values,
         found.roots,
         found.waiting,
+        found.savepoints,
     ))
 }
 

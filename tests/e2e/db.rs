@@ -240,5 +240,20 @@ fn pruned_state_is_refused_everywhere_and_says_so() -> Result<()> {
         ensure!(done(&data, &["verify"])?.contains(&format!("blocks {from} to 35")), "verify");
         node.stop()?;
     }
+    reset_pruned(&start("2")?, &data)
+}
+
+/// The beginning can be made anew whatever was let go of.
+fn reset_pruned(node: &Node, data: &Path) -> Result<()> {
+    let mut client = node.client()?;
+    let first = client.call("eth_getBlockByNumber", json!(["0x0", false]))?;
+    client.call("anvil_addBalance", json!([SOMEONE, "0x1"]))?;
+    client.call("anvil_reset", json!([]))?;
+    let head = client.call("eth_getBlockByNumber", json!(["latest", false]))?;
+    ensure!(head == first, "not the first block {first}, but {head}");
+    ensure!(client.call("eth_getBalance", json!([SOMEONE, "latest"]))? == "0x0", "a balance");
+    ensure!(client.call("evm_snapshot", json!([]))? == "0x1", "an id that was given before");
+    add_blocks(node)?;
+    ensure!(done(data, &["verify"])?.contains("history: blocks 36 to 38"), "verify");
     Ok(())
 }

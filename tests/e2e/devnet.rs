@@ -10,6 +10,7 @@ use tandem_tests::{
     Client, Node,
     contracts::{MACHINES, Machine},
     rpc::quantity,
+    sign,
 };
 
 use crate::support::{PingPong, connect, deploy};
@@ -41,6 +42,49 @@ fn edits_are_seen_at_once_and_kept() -> Result<()> {
     }
     let before = client.call("eth_getBalance", json!([SOMEONE, "0x0"]))?;
     ensure!(before == "0x0", "block 0 has it already: {before}");
+    Ok(())
+}
+
+/// Everything that a savepoint brings back is in the database.
+#[test]
+fn savepoints_outlive_the_node() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let data = folder.path().to_str().context("a folder that is no UTF-8")?;
+    let node = Node::start(&["--datadir", data, "--no-mining"])?;
+    let mut client = node.client()?;
+    let [from, to] = [sign::account(1)?.address(), sign::account(2)?.address()];
+    let send = |client: &mut Client, nonce: &str| {
+        client.call(
+            "eth_sendTransaction",
+            json!([{"from": from, "to": to, "value": "0x5", "nonce": nonce}]),
+        )
+    };
+    client.call("anvil_mine", json!(["0x3"]))?;
+    client.call("anvil_setBalance", json!([SOMEONE, "0x7"]))?;
+    let waits = [send(&mut client, "0x0")?, send(&mut client, "0x2")?];
+    let made = client.call("evm_snapshot", json!([]))?;
+    let content = client.call("txpool_content", json!([]))?;
+    client.call("anvil_setBalance", json!([SOMEONE, "0x8"]))?;
+    client.call("anvil_dropTransaction", json!([waits[1]]))?;
+    client.call("anvil_mine", json!(["0x2"]))?;
+    let later = client.call("evm_snapshot", json!([]))?;
+    node.kill()?;
+    let node = Node::start(&["--datadir", data, "--no-mining"])?;
+    let mut client = node.client()?;
+    ensure!(client.call("txpool_status", json!([]))?["queued"] == "0x0", "what was dropped");
+    client.call("anvil_mine", json!(["0x2"]))?;
+    ensure!(client.call("evm_revert", json!([later]))? == true, "the savepoint {later} is gone");
+    ensure!(client.call("eth_blockNumber", json!([]))? == "0x5", "not where {later} was");
+    ensure!(client.call("evm_revert", json!([made]))? == true, "the savepoint {made} is gone");
+    ensure!(client.call("eth_blockNumber", json!([]))? == "0x3", "not where {made} was");
+    ensure!(balance(&mut client, SOMEONE)? == 7, "the edit before the savepoint");
+    let found = client.call("txpool_content", json!([]))?;
+    ensure!(found == content, "{content} waited, not {found}");
+    let next = client.call("evm_snapshot", json!([]))?;
+    ensure!(made == "0x0" && later == "0x1" && next == "0x2", "{made}, {later}, {next}");
+    client.call("evm_mine", json!([]))?;
+    let receipt = client.call("eth_getTransactionReceipt", json!([waits[0]]))?;
+    ensure!(receipt["blockNumber"] == "0x4", "{receipt}");
     Ok(())
 }
 

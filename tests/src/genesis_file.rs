@@ -65,7 +65,8 @@ impl GenesisFile {
         };
         let (store, writer) = Store::open(&options, &self.genesis)?;
         let snapshot = store.snapshot()?;
-        let waiting: BTreeSet<_> = snapshot.waiting()?.into_iter().map(|(hash, _)| hash).collect();
+        let waiting: BTreeSet<_> =
+            snapshot.waiting()?.into_iter().map(|waits| waits.hash).collect();
         for hash in hashes {
             let parsed = hash.parse()?;
             let kept = waiting.contains(&parsed) || snapshot.location(parsed)?.is_some();

@@ -159,7 +159,8 @@ impl Chain {
 
     /// Goes back to the pre-state.
     pub(super) fn rewind(&mut self) -> Result<()> {
-        Ok(self.writer.unwind(self.start)?)
+        self.writer.unwind(self.start)?;
+        Ok(())
     }
 }
 

@@ -22,7 +22,7 @@ use arc_swap::ArcSwap;
 use genesis::{ChainSpec, Container, Genesis};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use revm::DatabaseRef;
-use storage::{ExecutedBlock, OpenOptions, Snapshot, Store, Writer};
+use storage::{ExecutedBlock, OpenOptions, Snapshot, Store, StoreError, Waiting, Writer};
 use tokio::sync::{Semaphore, broadcast, oneshot};
 use vm::Engine;
 use vm::riscv::Image;
@@ -135,8 +135,12 @@ impl Shared {
         &self.bad_blocks
     }
 
+    pub(crate) fn genesis(&self) -> &Genesis {
+        &self.beginning.now().genesis
+    }
+
     pub(crate) fn genesis_number(&self) -> u64 {
-        self.beginning.now().genesis.number
+        self.genesis().number
     }
 
     pub(crate) fn head(&self) -> Arc<ExecutedBlock> {
@@ -401,7 +405,7 @@ impl Chain {
 
     /// What the chain began with.
     pub fn genesis(&self) -> &Genesis {
-        &self.shared.beginning.now().genesis
+        self.shared.genesis()
     }
 
     /// The rules of the chain.
@@ -481,19 +485,31 @@ fn restore_pool(store: &Store, writer: &Writer, config: &NodeConfig) -> Result<P
         sender: config.pool_sender_max,
         bytes: config.pool_bytes_max,
     });
-    for (index, (hash, bytes)) in store.snapshot()?.waiting()?.into_iter().enumerate() {
-        let transaction = TxEnvelope::decode_2718(&mut bytes.as_ref())
-            .map_err(|source| StartError::Waiting { index, source })?;
-        let sender = stored_sender(&transaction)?;
-        let nonce = writer.basic_ref(sender)?.map_or(0, |account| account.nonce);
-        if transaction.nonce() < nonce {
-            continue;
-        }
-        if let Err(error) = pool.insert(PoolTransaction::new(transaction, sender), nonce) {
-            tracing::warn!(%hash, "a waiting transaction could not be restored: {error}");
-        }
+    for waits in store.snapshot()?.waiting()? {
+        insert_again(&mut pool, &waits, writer)?;
     }
     Ok(pool)
+}
+
+/// Puts a transaction of the journal into the pool, if it can still run.
+pub(crate) fn insert_again(
+    pool: &mut Pool,
+    waits: &Waiting,
+    writer: &Writer,
+) -> Result<(), StoreError> {
+    let transaction = TxEnvelope::decode_2718(&mut waits.bytes.as_ref()).ok();
+    let with_sender = transaction.and_then(|tx| stored_sender(&tx).ok().map(|from| (tx, from)));
+    let bad_row = || StoreError::BadRow { table: "pool", key: waits.hash.to_vec() };
+    let (transaction, sender) = with_sender.ok_or_else(bad_row)?;
+    let nonce = writer.basic_ref(sender)?.map_or(0, |account| account.nonce);
+    let mut transaction = PoolTransaction::new(transaction, sender);
+    transaction.arrival = waits.order;
+    if transaction.transaction.nonce() >= nonce
+        && let Err(error) = pool.insert_again(transaction, nonce)
+    {
+        tracing::warn!(hash = %waits.hash, "a waiting transaction could not be restored: {error}");
+    }
+    Ok(())
 }
 
 /// Marks the node as failed if the thread that holds it panics: then nobody waits in vain.

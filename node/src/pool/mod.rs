@@ -132,6 +132,16 @@ impl Pool {
         mut transaction: PoolTransaction,
         nonce: u64,
     ) -> Result<Inserted, PoolError> {
+        transaction.arrival = self.arrivals;
+        self.insert_again(transaction, nonce)
+    }
+
+    /// Adds a transaction that was there before, at its old place in the order of arrival.
+    pub fn insert_again(
+        &mut self,
+        transaction: PoolTransaction,
+        nonce: u64,
+    ) -> Result<Inserted, PoolError> {
         if self.hashes.contains_key(&transaction.hash) {
             return Err(PoolError::AlreadyKnown);
         }
@@ -144,8 +154,7 @@ impl Pool {
             None => self.check_room(sender, &transaction)?,
         }
         let evicted = self.make_room(&transaction, old.as_ref(), nonce)?;
-        transaction.arrival = self.arrivals;
-        self.arrivals += 1;
+        self.arrivals = self.arrivals.max(transaction.arrival + 1);
         if let Some(old) = &old {
             self.remove(&old.hash);
         }
@@ -319,11 +328,6 @@ impl Pool {
         sender.nonce = nonce;
         let stale: Vec<_> = sender.transactions.range(..nonce).map(|(_, tx)| tx.hash).collect();
         stale.iter().filter_map(|hash| self.remove(hash)).collect()
-    }
-
-    /// The senders of waiting transactions.
-    pub fn senders(&self) -> Vec<Address> {
-        self.senders.keys().copied().collect()
     }
 
     /// The transaction with this hash.

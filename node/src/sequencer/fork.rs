@@ -23,12 +23,9 @@ impl Sequencer {
         genesis: Genesis,
         fork: Option<Arc<Fork>>,
     ) -> Result<(), DevError> {
-        self.check_alive()?;
-        self.hand_over(None);
-        self.committer.wait()?;
+        self.settle()?;
         let removed = self.blocks_down_to(self.shared.genesis_number())?;
         self.shared.pool_mut().take_all();
-        self.savepoints.clear();
         let point = fork.as_ref().map(Fork::point);
         if let Err(error) = self.writer.restart(&genesis, point.as_ref()) {
             // The writer is neither the old chain's nor the new one's.

@@ -24,7 +24,6 @@ use revm::state::AccountInfo;
 use storage::{Commit, ExecutedBlock, Frozen, Writer};
 
 pub use dev::SealedBlocks;
-pub(crate) use rewind::Savepoint;
 pub(crate) use seal::roots;
 pub(crate) use withdrawals::restore as restore_withdrawals;
 
@@ -54,8 +53,7 @@ pub(crate) struct Sequencer {
     due: Option<Instant>,
     /// When to look next for what has waited too long.
     sweep: Option<Instant>,
-    savepoints: Vec<Savepoint>,
-    savepoints_made: u64,
+    next_savepoint: u64,
     /// What the task at hand changed.
     job: Job,
     stopped: bool,
@@ -65,6 +63,7 @@ impl Sequencer {
     /// Puts the sequencer over `writer`.
     pub(crate) fn new(shared: Arc<Shared>, writer: Writer) -> Result<Self, StartError> {
         let head = shared.head();
+        let next_savepoint = shared.store().snapshot()?.next_savepoint()?;
         let committer = Committer::start(Arc::clone(&shared))?;
         let mut sequencer = Self {
             shared,
@@ -73,8 +72,7 @@ impl Sequencer {
             head,
             due: None,
             sweep: None,
-            savepoints: Vec::new(),
-            savepoints_made: 0,
+            next_savepoint,
             job: Job::default(),
             stopped: false,
         };
@@ -143,10 +141,15 @@ impl Sequencer {
 
     /// The state as it is now, once all of it is durable.
     pub(crate) fn frozen(&mut self) -> Result<Frozen, Failure> {
+        self.settle()?;
+        Ok(self.writer.freeze()?)
+    }
+
+    /// Waits until everything done so far has arrived in the database.
+    fn settle(&mut self) -> Result<(), Failure> {
         self.check_alive()?;
         self.hand_over(None);
-        self.committer.wait()?;
-        Ok(self.writer.freeze()?)
+        self.committer.wait()
     }
 
     /// Sets when the next block is due, from now on.
@@ -271,7 +274,8 @@ impl Sequencer {
     fn journal(&mut self, transaction: &PoolTransaction) {
         use alloy_eips::eip2718::Encodable2718;
         let bytes = transaction.transaction.encoded_2718().into();
-        self.job.changes.push(Commit::PoolInsert { hash: transaction.hash, bytes });
+        let (hash, order) = (transaction.hash, transaction.arrival);
+        self.job.changes.push(Commit::PoolInsert { hash, order, bytes });
     }
 
     /// Strikes a transaction from the journal.

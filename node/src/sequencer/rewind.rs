@@ -2,37 +2,28 @@
 
 use std::sync::Arc;
 
-use storage::{ExecutedBlock, Mark};
+use alloy_eips::eip4895::Withdrawal;
+use alloy_primitives::Address;
+use alloy_rlp::{Decodable, Encodable};
+use storage::{Commit, ExecutedBlock, Mark, Savepoint, StoreError, Writer};
 
 use super::{Sequencer, wall_clock};
+use crate::chain::insert_again;
 use crate::clock::Clock;
 use crate::error::{DevError, Failure};
 use crate::event::Event;
 use crate::pool::PoolTransaction;
 
-/// An undo mark of a dev user (`evm_snapshot`).
-#[derive(Clone, Debug)]
-pub(crate) struct Savepoint {
-    id: u64,
-    /// Where in the chain.
-    mark: Mark,
-    /// The clock, and the time at which it was kept.
-    clock: (Clock, u64),
-    waiting: Vec<Arc<PoolTransaction>>,
-}
-
 impl Sequencer {
     /// Marks the chain as it is, and says under which id.
     pub(crate) fn savepoint(&mut self) -> u64 {
-        let id = self.savepoints_made;
-        self.savepoints_made += 1;
-        let waiting = self.shared.pool().all();
-        self.savepoints.push(Savepoint {
-            id,
-            mark: self.writer.mark(),
-            clock: (self.shared.settings().clock.clone(), wall_clock()),
-            waiting: waiting.into_iter().map(|(transaction, _)| transaction).collect(),
-        });
+        let id = self.next_savepoint;
+        self.next_savepoint += 1;
+        let settings = self.shared.settings();
+        let mut kept = settings.clock.encode(wall_clock());
+        settings.withdrawals.iter().copied().collect::<Vec<_>>().encode(&mut kept);
+        drop(settings);
+        self.job.changes.push(Commit::Savepoint { id, settings: kept });
         id
     }
 
@@ -40,22 +31,35 @@ impl Sequencer {
     ///
     /// The savepoint and all later ones are used up.
     pub(crate) fn revert(&mut self, id: u64) -> Result<bool, Failure> {
-        let Some(index) = self.savepoints.iter().position(|savepoint| savepoint.id == id) else {
-            return Ok(false);
-        };
-        let savepoint = self.savepoints[index].clone();
-        self.unwind(savepoint.mark)?;
-        self.savepoints.truncate(index);
-        let (clock, kept_at) = savepoint.clock;
-        self.shared.change_settings(|settings| {
+        self.settle()?;
+        let savepoint = self.shared.store().snapshot()?.savepoint(id)?;
+        let Some(Savepoint { mark, settings: kept }) = savepoint else { return Ok(false) };
+        let reverted = self.go_back(mark, |writer| writer.revert(id))?.unwrap_or_default();
+        let mut rest = kept.as_slice();
+        let decoded = Clock::decode(&mut rest).zip(Vec::<Withdrawal>::decode(&mut rest).ok());
+        let bad_row = || StoreError::BadRow { table: "savepoints", key: id.to_be_bytes().to_vec() };
+        let ((clock, kept_at), withdrawals) = decoded.ok_or_else(bad_row)?;
+        let now_waiting = self.shared.change_settings(|settings| {
             settings.clock = clock;
             // The time that has passed since then is undone, too.
             let passed = i64::try_from(wall_clock().saturating_sub(kept_at)).unwrap_or_default();
             settings.clock.increase(-passed);
             settings.next_base_fee = None;
             settings.next_prev_randao = None;
+            std::mem::replace(&mut settings.withdrawals, withdrawals.into())
         });
-        self.restore_pool(savepoint.waiting)?;
+        if now_waiting != self.shared.settings().withdrawals {
+            self.note_withdrawals();
+        }
+        let mut pool = self.shared.pool_mut();
+        for hash in &reverted.gone {
+            pool.remove(hash);
+        }
+        for waits in &reverted.back {
+            insert_again(&mut pool, waits, &self.writer)?;
+        }
+        drop(pool);
+        self.renew_senders(&reverted.accounts)?;
         Ok(true)
     }
 
@@ -97,42 +101,61 @@ impl Sequencer {
 
     /// Takes all blocks after `to` off the chain.
     pub(crate) fn rollback(&mut self, to: u64) -> Result<(), DevError> {
-        self.unwind(Mark { number: to, edits: 0 })?;
-        self.savepoints.retain(|savepoint| {
-            let mark = savepoint.mark;
-            mark.number < to || (mark.number == to && mark.edits == 0)
-        });
-        Ok(())
+        self.settle()?;
+        let mark = Mark { number: to, edits: 0 };
+        let accounts = self.go_back(mark, |writer| writer.unwind(mark))?;
+        Ok(self.renew_senders(&accounts)?)
     }
 
     /// Goes back to the genesis block, with an empty pool.
     pub(crate) fn reset(&mut self) -> Result<(), DevError> {
-        self.unwind(Mark { number: self.shared.genesis_number(), edits: 0 })?;
-        self.savepoints.clear();
         self.drop_withdrawals();
         self.drop_all();
+        let number = self.shared.genesis_number();
+        if self.shared.store().snapshot()?.oldest_state()? > number {
+            // The way back was pruned, and the beginning can be made anew.
+            let (genesis, fork) = (self.shared.genesis().clone(), self.shared.fork().cloned());
+            let settings = self.shared.settings().clone();
+            self.restart(genesis, fork)?;
+            self.shared.change_settings(|now| *now = settings);
+        } else {
+            self.rollback(number)?;
+            self.job.changes.push(Commit::ForgetSavepoints);
+        }
         Ok(())
     }
 
-    fn unwind(&mut self, mark: Mark) -> Result<(), Failure> {
-        self.check_alive()?;
-        // What is undone is read back from the database: all of it must have arrived there.
-        self.hand_over(None);
-        self.committer.wait()?;
+    /// Goes back to `mark`, as `rewind` does it.
+    fn go_back<T>(
+        &mut self,
+        mark: Mark,
+        rewind: impl FnOnce(&mut Writer) -> Result<T, StoreError>,
+    ) -> Result<T, Failure> {
         let removed = self.blocks_down_to(mark.number)?;
         let number = mark.number;
         let head = self.shared.store().snapshot()?.block(number)?;
         let head = Arc::new(head.ok_or(Failure::Missing { number })?);
-        self.writer.unwind(mark)?;
+        let rewound = rewind(&mut self.writer).map_err(|error| {
+            let refused =
+                matches!(error, StoreError::HistoryPruned { .. } | StoreError::BadMark { .. });
+            let failure = Failure::from(error);
+            if !refused {
+                // The writer may be neither where it was nor where it should be.
+                self.shared.fail(&failure);
+            }
+            failure
+        })?;
         self.head = Arc::clone(&head);
         self.job.head = Some(head);
         self.forget_imported(mark.number);
         self.job.events.extend(removed.into_iter().map(Event::Removed));
-        let senders = self.shared.pool().senders();
-        let nonces = senders
-            .into_iter()
-            .map(|sender| Ok((sender, self.account(sender)?.nonce)))
-            .collect::<Result<Vec<_>, Failure>>()?;
+        Ok(rewound)
+    }
+
+    /// Tells the pool the nonces that accounts have after going back.
+    fn renew_senders(&mut self, accounts: &[Address]) -> Result<(), Failure> {
+        let nonces = accounts.iter().map(|account| Ok((*account, self.account(*account)?.nonce)));
+        let nonces = nonces.collect::<Result<Vec<_>, Failure>>()?;
         self.renew_nonces(nonces);
         Ok(())
     }
@@ -146,24 +169,5 @@ impl Sequencer {
             None => Err(Failure::Missing { number }),
         };
         numbers.map(load).collect()
-    }
-
-    /// Makes the pool hold exactly `waiting`.
-    fn restore_pool(&mut self, waiting: Vec<Arc<PoolTransaction>>) -> Result<(), Failure> {
-        let kept: std::collections::HashSet<_> = waiting.iter().map(|tx| tx.hash).collect();
-        let removed = self.shared.pool_mut().take_all();
-        let known: std::collections::HashSet<_> = removed.iter().map(|tx| tx.hash).collect();
-        for transaction in removed.iter().filter(|tx| !kept.contains(&tx.hash)) {
-            self.forget(transaction.hash);
-        }
-        for transaction in waiting {
-            let nonce = self.account(transaction.sender)?.nonce;
-            let inserted =
-                self.shared.pool_mut().insert(transaction.as_ref().clone(), nonce).is_ok();
-            if inserted && !known.contains(&transaction.hash) {
-                self.journal(&transaction);
-            }
-        }
-        Ok(())
     }
 }

@@ -57,7 +57,7 @@ impl Sequencer {
         self.pay_withdrawals(waiting);
     }
 
-    fn note_withdrawals(&mut self) {
+    pub(super) fn note_withdrawals(&mut self) {
         let waiting: Vec<_> = self.shared.settings().withdrawals.iter().copied().collect();
         let value = alloy_rlp::encode(&waiting);
         self.job.changes.push(Commit::Meta { key: NOTE, value });

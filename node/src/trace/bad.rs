@@ -53,8 +53,15 @@ mod tests {
     use alloy_consensus::{Header, Sealable};
 
     fn block(number: u64) -> Arc<ExecutedBlock> {
-        let header = Header { number, ..Header::default() };
-        Arc::new(ExecutedBlock::bare(header.seal_slow()))
+        Arc::new(ExecutedBlock {
+            header: Header { number, ..Header::default() }.seal_slow(),
+            transactions: Vec::new(),
+            senders: Vec::new(),
+            receipts: Vec::new(),
+            ommers: Vec::new(),
+            withdrawals: None,
+            requests: Vec::new(),
+        })
     }
 
     #[test]

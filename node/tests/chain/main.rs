@@ -11,6 +11,7 @@ mod limits;
 mod protocol;
 mod restart;
 mod riscv;
+mod savepoints;
 mod sealing;
 
 use std::path::PathBuf;

@@ -4,8 +4,11 @@
 //! history, and what waits. Each part stops at the first thing wrong with it.
 
 mod chain;
+mod own;
 pub(crate) mod pages;
 mod state;
+#[cfg(test)]
+mod tests;
 mod waiting;
 
 use crate::{BadFile, DataDir, StoreError, mdbx, mdbx::Table};
@@ -57,6 +60,8 @@ pub struct Verified {
     pub codes: u64,
     /// Transactions that wait.
     pub waiting: u64,
+    /// Savepoints.
+    pub savepoints: u64,
 }
 
 /// Something that is not as it must be.
@@ -121,6 +126,17 @@ fn ensure_row(holds: bool, (table, key): (Table, &[u8]), what: &'static str) -> 
     if holds { Ok(()) } else { Err(row_fault(table, key, what)) }
 }
 
+fn ensure_root(
+    what: &'static str,
+    number: u64,
+    (recorded, rebuilt): (B256, B256),
+) -> Result<(), Fault> {
+    match recorded == rebuilt {
+        true => Ok(()),
+        false => Err(Fault::Root { what, number, recorded, rebuilt }),
+    }
+}
+
 impl DataDir {
     /// Checks everything; gives what was checked, or all that was found wrong.
     pub fn verify(&self, rules: &Rules<'_>) -> Result<Verified, Vec<Fault>> {
@@ -129,6 +145,7 @@ impl DataDir {
             self.verify_chain(rules, &mut verified),
             self.verify_state(rules, &mut verified),
             self.verify_waiting(&mut verified),
+            self.verify_own(rules),
         ];
         let faults: Vec<_> = parts.into_iter().filter_map(Result::err).collect();
         if faults.is_empty() { Ok(verified) } else { Err(faults) }

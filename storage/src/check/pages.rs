@@ -56,6 +56,9 @@ pub struct PageCount {
     pub used: u64,
     /// Pages that a later commit may use.
     pub free: u64,
+    /// Of the three pages that name a commit, those that name none: a write was torn, and where it
+    /// was the newest one's, the database is as of the commit before.
+    pub torn: u64,
 }
 
 /// A tree as its parent describes it.
@@ -99,9 +102,10 @@ struct Place<'a> {
 
 /// Walks everything that commit `commit` of the database can reach.
 pub(crate) fn walk(file: &File, commit: u64) -> Result<PageCount> {
-    let mut meta = None;
+    let (mut meta, mut torn) = (None, 0);
     for page in 0..METAS {
         meta = read_meta(file, page, commit)?.or(meta);
+        torn += u64::from(!names_commit(&read_page(file, page)?, page));
     }
     let missing = PageFault::Page { page: 0, what: "the newest commit is not where it must be" };
     let meta = meta.ok_or(missing)?;
@@ -114,13 +118,20 @@ pub(crate) fn walk(file: &File, commit: u64) -> Result<PageCount> {
     if all != u64::from(meta.end) {
         return Err(PageFault::Page { page: 0, what: "a page is neither used nor free" });
     }
-    Ok(PageCount { used: all - walk.free, free: walk.free })
+    Ok(PageCount { used: all - walk.free, free: walk.free, torn })
 }
 
 struct Meta {
     end: u32,
     free: Tree,
     main: Tree,
+}
+
+/// Whether a meta page was written as a whole.
+fn names_commit(bytes: &[u8], page: u32) -> bool {
+    let meta = &bytes[HEADER..];
+    let is_meta = u16_at(bytes, 10) == P_META && u32_at(bytes, 16) == page;
+    is_meta && u64_at(meta, 0) == MAGIC && u64_at(meta, 8) == u64_at(meta, 176)
 }
 
 /// Reads a meta page, if it is the one of this commit.

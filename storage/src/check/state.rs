@@ -1,7 +1,7 @@
 //! The newest state against the head's root, and each older one against its block's: history is
 //! undone change by change, and every root that is recorded has to come out of the leaves.
 
-use super::{Fault, Rules, Verified, ensure_row, row_fault};
+use super::{Fault, Rules, Verified, ensure_root, ensure_row, row_fault};
 use crate::{
     DataDir, Merkle,
     codec::{self, BLOCK_PART, ChangeRow, HistoryKey},
@@ -263,28 +263,30 @@ impl DataDir {
             let recorded = if is_other { walk.tree.root() } else { self.header_root(before)? };
             ensure_root("block", before, (recorded, walk.tree.root()))?;
         }
-        let left = self.count_pruned(rows, row)?;
+        let left = self.verify_pruned(&mut walk, (rows, row))?;
         self.ensure_rows(self.tables.history, walk.old_values + left)
     }
 
-    /// Counts the older values that are to go and have not gone yet.
-    fn count_pruned<'a>(
+    /// Undoes the changes that are to go and have not gone yet; counts their older values.
+    fn verify_pruned<'a>(
         &'a self,
-        mut rows: Cursor<'a, RoSync>,
-        mut row: Option<Row<'a>>,
+        walk: &mut Undo<'_>,
+        (mut rows, mut row): (Cursor<'a, RoSync>, Option<Row<'a>>),
     ) -> Result<u64, Fault> {
         let (table, mut left) = (self.tables.changes, 0);
-        while let Some((key, value)) = row {
-            let at = (table, &*key);
-            let number = codec::read_pair(&key).map(|(number, _)| number);
-            let to_go = number.is_some_and(|number| number < self.pruned.kept);
-            ensure_row(to_go, at, "a change of no block")?;
-            let change =
-                ChangeRow::decode(&value).ok_or_else(|| row_fault(table, &key, "no change"))?;
+        while let Some((key, value)) = row.take() {
+            let place = codec::read_pair(&key).filter(|(number, _)| *number < self.pruned.kept);
+            let place = place.ok_or_else(|| row_fault(table, &key, "a change of no block"))?;
+            let change = read_change(table, Some((key, value)), place)?;
             row = rows.previous()?;
             // Only the oldest row is gone in part.
             let done = if row.is_none() { self.pruned.done as usize } else { 0 };
-            left += change.leaves.iter().skip(done).filter(|leaf| leaf.first).count() as u64;
+            let kept = change.leaves.iter().skip(done);
+            for leaf in kept.filter(|leaf| leaf.first) {
+                walk.verify_first(leaf, place.0)?;
+                left += 1;
+            }
+            walk.undo_part(place.0, &change)?;
         }
         Ok(left)
     }
@@ -302,7 +304,8 @@ fn read_change(
         return Err(fault("the change is missing, or there is one too many"));
     }
     let change = ChangeRow::decode(&value).ok_or_else(|| fault("no change"))?;
-    if change.encode() != *value {
+    let ascend = change.leaves.is_sorted_by(|one, next| one.key < next.key);
+    if change.encode() != *value || !ascend {
         return Err(fault("no canonical change"));
     }
     Ok(change)
@@ -333,27 +336,32 @@ impl Undo<'_> {
                 let is_first = seen.insert(leaf.key);
                 ensure_row(leaf.first == is_first, at, "a change says wrongly who was first")?;
                 if is_first {
-                    let row = self.data.tx.value(at.0, at.1)?;
-                    let old = row.as_deref().and_then(codec::read_old_value);
-                    ensure_row(old == Some(leaf.old), at, "not the value before the block")?;
+                    self.verify_first(leaf, number)?;
                     self.old_values += 1;
                 }
                 self.verify_old_leaf(leaf)?;
             }
         }
-        for change in parts {
-            ensure_root("after a change of block", number, (change.root, self.tree.root()))?;
-            let updates: Vec<_> = change
-                .leaves
-                .iter()
-                .map(|leaf| Update { key: leaf.key, value: leaf.old })
-                .collect();
-            self.tree.apply(&updates);
-            verified.roots += 1;
-            let rebuilt = self.tree.root();
-            ensure_root("before a change of block", number, (change.root_before, rebuilt))?;
-        }
-        Ok(())
+        verified.roots += parts.len() as u64;
+        parts.iter().try_for_each(|change| self.undo_part(number, change))
+    }
+
+    fn undo_part(&mut self, number: u64, change: &ChangeRow) -> Result<(), Fault> {
+        ensure_root("after a change of block", number, (change.root, self.tree.root()))?;
+        let back = |leaf: &codec::ChangedLeaf| Update { key: leaf.key, value: leaf.old };
+        let updates: Vec<_> = change.leaves.iter().map(back).collect();
+        self.tree.apply(&updates);
+        let rebuilt = self.tree.root();
+        ensure_root("before a change of block", number, (change.root_before, rebuilt))
+    }
+
+    /// Checks that the history has the value of a leaf before a block.
+    fn verify_first(&self, leaf: &codec::ChangedLeaf, number: u64) -> Result<(), Fault> {
+        let key = HistoryKey::new(&leaf.key, number);
+        let at = (self.data.tables.history, key.as_slice());
+        let row = self.data.tx.value(at.0, at.1)?;
+        let old = row.as_deref().and_then(codec::read_old_value);
+        ensure_row(old == Some(leaf.old), at, "not the value before the block")
     }
 
     /// Checks that an older value can be told the owner of, and that its code is there.
@@ -367,16 +375,5 @@ impl Undo<'_> {
         }
         let at = (self.data.tables.code, old.as_slice());
         ensure_row(self.codes.sizes.contains_key(&old), at, "the code of an older state is missing")
-    }
-}
-
-fn ensure_root(
-    what: &'static str,
-    number: u64,
-    (recorded, rebuilt): (B256, B256),
-) -> Result<(), Fault> {
-    match recorded == rebuilt {
-        true => Ok(()),
-        false => Err(Fault::Root { what, number, recorded, rebuilt }),
     }
 }
