@@ -26,8 +26,8 @@ use crate::{
 /// Transfers that have to fail at the latest.
 const TRANSFERS_MAX: u64 = 4_000;
 /// Bytes that go with a transfer.
-const DATA: usize = 4_000;
-const GAS: u64 = 400_000;
+const DATA: usize = 30_000;
+const GAS: u64 = 1_500_000;
 
 /// What goes wrong: calls, with an error, and what the node has to say.
 pub(crate) struct Fault {
@@ -47,12 +47,56 @@ pub(crate) fn check(fault: &Fault, after: u32) -> Result<()> {
     let genesis = GenesisFile::write(folder.path())?;
     let data = folder.path().join("data");
     crate::start(&genesis, &folder, Sealing::Auto, fault.durability)?.stop()?;
+    let name = format!("{} with {}", fault.calls, fault.error);
+    let command = injected(fault, after, &data)?;
+    fail_and_go_on((&genesis, &data), (command, fault), "process").context(name)
+}
+
+fn injected(fault: &Fault, after: u32, data: &Path) -> Result<Command> {
     let mut command = Command::new("strace");
     let inject = format!("inject={}:error={}:when={after}+", fault.calls, fault.error);
     command.args(["-D", "-f", "-qq", "-o", "/dev/null", "-e", &inject, "-P"]);
     command.arg(data.join("mdbx.dat")).arg(node::binary()?);
-    let name = format!("{} with {}", fault.calls, fault.error);
-    fail_and_go_on((&genesis, &data), (command, fault), "process").context(name)
+    Ok(command)
+}
+
+/// Lets calls fail from the first one on, while the chain goes back to a savepoint.
+pub(crate) fn check_revert(fault: &Fault) -> Result<()> {
+    if !power::has_strace()? {
+        eprintln!("left out: a revert with {} (needs strace)", fault.error);
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let genesis = GenesisFile::write(folder.path())?;
+    let data = folder.path().join("data");
+    let node = crate::start(&genesis, &folder, Sealing::Auto, fault.durability)?;
+    let mut client = node.client()?;
+    client.call("anvil_mine", json!(["0x5"]))?;
+    let id = client.call("evm_snapshot", json!([]))?;
+    client.call("anvil_mine", json!(["0x5"]))?;
+    let head = client.call("eth_getBlockByNumber", json!(["latest", false]))?;
+    node.stop()?;
+    let mut command = injected(fault, 1, &data)?;
+    command.args(["--port", "0", "--genesis", genesis.path()?, "--durability", fault.durability]);
+    command.arg("--datadir").arg(&data);
+    let node = Node::spawn(node::clean(command))?;
+    let mut client = node.client()?;
+    for (method, params) in [("evm_revert", json!([id])), ("evm_mine", json!([]))] {
+        let error = client.refused(method, params)?;
+        ensure!(error.message.contains(fault.says), "{method}: {error}");
+    }
+    let found = client.call("eth_getBlockByNumber", json!(["latest", false]))?;
+    ensure!(found == head, "the head was {head}, is {found}");
+    node.wait_for_output("the node takes no more work")?;
+    node.kill()?;
+    soak::verify(&data)?;
+    let node = crate::start(&genesis, &folder, Sealing::Auto, fault.durability)?;
+    let mut client = node.client()?;
+    ensure!(client.call("eth_getBlockByNumber", json!(["latest", false]))? == head, "not {head}");
+    ensure!(client.call("evm_revert", json!([id]))? == true, "the savepoint is gone");
+    ensure!(quantity(&client.call("eth_blockNumber", json!([]))?)? == 5, "not back at block 5");
+    node.stop()?;
+    soak::verify(&data)
 }
 
 /// Fills a file system of a few megabytes.
@@ -68,8 +112,9 @@ pub(crate) fn check_full_disk() -> Result<()> {
     }
     let _unmount = Unmount(disk.clone());
     let genesis = GenesisFile::write(folder.path())?;
-    // What is there of the last write makes it one that has failed in the library's eyes.
-    let fault = Fault { calls: "", error: "", says: "(os error ", durability: "process" };
+    // There was room for a part of the last write: the library says no more than that it failed.
+    let says = "No space left on device: ";
+    let fault = Fault { calls: "", error: "", says, durability: "process" };
     let command = Command::new(node::binary()?);
     let data = disk.join("data");
     fail_and_go_on((&genesis, &data), (command, &fault), "full")

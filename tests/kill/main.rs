@@ -204,7 +204,7 @@ const WRITES: &str = "pwrite64,pwritev,pwritev2";
 
 #[test]
 fn a_disk_without_room_stops_the_node_and_loses_nothing() -> Result<()> {
-    let says = "No space left on device";
+    let says = "No space left on device: ";
     let fault = fault::Fault { calls: WRITES, error: "ENOSPC", says, durability: "process" };
     [1, 7, 40].into_iter().try_for_each(|after| fault::check(&fault, after))?;
     fault::check(&fault::Fault { durability: "disk", ..fault }, 23)
@@ -228,4 +228,25 @@ fn syncs_that_fail_stop_the_node_and_lose_nothing() -> Result<()> {
     let calls = "fdatasync,fsync";
     let fault = fault::Fault { calls, error: "EIO", says, durability: "disk" };
     [3, 12].into_iter().try_for_each(|after| fault::check(&fault, after))
+}
+
+#[test]
+fn a_file_that_cannot_grow_stops_the_node_and_loses_nothing() -> Result<()> {
+    let (calls, says) = ("ftruncate,fallocate", "No space left on device: ");
+    let fault = fault::Fault { calls, error: "ENOSPC", says, durability: "process" };
+    // The file is opened with the first one.
+    fault::check(&fault, 2)?;
+    let says = "Input/output error";
+    fault::check(&fault::Fault { error: "EIO", says, ..fault }, 2)
+}
+
+#[test]
+fn a_revert_that_fails_stops_the_node_and_changes_nothing() -> Result<()> {
+    let (calls, says) = (WRITES, "No space left on device: ");
+    let fault = fault::Fault { calls, error: "ENOSPC", says, durability: "process" };
+    fault::check_revert(&fault)?;
+    let says = "Input/output error";
+    fault::check_revert(&fault::Fault { error: "EIO", says, ..fault })?;
+    let calls = "fdatasync,fsync";
+    fault::check_revert(&fault::Fault { calls, error: "EIO", says, durability: "disk" })
 }

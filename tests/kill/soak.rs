@@ -1,8 +1,9 @@
 //! Random kills under a random load of all operations: transfers, calls of contracts of both kinds,
-//! savepoints, reverts, rollbacks, reorgs, many blocks at once, edits, dumps, pruning. After each
-//! kill the whole database is checked, and what was acknowledged has to be there.
+//! savepoints, reverts, rollbacks, reorgs, many blocks at once, edits, waiting transactions, dumps,
+//! pruning. After each kill the whole database is checked, and what was acknowledged has to be
+//! there, savepoints of earlier runs among it.
 
-use std::{path::Path, process::Command, thread, time::Duration};
+use std::{collections::BTreeSet, path::Path, process::Command, thread, time::Duration};
 
 use alloy::{
     primitives::{Address, U256},
@@ -31,8 +32,15 @@ struct Model {
     receipts: Vec<(u64, Value)>,
     /// Accounts and what they were given since the newest block.
     balances: Vec<(String, String)>,
-    /// Savepoints of this run of the node, and the heads they were made at.
-    savepoints: Vec<(Value, u64)>,
+    savepoints: Vec<Savepoint>,
+    /// How many of them are there whether the operation at hand was done or not.
+    savepoints_sure: usize,
+    /// The newest savepoint's id.
+    newest_id: Option<u64>,
+    /// Hashes of what waits.
+    waiting: BTreeSet<String>,
+    /// Whether the operation at hand changes what waits.
+    moves_waiting: bool,
     dump: Option<Value>,
     /// How far back the operation at hand may take the chain.
     floor: Option<u64>,
@@ -40,6 +48,15 @@ struct Model {
     edits: bool,
     operations: u64,
     rewinds: u64,
+}
+
+/// What the node has to bring back.
+#[derive(Clone)]
+struct Savepoint {
+    id: Value,
+    head: u64,
+    balances: Vec<(String, String)>,
+    waiting: BTreeSet<String>,
 }
 
 /// Checks a data directory as `tandem db verify` does.
@@ -90,7 +107,6 @@ fn run_chain(folder: &Path, rounds: u32, random: &mut StdRng) -> Result<Model> {
         let label = format!("round {round}, killed after {kill_ms} ms, prune {prune:?}");
         let node = start(&genesis, &data, prune).context(label.clone())?;
         model.check(&mut node.client()?).context(label.clone())?;
-        model.savepoints.clear();
         let address = node.address();
         let killer = thread::spawn(move || -> Result<()> {
             thread::sleep(Duration::from_millis(kill_ms));
@@ -175,19 +191,29 @@ impl Model {
             }
         }
         self.balances.clear();
+        self.savepoints.truncate(self.savepoints_sure);
+        let found = waiting(client)?;
+        let sure = self.moves_waiting || found == self.waiting;
+        ensure!(sure, "{:?} waited, and now {found:?}", self.waiting);
+        self.waiting = found;
         self.learn(client, common)
     }
 
     /// Does something; an error is the connection's, or a fault.
     fn operate(&mut self, client: &mut Client, tokens: &Tokens, random: &mut StdRng) -> Result<()> {
-        (self.floor, self.edits) = (None, false);
+        (self.floor, self.edits, self.moves_waiting) = (None, false, false);
+        self.savepoints_sure = self.savepoints.len();
         let (head, depth) = (self.head(), random.random_range(1..8));
-        match random.random_range(0..20) {
+        match random.random_range(0..24) {
             0..=4 => self.send(client, transfer(random)?)?,
             5..=8 => self.send(client, call(tokens, random)?)?,
             9 | 10 => {
                 let id = client.call("evm_snapshot", json!([]))?;
-                self.savepoints.push((id, head));
+                let number = Some(quantity(&id)?);
+                ensure!(number > self.newest_id, "id {id} after {:?}", self.newest_id);
+                self.newest_id = number;
+                let (balances, waiting) = (self.balances.clone(), self.waiting.clone());
+                self.savepoints.push(Savepoint { id, head, balances, waiting });
             }
             11 | 12 if !self.savepoints.is_empty() => self.revert(client, random)?,
             13 => {
@@ -213,6 +239,7 @@ impl Model {
                 self.balances.clear();
                 self.learn(client, head)?;
             }
+            18..=20 => self.wait(client, random)?,
             _ => self.give(client, random)?,
         }
         self.operations += 1;
@@ -244,16 +271,50 @@ impl Model {
         Ok(())
     }
 
+    /// Lets a transaction wait for a nonce that never comes, or takes some away.
+    fn wait(&mut self, client: &mut Client, random: &mut StdRng) -> Result<()> {
+        self.moves_waiting = true;
+        match random.random_range(0..8) {
+            0 => {
+                client.call("anvil_dropAllTransactions", json!([]))?;
+            }
+            1 | 2 => {
+                if let Some(hash) = self.waiting.first() {
+                    client.call("anvil_dropTransaction", json!([hash]))?;
+                }
+            }
+            _ => {
+                let mut request = transfer(random)?;
+                request["from"] = json!(sign::account(7)?.address());
+                request["nonce"] = json!(format!("{:#x}", random.random_range(1000..1020)));
+                // It may offer too little for another one's place.
+                if let Err(error) = client.try_call("eth_sendTransaction", json!([request]))? {
+                    ensure!(error.message.contains("underpriced"), "{error}");
+                }
+            }
+        }
+        self.waiting = waiting(client)?;
+        Ok(())
+    }
+
     fn revert(&mut self, client: &mut Client, random: &mut StdRng) -> Result<()> {
         let index = random.random_range(0..self.savepoints.len());
-        let (id, at) = self.savepoints[index].clone();
-        self.floor = Some(at);
-        self.edits = true;
+        let Savepoint { id, head, balances, waiting: waited } = self.savepoints[index].clone();
+        self.floor = Some(head);
+        (self.edits, self.moves_waiting, self.savepoints_sure) = (true, true, index);
         match client.try_call("evm_revert", json!([id]))? {
             Ok(done) => {
                 ensure!(done == true, "the savepoint {id} is gone");
                 self.savepoints.truncate(index);
-                self.went_back(client, at)
+                self.went_back(client, head)?;
+                ensure!(self.head() == head, "savepoint {id}: not block {head}");
+                for (address, balance) in &balances {
+                    let found = client.call("eth_getBalance", json!([address, "latest"]))?;
+                    ensure!(found == **balance, "{id}: {address} had {balance}, has {found}");
+                }
+                (self.balances, self.waiting) = (balances, waiting(client)?);
+                ensure!(self.waiting == waited, "{id}: {waited:?} waited, not {:?}", self.waiting);
+                Ok(())
             }
             // It may be older than the history that is kept.
             Err(error) if error.message.contains("it was pruned") => Ok(()),
@@ -273,10 +334,11 @@ impl Model {
         }
         self.floor = Some(to);
         self.edits = true;
+        // A savepoint with changes on top of the block that is the head then is gone, too.
+        self.savepoints_sure = self.savepoints.iter().filter(|made| made.head < to).count();
         match client.try_call(method, params)? {
             Ok(_) => {
-                // A savepoint with changes on top of the block that is the head now is gone, too.
-                self.savepoints.retain(|(_, at)| *at < to);
+                self.savepoints.truncate(self.savepoints_sure);
                 self.went_back(client, to)
             }
             Err(error) if error.message.contains("it was pruned") => Ok(()),
@@ -293,6 +355,15 @@ impl Model {
         }
         Ok(())
     }
+}
+
+/// Hashes of what waits.
+fn waiting(client: &mut Client) -> Result<BTreeSet<String>> {
+    let content = client.call("txpool_content", json!([]))?;
+    let senders = ["pending", "queued"].into_iter().filter_map(|kind| content[kind].as_object());
+    let all = senders.flat_map(|senders| senders.values().filter_map(Value::as_object));
+    let hashes = all.flat_map(|nonces| nonces.values().filter_map(|tx| tx["hash"].as_str()));
+    Ok(hashes.map(str::to_owned).collect())
 }
 
 fn transfer(random: &mut StdRng) -> Result<Value> {

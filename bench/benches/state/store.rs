@@ -70,6 +70,13 @@ fn bundle(slots: &[u64], round: u64) -> BundleState {
 }
 
 fn block(number: u64, state_root: alloy_primitives::B256) -> ExecutedBlock {
-    let header = Header { number, state_root, ..Default::default() };
-    ExecutedBlock::bare(header.seal_slow())
+    ExecutedBlock {
+        header: Header { number, state_root, ..Default::default() }.seal_slow(),
+        transactions: Vec::new(),
+        senders: Vec::new(),
+        receipts: Vec::new(),
+        ommers: Vec::new(),
+        withdrawals: None,
+        requests: Vec::new(),
+    }
 }

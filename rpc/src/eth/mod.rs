@@ -17,7 +17,7 @@ mod resend;
 mod send;
 mod sign;
 mod simulate;
-pub(crate) mod state;
+mod state;
 mod subscribe;
 mod transaction;
 
