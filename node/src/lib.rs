@@ -13,7 +13,6 @@ mod chain;
 pub mod clock;
 mod commit;
 pub mod config;
-pub mod console;
 mod dump;
 pub mod error;
 mod event;

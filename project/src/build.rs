@@ -8,10 +8,10 @@ use alloy_json_abi::JsonAbi;
 use clap::Args;
 use genesis::RiscvParams;
 use serde::Deserialize;
+use toolchain::{TARGET, Toolchain};
 use vm::riscv::Image;
 
 use crate::new::write;
-use crate::toolchain::{TARGET, Toolchain};
 use crate::{Failure, Report};
 
 /// Builds the contracts of a project.
@@ -24,6 +24,9 @@ pub(crate) struct Build {
 
 /// The folder of images, ABIs and interfaces, inside of cargo's target folder.
 pub(crate) const OUTPUT: &str = "tandem";
+
+/// The most gas that a transaction may have: EIP-7825.
+const TRANSACTION_GAS_MAX: u64 = 16_777_216;
 
 /// What cargo says of a project.
 #[derive(Deserialize)]
@@ -46,15 +49,16 @@ struct Target {
 
 impl Build {
     pub(crate) fn run(&self) -> Result<Report, Failure> {
-        let toolchain = Toolchain::find()?;
         let folder = fs::canonicalize(&self.folder)
             .map_err(|error| Failure::File { path: self.folder.clone(), error })?;
+        let toolchain = Toolchain::find(&folder)?;
         let (target, contracts) = contracts(&toolchain, &folder)?;
         let mut build = toolchain.build(&folder);
+        build.args(["--release", "--config", "profile.release.strip=\"symbols\""]);
         for contract in &contracts {
             build.args(["--bin", contract]);
         }
-        run(build.arg("--quiet"))?;
+        run(&mut build)?;
         let output = target.join(OUTPUT);
         let mut text = String::new();
         let mut built = Vec::new();
@@ -72,6 +76,12 @@ impl Build {
             write(&output.join(format!("I{}.sol", pascal(name))), interface.as_bytes())?;
             let size = image.len();
             text += &format!("{name}: {size} bytes, {gas} gas to deploy before its constructor\n");
+            if gas > TRANSACTION_GAS_MAX {
+                text += &format!(
+                    "  more than a transaction has from Osaka on ({TRANSACTION_GAS_MAX}): genesis \
+                     or anvil_setCode can place it\n"
+                );
+            }
             built.push(serde_json::json!({ "name": name, "size": size, "deploymentGas": gas }));
         }
         text += &format!("images, ABIs and interfaces are in {}\n", output.display());

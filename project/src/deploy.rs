@@ -32,6 +32,9 @@ pub(crate) struct Deploy {
 impl Deploy {
     pub(crate) fn run(&self) -> Result<Report, Failure> {
         let path = self.image();
+        if !path.exists() {
+            return Err(self.not_built(path));
+        }
         let image = fs::read(&path).map_err(|error| Failure::File { path: path.clone(), error })?;
         let abi = self.abi(&path)?;
         let tail = self.encoded(&abi)?;
@@ -52,6 +55,21 @@ impl Deploy {
         }
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or("target".into(), PathBuf::from);
         target.join(OUTPUT).join(format!("{}.elf", self.contract))
+    }
+
+    /// What there is in its place.
+    fn not_built(&self, path: PathBuf) -> Failure {
+        let folder = path.parent().and_then(|folder| fs::read_dir(folder).ok());
+        let names = folder.into_iter().flatten().flatten().filter_map(|entry| {
+            entry.file_name().to_string_lossy().strip_suffix(".elf").map(str::to_owned)
+        });
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        let built = match names.is_empty() {
+            true => String::new(),
+            false => format!(" (built: {})", names.join(", ")),
+        };
+        Failure::NotBuilt { contract: self.contract.clone(), path, built }
     }
 
     fn abi(&self, image: &Path) -> Result<JsonAbi, Failure> {

@@ -17,8 +17,8 @@ pub(crate) enum Failure {
         "where is the kit? Give --kit-path (the folder `kit` of a clone of Tandem) or --kit-git"
     )]
     NoKit,
-    #[error("{0}")]
-    Toolchain(&'static str),
+    #[error(transparent)]
+    Toolchain(#[from] toolchain::NoToolchain),
     #[error("{program} does not start: {error}")]
     Start { program: String, error: std::io::Error },
     #[error("{program} failed: {status}")]
@@ -35,13 +35,17 @@ pub(crate) enum Failure {
     UnknownFunction { name: String },
     #[error("{name} takes {wanted} argument(s) ({signature}), {given} given")]
     Arguments { name: String, signature: String, wanted: usize, given: usize },
-    #[error("`{text}` is no {kind}: {error}")]
+    #[error("`{text}` is no {kind}: {}", last_line(error))]
     Value { text: String, kind: String, error: Box<alloy_dyn_abi::Error> },
     #[error("`{0}` is no signature of a function, as in transfer(address,uint256)(bool)")]
     Signature(String),
     #[error("the answer is not understood: {error}, 0x{data}")]
     Answer { error: Box<alloy_dyn_abi::Error>, data: String },
-    #[error("{url}: {error}")]
+    #[error("{path} is not there: `tandem build` builds {contract}{built}", path = path.display())]
+    NotBuilt { contract: String, path: PathBuf, built: String },
+    #[error("no node answers at {url} ({error}): `tandem` starts one, --rpc-url names another")]
+    NoNode { url: String, error: std::io::Error },
+    #[error("{url}: {error}; a node's URL is as in http://127.0.0.1:8545")]
     Transport { url: String, error: Box<ureq::Error> },
     #[error("{url} answers no JSON-RPC: {text}")]
     NoJsonRpc { url: String, text: String },
@@ -80,6 +84,11 @@ impl Failure {
         }
         format!("{object}\n")
     }
+}
+
+/// Without the lines that point at a place in the text.
+fn last_line(error: &alloy_dyn_abi::Error) -> String {
+    error.to_string().lines().last().unwrap_or_default().trim().to_owned()
 }
 
 impl From<alloy_signer_local::LocalSignerError> for Failure {

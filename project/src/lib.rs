@@ -1,7 +1,7 @@
 //! The commands of contract authors: a new project, its build, its deployment, and calls.
 //!
-//! Each command is a file: `new.rs`, `build.rs`, `deploy.rs`, `call.rs`. `toolchain.rs` finds what
-//! builds for RISC-V, `abi.rs` finds ABIs and turns text into values and back, `node.rs` speaks to
+//! Each command is a file: `new.rs`, `build.rs`, `deploy.rs`, `call.rs`. The crate `toolchain`
+//! finds what builds for RISC-V, `abi.rs` finds ABIs and turns text into values and back, `node.rs` speaks to
 //! a node, `sender.rs` sends transactions. A command gives a [`Report`]: text for people, or JSON.
 
 mod abi;
@@ -13,7 +13,6 @@ mod new;
 mod node;
 mod report;
 mod sender;
-mod toolchain;
 
 use std::ffi::OsString;
 use std::io::{self, Write};

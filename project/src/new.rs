@@ -55,7 +55,10 @@ impl New {
 
     /// The kit and the crate for tests, as dependencies.
     fn dependencies(&self) -> Result<(String, String), Failure> {
-        if let Some(url) = &self.kit_git {
+        if let Some(given) = &self.kit_git {
+            // A repository on this machine may be given by its folder: cargo wants a URL.
+            let folder = Path::new(given).is_dir().then(|| fs::canonicalize(given).ok()).flatten();
+            let url = folder.map_or(given.clone(), |path| format!("file://{}", path.display()));
             let dependency = format!("{{ git = {url:?} }}");
             return Ok((dependency.clone(), dependency));
         }

@@ -46,7 +46,11 @@ impl Node {
     }
 
     fn post(&self, body: &str) -> Result<String, Failure> {
-        let fail = |error| Failure::Transport { url: self.rpc_url.clone(), error: Box::new(error) };
+        let url = || self.rpc_url.clone();
+        let fail = |error| match error {
+            ureq::Error::Io(error) => Failure::NoNode { url: url(), error },
+            error => Failure::Transport { url: url(), error: Box::new(error) },
+        };
         let agent = ureq::Agent::config_builder()
             .timeout_global(Some(TIMEOUT))
             .http_status_as_error(false)

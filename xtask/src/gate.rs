@@ -9,8 +9,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use toolchain::Toolchain;
 
-use crate::{contracts, loc, no_std, tidy, toolchain::Toolchain};
+use crate::{contracts, loc, no_std, tidy};
 
 /// Whether nothing may be left out.
 pub(crate) fn strict() -> bool {
@@ -133,7 +134,7 @@ fn test_result(line: &str) -> Option<Tally> {
 
 /// A step for which a toolchain has to build for RISC-V; without one it is left out.
 fn for_riscv(name: &str, step: fn(&Toolchain) -> Result<()>) -> Result<Tally> {
-    match Toolchain::find() {
+    match crate::toolchain() {
         Ok(toolchain) => Tally::of(step(&toolchain)),
         Err(error) if strict() => Err(error),
         Err(error) => {

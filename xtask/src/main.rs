@@ -8,12 +8,12 @@ mod gate;
 mod loc;
 mod no_std;
 mod tidy;
-mod toolchain;
 
+use std::path::Path;
 use std::process::ExitCode;
 
-use crate::toolchain::Toolchain;
 use clap::{Parser, Subcommand};
+use toolchain::Toolchain;
 
 /// The project's own commands.
 #[derive(Parser)]
@@ -71,10 +71,8 @@ fn main() -> ExitCode {
         Task::Ci => gate::run(),
         Task::Tidy => tidy::run(),
         Task::Loc => loc::run(),
-        Task::NoStd => Toolchain::find().and_then(|found| no_std::run(&found)),
-        Task::Contracts { check } => {
-            Toolchain::find().and_then(|found| contracts::run(&found, check))
-        }
+        Task::NoStd => toolchain().and_then(|found| no_std::run(&found)),
+        Task::Contracts { check } => toolchain().and_then(|found| contracts::run(&found, check)),
         Task::StateTests { only } => {
             gate::cargo_run(&["test", "--test", "state", "--", only.as_deref().unwrap_or("")], &[])
         }
@@ -99,4 +97,9 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What builds for RISC-V here.
+fn toolchain() -> anyhow::Result<Toolchain> {
+    Ok(Toolchain::find(Path::new("."))?)
 }

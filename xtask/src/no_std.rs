@@ -1,15 +1,16 @@
 //! Builds the crates that one day run on our own RISC-V engine, without the standard library.
 
-use anyhow::{Context, Result, bail};
+use std::path::Path;
 
-use crate::toolchain::{TARGET, Toolchain};
+use anyhow::{Context, Result, bail};
+use toolchain::{TARGET, Toolchain};
 
 const PACKAGES: [&str; 5] =
     ["tandem-genesis", "tandem-tree", "tandem-vm", "tandem-state", "tandem-executor"];
 
 /// Builds them.
 pub(crate) fn run(toolchain: &Toolchain) -> Result<()> {
-    let mut command = toolchain.build();
+    let mut command = toolchain.build(Path::new("."));
     command.args(["--no-default-features", "--target-dir", "target/no-std"]);
     for package in PACKAGES {
         command.args(["--package", package]);

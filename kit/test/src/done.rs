@@ -4,7 +4,7 @@ use revm::context::result::{ExecutionResult, Output};
 use tandem_kit::abi::{Reader, Returns};
 use tandem_kit::host::{self, Ended};
 use tandem_kit::{Address, Revert, U256, Word};
-use vm::{Outcome, PrintKind};
+use vm::Outcome;
 
 use crate::words::{from_address, from_word};
 
@@ -28,7 +28,7 @@ pub struct Done {
     pub output: Vec<u8>,
     /// The logs, in order; none of a failed transaction.
     pub logs: Vec<Emitted>,
-    /// What contracts printed.
+    /// What contracts printed, those of the EVM by `console.log`.
     pub printed: Vec<String>,
     /// The contract that it created.
     pub created: Option<Address>,
@@ -63,14 +63,11 @@ impl Done {
             topics: log.topics().iter().map(|topic| from_word(*topic)).collect(),
             data: log.data.data.to_vec(),
         });
-        let printed = outcome.prints.iter().filter(|print| print.kind == PrintKind::Text);
         Self {
             gas_used: result.tx_gas_used(),
             output: result.output().map(|output| output.to_vec()).unwrap_or_default(),
             logs: logs.collect(),
-            printed: printed
-                .map(|print| String::from_utf8_lossy(&print.data).into_owned())
-                .collect(),
+            printed: outcome.prints.iter().map(console::text).collect(),
             created,
             failure,
         }

@@ -11,7 +11,6 @@ use vm::{EngineError, Print, TrapReport};
 
 use super::{Sequencer, wall_clock};
 use crate::chain::Shared;
-use crate::console;
 use crate::error::{Failure, SubmitError};
 use crate::event::Event;
 use crate::fork::Opened;

@@ -1,5 +1,8 @@
 //! What contracts print: `console.log` of Solidity libraries, and the RISC-V kit's own text.
 
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
 use alloy_primitives::{B256, Bytes, I256, U256, hex, keccak256};
 use vm::{Print, PrintKind};
 
@@ -40,14 +43,12 @@ pub fn console_log(call_data: &[u8]) -> String {
 
 /// Argument types of the console function with this selector.
 fn find_signature(selector: [u8; 4]) -> Option<Vec<String>> {
-    use std::collections::HashMap;
-    use std::sync::OnceLock;
     static SIGNATURES: OnceLock<HashMap<[u8; 4], Vec<String>>> = OnceLock::new();
     SIGNATURES.get_or_init(signatures).get(&selector).cloned()
 }
 
-fn signatures() -> std::collections::HashMap<[u8; 4], Vec<String>> {
-    let mut all = std::collections::HashMap::new();
+fn signatures() -> HashMap<[u8; 4], Vec<String>> {
+    let mut all = HashMap::new();
     let mut add = |name: &str, kinds: Vec<String>| {
         let hash = keccak256(format!("{name}({})", kinds.join(",")));
         all.insert([hash[0], hash[1], hash[2], hash[3]], kinds);
