@@ -181,6 +181,19 @@ pub(crate) fn command() -> clap::Command {
     command
 }
 
+/// What a shell completes: [`command`], with the commands of contract authors as they are read. They
+/// take none of the settings, which are given to all others here.
+pub(crate) fn completed() -> clap::Command {
+    let mut command = command();
+    command.build();
+    let mut project = project::Cli::command();
+    project.build();
+    for whole in project.get_subcommands().filter(|of| project::NAMES.contains(&of.get_name())) {
+        command = command.mut_subcommand(whole.get_name(), |_| whole.clone());
+    }
+    command
+}
+
 /// Joins `--steps-tracing true` to `--steps-tracing=true`, so that no subcommand behind such a flag
 /// is taken for its value.
 fn joined(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
@@ -359,6 +372,39 @@ mod tests {
         fails(&["--port", "1", "build"], "`build` is the first word after `tandem`");
         fails(&["--mixed-mining"], "--block-time <SECONDS>");
         fails(&["--state", "a", "--load-state", "b"], "cannot be used with");
+    }
+
+    /// The options that bash completes behind `tandem COMMAND`.
+    fn completed_options(command: &str) -> Vec<String> {
+        let mut script = Vec::new();
+        clap_complete::generate(
+            clap_complete::Shell::Bash,
+            &mut completed(),
+            "tandem",
+            &mut script,
+        );
+        let script = String::from_utf8(script).unwrap();
+        let start = format!("\n        tandem__subcmd__{command})\n            opts=\"");
+        let rest = script.split_once(&start).expect("a section of the command").1;
+        rest.split_once('"').unwrap().0.split(' ').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn shells_complete_the_flags_of_every_command() {
+        for (command, flags) in [
+            ("new", &["--kit-path", "--kit-git", "--json"][..]),
+            ("build", &["--json"]),
+            ("deploy", &["--abi", "--rpc-url", "--from", "--private-key", "--value", "--gas"]),
+            ("call", &["--abi", "--rpc-url", "--from", "--value", "--block"]),
+            ("send", &["--abi", "--rpc-url", "--from", "--private-key", "--value", "--gas"]),
+        ] {
+            let options = completed_options(command);
+            for flag in flags {
+                assert!(options.iter().any(|option| option == flag), "{command} {flag}");
+            }
+            assert!(!options.iter().any(|option| option == "--port"), "{command}: {options:?}");
+        }
+        assert!(completed_options("import").contains(&"--datadir".to_owned()));
     }
 
     #[test]

@@ -93,7 +93,7 @@ fn misunderstood(error: &clap::Error) -> ExitCode {
 fn execute(mut given: cli::Given) -> Result<ExitCode, Failure> {
     let command = given.cli.command.take();
     if let Some(Command::Completions { shell }) = command {
-        clap_complete::generate(shell, &mut cli::command(), "tandem", &mut io::stdout());
+        clap_complete::generate(shell, &mut cli::completed(), "tandem", &mut io::stdout());
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(Command::Rv { command }) = &command {
