@@ -104,19 +104,15 @@ impl I256 {
     }
 
     /// The quotient, if it fits and `other` is not 0.
-    pub const fn checked_div(self, other: Self) -> Option<Self> {
-        match self.unsigned_abs().checked_div_rem(other.unsigned_abs()) {
-            Some((size, _)) => Self::signed(size, self.is_negative() != other.is_negative()),
-            None => None,
-        }
+    pub fn checked_div(self, other: Self) -> Option<Self> {
+        let size = self.unsigned_abs().checked_div(other.unsigned_abs())?;
+        Self::signed(size, self.is_negative() != other.is_negative())
     }
 
     /// The remainder, which has the sign of this number, if `other` is not 0.
-    pub const fn checked_rem(self, other: Self) -> Option<Self> {
-        match self.unsigned_abs().checked_div_rem(other.unsigned_abs()) {
-            Some((_, size)) => Self::signed(size, self.is_negative()),
-            None => None,
-        }
+    pub fn checked_rem(self, other: Self) -> Option<Self> {
+        let size = self.unsigned_abs().checked_rem(other.unsigned_abs())?;
+        Self::signed(size, self.is_negative())
     }
 
     /// The negative, if it fits.

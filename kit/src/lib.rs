@@ -89,7 +89,6 @@ pub mod call;
 mod contract;
 #[cfg(not(target_os = "none"))]
 pub mod describe;
-mod division;
 pub mod env;
 mod event;
 mod exit;

@@ -7,7 +7,7 @@ use core::ops::{
     SubAssign,
 };
 
-use crate::division::divide;
+use crate::sys::{self, number};
 use crate::{PanicCode, Word, revert_panic};
 
 /// A 256-bit unsigned number: four 64-bit limbs, the least significant first.
@@ -112,16 +112,61 @@ impl U256 {
         (Self([a, b, c, d]), e | f | g | h != 0)
     }
 
-    /// Quotient and remainder, if `divisor` is not 0.
-    pub const fn checked_div_rem(self, divisor: Self) -> Option<(Self, Self)> {
+    /// The quotient, if `divisor` is not 0.
+    pub fn checked_div(self, divisor: Self) -> Option<Self> {
+        self.divided(divisor, number::DIV, |number, divisor| number / divisor)
+    }
+
+    /// The remainder, if `divisor` is not 0.
+    pub fn checked_rem(self, divisor: Self) -> Option<Self> {
+        self.divided(divisor, number::MOD, |number, divisor| number % divisor)
+    }
+
+    /// By the machine's own division where that is enough, else by a system call, which costs a
+    /// tenth of what a long division does.
+    #[inline]
+    fn divided(self, divisor: Self, number: u64, short: fn(u64, u64) -> u64) -> Option<Self> {
         if divisor.is_zero() {
             return None;
         }
-        if let (Some(n), Some(d)) = (self.to_u64(), divisor.to_u64()) {
-            return Some((Self([n / d, 0, 0, 0]), Self([n % d, 0, 0, 0])));
+        Some(match (self.to_u64(), divisor.to_u64()) {
+            (Some(number), Some(divisor)) => short(number, divisor).into(),
+            _ => arithmetic(number, [self, divisor]),
+        })
+    }
+
+    /// The sum, which is not cut, modulo `modulus`: Solidity's `addmod`. `Panic(0x12)` if that is 0.
+    pub fn add_mod(self, other: Self, modulus: Self) -> Self {
+        modular(number::ADDMOD, [self, other, modulus])
+    }
+
+    /// The product, which is not cut, modulo `modulus`: Solidity's `mulmod`. `Panic(0x12)` if that
+    /// is 0.
+    pub fn mul_mod(self, other: Self, modulus: Self) -> Self {
+        modular(number::MULMOD, [self, other, modulus])
+    }
+
+    /// The power, if it is below 2^256.
+    pub fn checked_pow(self, exponent: u32) -> Option<Self> {
+        let (mut power, mut square, mut rest) = (Self::ONE, self, exponent);
+        loop {
+            if rest & 1 == 1 {
+                power = power.checked_mul(square)?;
+            }
+            rest >>= 1;
+            if rest == 0 {
+                return Some(power);
+            }
+            square = square.checked_mul(square)?;
         }
-        let (quotient, rest) = divide(self.0, divisor.0);
-        Some((Self(quotient), Self(rest)))
+    }
+
+    /// The power: Solidity's `**`. `Panic(0x11)` if it does not fit.
+    pub fn pow(self, exponent: u32) -> Self {
+        match self.checked_pow(exponent) {
+            Some(power) => power,
+            None => revert_panic(PanicCode::Overflow),
+        }
     }
 
     /// The sum, if it is below 2^256.
@@ -209,6 +254,20 @@ impl U256 {
     }
 }
 
+/// What a system call of arithmetic makes of numbers.
+#[inline(never)]
+fn arithmetic<const N: usize>(number: u64, of: [U256; N]) -> U256 {
+    let words = of.map(|number| number.to_word());
+    U256::from_be_word(&sys::arithmetic(number, words.each_ref()))
+}
+
+fn modular(number: u64, of: [U256; 3]) -> U256 {
+    if of[2].is_zero() {
+        revert_panic(PanicCode::DivisionByZero);
+    }
+    arithmetic(number, of)
+}
+
 impl Ord for U256 {
     #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
@@ -267,7 +326,7 @@ impl From<u128> for U256 {
 }
 
 macro_rules! checked_operator {
-    ($($operator:ident $method:ident $checked:ident,)*) => {$(
+    ($($operator:ident $method:ident $checked:ident $code:ident,)*) => {$(
         impl $operator for U256 {
             type Output = Self;
 
@@ -275,7 +334,7 @@ macro_rules! checked_operator {
             fn $method(self, other: Self) -> Self {
                 match self.$checked(other) {
                     Some(result) => result,
-                    None => revert_panic(PanicCode::Overflow),
+                    None => revert_panic(PanicCode::$code),
                 }
             }
         }
@@ -283,31 +342,11 @@ macro_rules! checked_operator {
 }
 
 checked_operator! {
-    Add add checked_add,
-    Sub sub checked_sub,
-    Mul mul checked_mul,
-}
-
-impl Div for U256 {
-    type Output = Self;
-
-    fn div(self, other: Self) -> Self {
-        match self.checked_div_rem(other) {
-            Some((quotient, _)) => quotient,
-            None => revert_panic(PanicCode::DivisionByZero),
-        }
-    }
-}
-
-impl Rem for U256 {
-    type Output = Self;
-
-    fn rem(self, other: Self) -> Self {
-        match self.checked_div_rem(other) {
-            Some((_, rest)) => rest,
-            None => revert_panic(PanicCode::DivisionByZero),
-        }
-    }
+    Add add checked_add Overflow,
+    Sub sub checked_sub Overflow,
+    Mul mul checked_mul Overflow,
+    Div div checked_div DivisionByZero,
+    Rem rem checked_rem DivisionByZero,
 }
 
 macro_rules! assigning_operator {
@@ -381,11 +420,10 @@ impl fmt::Display for U256 {
         let mut at = digits.len();
         let mut rest = *self;
         while at == digits.len() || !rest.is_zero() {
-            let (quotient, digit) =
-                rest.checked_div_rem(Self::from(10u8)).unwrap_or((Self::ZERO, Self::ZERO));
+            let ten = Self::from(10u8);
             at -= 1;
-            digits[at] += digit.0[0] as u8;
-            rest = quotient;
+            digits[at] += (rest % ten).0[0] as u8;
+            rest /= ten;
         }
         f.pad_integral(true, "", core::str::from_utf8(&digits[at..]).unwrap_or_default())
     }
@@ -437,7 +475,8 @@ mod tests {
         assert_eq!(U256::MAX / HIGH, U256::ONE);
         assert_eq!(U256::MAX % HIGH, HIGH - U256::ONE);
         assert_eq!(U256::MAX / U256::MAX, U256::ONE);
-        assert_eq!(U256::MAX.checked_div_rem(U256::ZERO), None);
+        assert_eq!(U256::MAX.checked_div(U256::ZERO), None);
+        assert_eq!(U256::MAX.checked_rem(U256::ZERO), None);
     }
 
     #[test]

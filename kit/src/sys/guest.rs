@@ -87,6 +87,19 @@ pub(crate) fn word_at(number: u64, at: u64) -> Word {
     unsafe { written(|out| ecall(number, [at, out])) }
 }
 
+/// DIV and MOD of two words, ADDMOD and MULMOD of three.
+#[inline]
+pub(crate) fn arithmetic<const N: usize>(number: u64, of: [&Word; N]) -> Word {
+    // SAFETY: the call writes one word.
+    unsafe {
+        written(|out| match of[..] {
+            [a, b] => ecall(number, [input(a), input(b), out]),
+            [a, b, modulus] => ecall(number, [input(a), input(b), input(modulus), out]),
+            _ => crate::revert_empty(),
+        })
+    }
+}
+
 /// A number looked up by a word: the size of an account's code.
 #[inline(always)]
 pub(crate) fn number_of(number: u64, key: &Word) -> u64 {

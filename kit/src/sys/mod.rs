@@ -22,6 +22,10 @@ use crate::Word;
 #[cfg_attr(not(target_os = "none"), allow(dead_code, reason = "the host needs some of them only"))]
 pub(crate) mod number {
     pub(crate) const STOP: u64 = 0x00;
+    pub(crate) const DIV: u64 = 0x04;
+    pub(crate) const MOD: u64 = 0x06;
+    pub(crate) const ADDMOD: u64 = 0x08;
+    pub(crate) const MULMOD: u64 = 0x09;
     pub(crate) const KECCAK256: u64 = 0x20;
     pub(crate) const ADDRESS: u64 = 0x30;
     pub(crate) const BALANCE: u64 = 0x31;
