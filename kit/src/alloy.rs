@@ -10,7 +10,7 @@ use alloy_primitives::{Address as AlloyAddress, B256, U256 as AlloyNumber};
 use alloy_sol_types::{SolCall, SolError, SolEvent};
 
 use crate::abi::values::word_type;
-use crate::abi::{Abi, Name, Reader, Simple, Source, Writer};
+use crate::abi::{Name, Simple};
 use crate::call::{Call, Failure};
 use crate::storage::State;
 use crate::sys;
@@ -98,8 +98,12 @@ impl<S: State> EmitSol for S {}
 
 impl Call {
     /// CALL of a function that `sol!` declares. What is answered and does not decode reverts.
-    pub fn send_sol<C: SolCall>(&self, call: &C) -> Result<C::Return, Failure> {
-        self.send(&call.abi_encode()).map(|data| decoded::<C>(&data))
+    pub fn send_sol<C: SolCall>(
+        &self,
+        of: &mut impl State,
+        call: &C,
+    ) -> Result<C::Return, Failure> {
+        self.send(of, &call.abi_encode()).map(|data| decoded::<C>(&data))
     }
 
     /// STATICCALL of a function that `sol!` declares.

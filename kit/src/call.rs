@@ -1,5 +1,9 @@
 //! Calls to other contracts, of either kind, and their creation.
+//!
+//! Whatever may change the chain's state takes the calling contract, `self`, as one that may be
+//! written: a `view` function has none to give. So no reference into storage outlives such a call.
 
+use crate::storage::State;
 use crate::sys::{self, Message, number};
 use crate::{Address, U256, Word};
 
@@ -44,7 +48,7 @@ pub fn ecrecover(hash: Word, v: u8, r: Word, s: Word) -> Option<Address> {
 
 /// Ends this contract's account at the transaction's end (EIP-6780: if it began in it), and sends
 /// its wei to `heir`.
-pub fn selfdestruct(heir: Address) -> ! {
+pub fn selfdestruct(_of: &mut impl State, heir: Address) -> ! {
     sys::selfdestruct(heir.word())
 }
 
@@ -148,7 +152,7 @@ mod typed {
         /// By DELEGATECALL, if a declared function is called: the callee's code over this
         /// contract's state, caller and value.
         #[inline(always)]
-        pub fn delegated(self) -> Self {
+        pub fn delegated(self, _of: &mut impl State) -> Self {
             Self { delegate: true, ..self }
         }
 
@@ -160,7 +164,8 @@ mod typed {
         }
 
         /// CALL with these bytes; the answer's bytes.
-        pub fn send(&self, input: &[u8]) -> Result<Vec<u8>, Failure> {
+        #[inline]
+        pub fn send(&self, _of: &mut impl State, input: &[u8]) -> Result<Vec<u8>, Failure> {
             self.make(number::CALL, input).map(|()| return_data(self.answer_max))
         }
 
@@ -171,7 +176,8 @@ mod typed {
 
         /// DELEGATECALL with these bytes: the callee's code over this contract's state, caller and
         /// value. The answer's bytes.
-        pub fn delegate(&self, input: &[u8]) -> Result<Vec<u8>, Failure> {
+        #[inline]
+        pub fn delegate(&self, _of: &mut impl State, input: &[u8]) -> Result<Vec<u8>, Failure> {
             self.make(number::DELEGATECALL, input).map(|()| return_data(self.answer_max))
         }
 
@@ -208,12 +214,17 @@ mod typed {
     }
 
     /// CREATE: a contract out of init code, EVM's or a container (see [`container`]).
-    pub fn create(code: &[u8], value: U256) -> Result<Address, Failure> {
+    pub fn create(_of: &mut impl State, code: &[u8], value: U256) -> Result<Address, Failure> {
         created(sys::create(&value.to_word(), code, None))
     }
 
     /// CREATE2: as [`create`], at an address that depends on this contract, the code and the salt.
-    pub fn create2(code: &[u8], value: U256, salt: Word) -> Result<Address, Failure> {
+    pub fn create2(
+        _of: &mut impl State,
+        code: &[u8],
+        value: U256,
+        salt: Word,
+    ) -> Result<Address, Failure> {
         created(sys::create(&value.to_word(), code, Some(&salt)))
     }
 
@@ -253,17 +264,28 @@ mod typed {
 ///     }
 /// }
 ///
-/// fn pay(token: Address, to: Address, value: U256) -> bool {
-///     match Token::at(token).transfer(to, value) {
-///         Ok(done) => done,
-///         Err(failure) => failure.bubble(),
+/// #[storage]
+/// struct Till { token: Address }
+///
+/// #[contract]
+/// impl Till {
+///     pub fn money(&self) -> Result<U256, Failure> {
+///         Token::at(self.token.get()).balanceOf(env::this())
+///     }
+///
+///     pub fn pay(&mut self, to: Address, value: U256) -> bool {
+///         match Token::at(self.token.get()).transfer(self, to, value) {
+///             Ok(done) => done,
+///             Err(failure) => failure.bubble(),
+///         }
 ///     }
 /// }
 /// ```
 ///
-/// `Token::at(token).value(wei).gas(limit)` sets value and gas; `.delegated()` runs the other
-/// contract's code over this one's state. Functions declared as `view` or `pure` are called with
-/// STATICCALL. Two functions with one selector fail the build.
+/// Functions declared as `view` or `pure` are called with STATICCALL; those declared as `write` or
+/// `payable` take the calling contract before their arguments. Of `Token::at(token)`,
+/// `.value(wei).gas(limit)` sets value and gas, `.delegated(self)` runs the other contract's code over this one's state. Two
+/// functions with one selector fail the build.
 #[macro_export]
 macro_rules! interface {
     ($(#[$doc:meta])* $visibility:vis $interface:ident {
@@ -307,28 +329,48 @@ macro_rules! interface {
             }
 
             #[inline(always)]
-            $visibility fn delegated(self) -> Self {
-                Self(self.0.delegated())
+            $visibility fn delegated(self, of: &mut impl $crate::storage::State) -> Self {
+                Self(self.0.delegated(of))
             }
 
-            $(
-                #[allow(clippy::too_many_arguments, reason = "as many as the other has")]
-                $visibility fn $name(
-                    &self,
-                    $($argument: $type),*
-                ) -> Result<$crate::__returned!($($returned)?), $crate::call::Failure> {
-                    let tail = 0 $(+ $crate::abi::Abi::tail_words(&$argument))*;
-                    $crate::__private::with_selector::<
-                        { 1 $(+ <$type as $crate::abi::Abi>::HEAD_WORDS)* }, _,
-                    >(
-                        const { $crate::abi::selector(
-                            stringify!($name), &[$(<$type as $crate::abi::Abi>::NAME),*]) },
-                        tail,
-                        |_writer| { $(_writer.put(&$argument);)* },
-                        |data| self.0.invoke($crate::__is_view!($kind), data),
-                    )
-                }
-            )*
+            $($crate::__other! {
+                $kind $visibility $name($($argument: $type),*)
+                    -> $crate::__returned!($($returned)?)
+            })*
+        }
+    };
+}
+
+/// A function of another contract, by its kind.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __other {
+    (view $($rest:tt)*) => { $crate::__other! { (true) $($rest)* } };
+    (pure $($rest:tt)*) => { $crate::__other! { view $($rest)* } };
+    (write $($rest:tt)*) => {
+        $crate::__other! { (false, _of: &mut impl $crate::storage::State) $($rest)* }
+    };
+    (payable $($rest:tt)*) => { $crate::__other! { write $($rest)* } };
+    (($is_view:literal $(, $of:ident: $state:ty)?)
+        $visibility:vis $name:ident($($argument:ident: $type:ty),*) -> $returned:ty
+    ) => {
+        #[allow(clippy::too_many_arguments, reason = "as many as the other has")]
+        #[inline]
+        $visibility fn $name(
+            &self,
+            $($of: $state,)?
+            $($argument: $type),*
+        ) -> Result<$returned, $crate::call::Failure> {
+            let tail = 0 $(+ $crate::abi::Abi::tail_words(&$argument))*;
+            $crate::__private::with_selector::<
+                { 1 $(+ <$type as $crate::abi::Abi>::HEAD_WORDS)* }, _,
+            >(
+                const { $crate::abi::selector(
+                    stringify!($name), &[$(<$type as $crate::abi::Abi>::NAME),*]) },
+                tail,
+                |_writer| { $(_writer.put(&$argument);)* },
+                |data| self.0.invoke($is_view, data),
+            )
         }
     };
 }

@@ -177,7 +177,7 @@ pub mod private {
     #[cfg(not(target_os = "none"))]
     pub use crate::describe;
     pub use crate::event::SolEvent;
-    pub use crate::storage::{Erase, Key, State, Stored, Value, field, layout};
+    pub use crate::storage::{Erase, Stored, field, layout};
     pub use crate::{Contract, Revert, Word, revert_empty};
 
     /// Writes text to the node's log; plain text is not put together first.
@@ -267,23 +267,5 @@ macro_rules! __returned {
     };
     ($type:ty) => {
         $type
-    };
-}
-
-/// Whether a function of this kind is called with STATICCALL.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __is_view {
-    (pure) => {
-        true
-    };
-    (view) => {
-        true
-    };
-    (write) => {
-        false
-    };
-    (payable) => {
-        false
     };
 }

@@ -36,7 +36,7 @@
 //! entry!(Counter);
 //! ```
 //!
-//! A `view` function cannot write, nor can it emit events:
+//! A `view` function cannot write, emit events, create contracts, nor call what may write:
 //!
 //! ```compile_fail,E0596
 //! # use tandem_kit::prelude::*;
@@ -45,6 +45,20 @@
 //! # #[contract]
 //! # impl Counter {
 //! pub fn add(&self, step: U256) { self.count.set(step) }
+//! # }
+//! # fn main() {}
+//! ```
+//!
+//! ```compile_fail,E0308
+//! # use tandem_kit::prelude::*;
+//! # interface! { Token { write transfer(to: Address, value: U256) -> bool; } }
+//! # #[storage]
+//! # pub struct Till { token: Address }
+//! # #[contract]
+//! # impl Till {
+//! pub fn pay(&self, to: Address) -> Result<bool, Failure> {
+//!     Token::at(self.token.get()).transfer(self, to, U256::ONE)
+//! }
 //! # }
 //! # fn main() {}
 //! ```
@@ -110,7 +124,7 @@ pub use i256::I256;
 pub use keccak::keccak256_const;
 #[cfg(not(target_os = "none"))]
 pub use sys::host;
-pub use tandem_kit_macros::{Abi, Revert, contract, storage};
+pub use tandem_kit_macros::{Abi, Revert, Stored, contract, storage};
 pub use u256::U256;
 pub use word::{Address, Word};
 
@@ -138,13 +152,13 @@ pub fn typed_data_hash(domain: Word, content: Word) -> Word {
 
 /// What nearly every contract uses.
 pub mod prelude {
-    pub use crate::Abi;
     pub use crate::abi::{Abi, FixedBytes, Int, Returns, Simple, Uint};
     #[cfg(feature = "heap")]
     pub use crate::abi::{Bytes, Text};
     #[cfg(feature = "heap")]
     pub use crate::call::{Call, Failure};
-    pub use crate::storage::{Erase, Map, State, Transient};
+    pub use crate::storage::{Erase, Map, State, Transient, Whole};
+    pub use crate::{Abi, Stored};
     pub use crate::{
         Address, Contract, I256, Revert, SolError, U256, Word, console, contract, ensure, entry,
         env, error, event, interface, keccak256, keccak256_words, revert, storage,

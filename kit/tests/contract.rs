@@ -75,7 +75,7 @@ impl Sample {
     pub fn touch(&mut self, other: Address) {
         ensure!(!self.locked.get(), Locked {});
         self.locked.set(true);
-        if Other::at(other).value(env::value()).touch().is_err() {
+        if Other::at(other).value(env::value()).touch(self).is_err() {
             revert("touching failed");
         }
         self.locked.set(false);
@@ -277,7 +277,7 @@ fn containers_hold_an_image_and_a_tail() {
         assert_eq!(tandem_kit::call::image_of(other), None);
     }
     host::with(|world| world.answers.push_back((false, b"why".to_vec())));
-    let failed = tandem_kit::call::create(&code, U256::ZERO);
+    let failed = tandem_kit::call::create(&mut sample(), &code, U256::ZERO);
     assert_eq!(failed, Err(Failure { data: b"why".to_vec() }));
 }
 

@@ -189,3 +189,73 @@ fn transient_values_have_slots_of_their_own() {
         assert!(world.storage.contains_key(slot(13).bytes()));
     });
 }
+
+#[derive(Abi, Stored, Clone, Debug, PartialEq, Eq)]
+struct Point {
+    x: i32,
+    y: i32,
+}
+
+/// A struct in memory, with one field of every kind of place.
+#[derive(Abi, Stored, Clone, Debug, PartialEq, Eq)]
+struct Offer {
+    price: Uint<112>,
+    open: bool,
+    name: Text,
+    corners: [Point; 2],
+    bids: Vec<U256>,
+    path: Vec<Point>,
+}
+
+#[storage]
+struct Offers {
+    count: u8,                // 0
+    offers: Map<U256, Offer>, // 1
+    last: Vec<Offer>,         // 2
+}
+
+#[test]
+fn structs_in_memory_are_stored_as_a_whole() {
+    let point = |x, y| Point { x, y };
+    let first = Offer {
+        price: Uint::truncated(U256::from(5u8)),
+        open: true,
+        name: Text::from("a name that takes more than one slot of storage"),
+        corners: [point(1, -1), point(-2, 2)],
+        bids: vec![U256::from(7u8), U256::from(8u8)],
+        path: vec![point(3, 3), point(4, 4), point(5, 5)],
+    };
+    let second = Offer {
+        name: Text::from("short"),
+        bids: Vec::new(),
+        path: vec![point(9, 9)],
+        ..first.clone()
+    };
+    let key = U256::from(77u8);
+    let ended = host::run(|| {
+        let mut of = Offers::place(Word::ZERO, 0);
+        of.offers.at_mut(key).store(&first);
+        assert_eq!(of.offers.at(key).load(), first);
+        // Its fields, one by one.
+        assert_eq!(of.offers.at(key).path.at(2).y.get(), 5);
+        assert_eq!(of.offers.at(key).name.get(), first.name);
+        of.last.grow().store(&first);
+        of.last.grow().store(&second);
+        assert_eq!(of.last.to_vec(), [first.clone(), second.clone()]);
+        of.last.at_mut(0).store(&second);
+        of.last.shrink();
+        of.last.shrink();
+        // What is stored over a longer one leaves nothing of it.
+        of.offers.at_mut(key).store(&second);
+        assert_eq!(of.offers.at(key).load(), second);
+    });
+    assert_eq!(ended, Ended::Returned(Vec::new()));
+    let kept = host::with(|world| world.storage.clone());
+    // A corner takes a slot, as a struct does: price and open, name, corners, two lengths, one point.
+    assert_eq!(kept.len(), 6, "{kept:?}");
+    let slot = keccak256_words(&[key.to_word(), Word::from_u64(1)]);
+    let corner = format!("0x{:0>64}", "00000002fffffffe");
+    assert_eq!(kept[after(slot, 3).bytes()].to_string(), corner);
+    host::run(|| Offers::place(Word::ZERO, 0).offers.at_mut(key).erase());
+    assert!(host::with(|world| world.storage.is_empty()));
+}

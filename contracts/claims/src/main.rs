@@ -103,7 +103,7 @@ impl Claims {
 
     fn pay(&mut self, account: Address, amount: U256) {
         self.emit(Claimed { account, amount });
-        if let Err(failure) = Call::to(account).value(amount).send(&[]) {
+        if let Err(failure) = Call::to(account).value(amount).send(self, &[]) {
             failure.bubble();
         }
     }

@@ -151,13 +151,13 @@ impl Collection {
 
     pub fn safe_transfer_from(&mut self, from: Address, to: Address, id: U256) {
         self.transfer_from(from, to, id);
-        check(from, to, id, Bytes::default());
+        self.check(from, to, id, Bytes::default());
     }
 
     #[name("safeTransferFrom")]
     pub fn safe_transfer_with_data(&mut self, from: Address, to: Address, id: U256, data: Bytes) {
         self.transfer_from(from, to, id);
-        check(from, to, id, data);
+        self.check(from, to, id, data);
     }
 
     /// Mints the next token, numbered from 1.
@@ -171,22 +171,22 @@ impl Collection {
         id
     }
 
+    /// A contract that gets a token has to say that it knows what to do with it.
+    fn check(&mut self, from: Address, to: Address, id: U256, data: Bytes) {
+        if env::code_size(to) == 0 {
+            return;
+        }
+        match Receiver::at(to).onERC721Received(self, env::caller(), from, id, data) {
+            Ok(answer) if answer == RECEIVED => {}
+            Err(failure) if !failure.data.is_empty() => failure.bubble(),
+            _ => ERC721InvalidReceiver { receiver: to }.revert(),
+        }
+    }
+
     fn give(&mut self, from: Address, to: Address, id: U256) {
         self.balances.update(to, |balance| balance + U256::ONE);
         self.owners.set(id, to);
         self.emit(Transfer { from, to, id });
-    }
-}
-
-/// A contract that gets a token has to say that it knows what to do with it.
-fn check(from: Address, to: Address, id: U256, data: Bytes) {
-    if env::code_size(to) == 0 {
-        return;
-    }
-    match Receiver::at(to).onERC721Received(env::caller(), from, id, data) {
-        Ok(answer) if answer == RECEIVED => {}
-        Err(failure) if !failure.data.is_empty() => failure.bubble(),
-        _ => ERC721InvalidReceiver { receiver: to }.revert(),
     }
 }
 

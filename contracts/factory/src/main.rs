@@ -28,13 +28,15 @@ impl Factory {
     /// Init code as it comes: EVM's, or a container with the constructor's arguments as its tail.
     #[payable]
     pub fn create(&mut self, code: Bytes) -> Result<Address, Failure> {
-        self.keep(create(&code.0, env::value()))
+        let created = create(self, &code.0, env::value());
+        self.keep(created)
     }
 
     /// The same, at an address that code and salt decide.
     #[payable]
     pub fn create2(&mut self, code: Bytes, salt: Word) -> Result<Address, Failure> {
-        self.keep(create2(&code.0, env::value(), salt))
+        let created = create2(self, &code.0, env::value(), salt);
+        self.keep(created)
     }
 
     /// Another instance of a RISC-V contract: the template's image, with these constructor
@@ -42,10 +44,9 @@ impl Factory {
     #[payable]
     pub fn create_like(&mut self, template: Address, arguments: Bytes) -> Result<Address, Failure> {
         let code = env::code(template);
-        match image_of(&code) {
-            Some(image) => self.keep(create(&container(image, &arguments.0), env::value())),
-            None => NotRiscv { template }.revert(),
-        }
+        let Some(image) = image_of(&code) else { NotRiscv { template }.revert() };
+        let created = create(self, &container(image, &arguments.0), env::value());
+        self.keep(created)
     }
 
     pub fn count(&self) -> U256 {

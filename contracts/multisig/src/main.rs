@@ -102,7 +102,7 @@ impl Multisig {
         // Before the call: what it calls may call again.
         self.nonce.set(nonce + U256::ONE);
         self.emit(Executed { hash, to, value, nonce });
-        match Call::to(to).value(value).send(&data.0) {
+        match Call::to(to).value(value).send(self, &data.0) {
             Ok(answer) => Bytes(answer),
             Err(failure) => CallFailed { reason: Bytes(failure.data) }.revert(),
         }

@@ -48,7 +48,7 @@ impl PingPong {
         }
         let player = Player::at(peer).value(env::value());
         // What the peer wrote is there, and what this frame knew has stayed.
-        Ok(player.play(env::this(), depth - U256::ONE)? + U256::ONE)
+        Ok(player.play(self, env::this(), depth - U256::ONE)? + U256::ONE)
     }
 
     /// As `play`, but the last one reverts with `Bottom`, which all others pass on.
@@ -57,7 +57,7 @@ impl PingPong {
         if depth.is_zero() {
             Bottom { player: env::this(), hits }.revert();
         }
-        Player::at(peer).fail(env::this(), depth - U256::ONE)?;
+        Player::at(peer).fail(self, env::this(), depth - U256::ONE)?;
         NoReturn {}.revert()
     }
 
@@ -65,7 +65,7 @@ impl PingPong {
     /// stays. Answers the revert data.
     pub fn survive(&mut self, peer: Address, depth: U256) -> Bytes {
         self.hit(depth);
-        match Player::at(peer).fail(env::this(), depth) {
+        match Player::at(peer).fail(self, env::this(), depth) {
             Ok(_) => NoReturn {}.revert(),
             Err(Failure { data }) => {
                 self.emit(Caught { peer, reason: Bytes(data.clone()) });
@@ -83,7 +83,7 @@ impl PingPong {
     /// Sends any call on, with its wei.
     #[payable]
     pub fn call(&mut self, target: Address, data: Bytes) -> Result<Bytes, Failure> {
-        Call::to(target).value(env::value()).send(&data.0).map(Bytes)
+        Call::to(target).value(env::value()).send(self, &data.0).map(Bytes)
     }
 
     /// Sends any static call on.
@@ -94,7 +94,7 @@ impl PingPong {
     /// Runs another contract's code over this one's state.
     #[payable]
     pub fn delegate_call(&mut self, target: Address, data: Bytes) -> Result<Bytes, Failure> {
-        Call::to(target).delegate(&data.0).map(Bytes)
+        Call::to(target).delegate(self, &data.0).map(Bytes)
     }
 
     pub fn hits(&self) -> U256 {

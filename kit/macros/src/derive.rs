@@ -106,45 +106,7 @@ fn choice(name: &Ident, data: &DataEnum) -> Result<TokenStream> {
                 }
             }
 
-            impl kit::Abi for #name {
-                const NAME: kit::Name = kit::Name::new("uint8");
-
-                #[inline]
-                fn write(&self, writer: &mut kit::Writer<'_>) {
-                    kit::Abi::write(&kit::Simple::to_word(self), writer);
-                }
-
-                #[inline]
-                fn read<S: kit::Source + ?Sized>(reader: &mut kit::Reader<'_, S>) -> Self {
-                    match <Self as kit::Simple>::from_word(reader.word()) {
-                        Some(value) => value,
-                        None => kit::revert_empty(),
-                    }
-                }
-            }
-
-            impl kit::Stored for #name {
-                const BYTES: usize = 1;
-                const PACKED: bool = true;
-                type Place = kit::Value<Self>;
-
-                #[inline(always)]
-                fn place(slot: kit::Word, offset: usize) -> Self::Place {
-                    kit::Value::new(slot, offset)
-                }
-            }
-
-            impl kit::Key for #name {
-                fn slot(&self, map: &kit::Word) -> kit::Word {
-                    kit::mapped(&kit::Simple::to_word(self), map)
-                }
-            }
-
-            impl ::tandem_kit::abi::Topic for #name {
-                fn topic(&self) -> kit::Word {
-                    kit::Simple::to_word(self)
-                }
-            }
+            ::tandem_kit::__word_type! { [] #name, kit::Name::new("uint8") }
         };
     })
 }

@@ -55,6 +55,16 @@ pub fn storage(_arguments: TokenStream, item: TokenStream) -> TokenStream {
     storage::expand(item).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
+/// Makes a struct in memory one that can be stored: as [`macro@storage`] lays it out, read and written
+/// field by field or, by `load` and `store`, as a whole.
+///
+/// `Order`'s accessor is the struct `OrderPlace`.
+#[proc_macro_derive(Stored)]
+pub fn stored(item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item as ItemStruct);
+    storage::stored(item).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
 /// Gives a struct (a tuple in the ABI) or an enum without fields (an `uint8`) its place in the ABI:
 /// as an argument, a returned value, in events and errors; an enum also in storage.
 #[proc_macro_derive(Abi)]

@@ -3,8 +3,8 @@
 use core::fmt;
 
 use super::values::word_type;
-use super::{Abi, Name, Reader, Simple, Source, Writer};
-use crate::{I256, U256, Word, revert_empty};
+use super::{Name, Simple};
+use crate::{I256, U256, Word};
 
 /// `bytesN`: 1 to 32 bytes. (`bytes32` is [`Word`] too.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -165,6 +165,7 @@ shown_as_number! { Uint Int }
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::abi::Abi;
 
     #[test]
     fn sized_numbers_hold_what_fits() {

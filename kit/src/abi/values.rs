@@ -5,52 +5,56 @@ use crate::{Address, I256, U256, Word, revert_empty};
 
 /// Gives a type of one word all that such types have: its place in the ABI, in storage, as a
 /// mapping's key and as a topic. Its [`Simple`] is written beside it.
-macro_rules! word_type {
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __word_type {
     ([$($generics:tt)*] $type:ty, $name:expr) => {
-        impl<$($generics)*> Abi for $type {
-            const NAME: Name = $name;
+        impl<$($generics)*> $crate::abi::Abi for $type {
+            const NAME: $crate::abi::Name = $name;
 
             #[inline(always)]
-            fn write(&self, writer: &mut Writer<'_>) {
-                writer.word(self.to_word());
+            fn write(&self, writer: &mut $crate::abi::Writer<'_>) {
+                writer.word($crate::abi::Simple::to_word(self));
             }
 
             #[inline]
-            fn read<S: Source + ?Sized>(reader: &mut Reader<'_, S>) -> Self {
-                match <Self as Simple>::from_word(reader.word()) {
+            fn read<S: $crate::abi::Source + ?Sized>(
+                reader: &mut $crate::abi::Reader<'_, S>,
+            ) -> Self {
+                match <Self as $crate::abi::Simple>::from_word(reader.word()) {
                     Some(value) => value,
-                    None => revert_empty(),
+                    None => $crate::revert_empty(),
                 }
             }
         }
 
-        impl<$($generics)*> crate::storage::Stored for $type {
-            const BYTES: usize = <Self as Simple>::BYTES;
+        impl<$($generics)*> $crate::storage::Stored for $type {
+            const BYTES: usize = <Self as $crate::abi::Simple>::BYTES;
             const PACKED: bool = true;
-            type Place = crate::storage::Value<Self>;
+            type Place = $crate::storage::Value<Self>;
 
             #[inline(always)]
-            fn place(slot: Word, offset: usize) -> Self::Place {
-                crate::storage::Value::new(slot, offset)
+            fn place(slot: $crate::Word, offset: usize) -> Self::Place {
+                $crate::storage::Value::new(slot, offset)
             }
         }
 
-        impl<$($generics)*> crate::storage::Key for $type {
+        impl<$($generics)*> $crate::storage::Key for $type {
             #[inline(always)]
-            fn slot(&self, map: &Word) -> Word {
-                crate::storage::mapped(&self.to_word(), map)
+            fn slot(&self, map: &$crate::Word) -> $crate::Word {
+                $crate::__private::mapped(&$crate::abi::Simple::to_word(self), map)
             }
         }
 
-        impl<$($generics)*> crate::abi::Topic for $type {
+        impl<$($generics)*> $crate::abi::Topic for $type {
             #[inline(always)]
-            fn topic(&self) -> Word {
-                self.to_word()
+            fn topic(&self) -> $crate::Word {
+                $crate::abi::Simple::to_word(self)
             }
         }
     };
 }
-pub(crate) use word_type;
+pub(crate) use __word_type as word_type;
 
 macro_rules! simple {
     ($($type:ty = $name:literal, $bytes:literal, $to:expr, $from:expr;)*) => {$(

@@ -29,8 +29,9 @@ impl<'a> Writer<'a> {
     }
 
     /// The next head.
+    #[doc(hidden)]
     #[inline(always)]
-    pub(crate) fn word(&mut self, word: Word) {
+    pub fn word(&mut self, word: Word) {
         match self.words.get_mut(self.head) {
             Some(place) => *place = word,
             None => revert_panic(PanicCode::Index),

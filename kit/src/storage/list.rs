@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::marker::PhantomData;
 
-use super::{At, AtMut, Erase, Stored, Value};
+use super::{At, AtMut, Erase, Stored, Value, Whole};
 use crate::abi::Simple;
 use crate::sys::{self, number};
 use crate::{PanicCode, Word, keccak256_words, revert_panic};
@@ -139,16 +139,37 @@ impl<T: Simple + Stored<Place = Value<T>>> List<T> {
         self.set_len(last);
         Some(value)
     }
+}
 
+impl<T: Stored<Place: Whole>> List<T> {
     /// All elements.
-    pub fn to_vec(&self) -> Vec<T> {
+    pub fn to_vec(&self) -> Vec<<T::Place as Whole>::Value> {
         let first = keccak256_words(&[self.slot]);
         let len = self.len();
         let mut values = Vec::with_capacity(len as usize);
         for index in 0..len {
-            values.push(element::<T>(&first, index).get());
+            values.push(element::<T>(&first, index).load());
         }
         values
+    }
+}
+
+impl<T: Stored<Place: Whole + Erase>> Whole for List<T> {
+    type Value = Vec<<T::Place as Whole>::Value>;
+
+    fn load(&self) -> Self::Value {
+        self.to_vec()
+    }
+
+    fn store(&mut self, values: &Self::Value) {
+        for index in values.len() as u64..self.len() {
+            self.element(index).erase();
+        }
+        self.set_len(values.len() as u64);
+        let first = keccak256_words(&[self.slot]);
+        for (index, value) in values.iter().enumerate() {
+            element::<T>(&first, index as u64).store(value);
+        }
     }
 }
 
@@ -197,6 +218,20 @@ impl<T: Stored, const N: usize> Array<T, N> {
     /// The place of an element; `Panic(0x32)` past the last.
     pub fn at_mut(&mut self, index: u64) -> AtMut<'_, T::Place> {
         AtMut::new(self.checked(index))
+    }
+}
+
+impl<T: Stored<Place: Whole>, const N: usize> Whole for Array<T, N> {
+    type Value = [<T::Place as Whole>::Value; N];
+
+    fn load(&self) -> Self::Value {
+        core::array::from_fn(|index| self.checked(index as u64).load())
+    }
+
+    fn store(&mut self, values: &Self::Value) {
+        for (index, value) in values.iter().enumerate() {
+            self.checked(index as u64).store(value);
+        }
     }
 }
 

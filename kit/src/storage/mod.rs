@@ -26,6 +26,7 @@ pub use octets::{Octets, OctetsPlace};
 pub use value::{Lasting, Medium, Temporary, Transient, Value};
 
 use crate::Word;
+use crate::abi::Simple;
 use crate::event::SolEvent;
 
 /// A type that a field of storage, a mapping's value or an array's element can be declared as.
@@ -42,6 +43,7 @@ pub trait Stored {
     type Place;
 
     /// The accessor of what starts at `slot`, `offset` bytes before the slot's end.
+    #[doc(hidden)]
     fn place(slot: Word, offset: usize) -> Self::Place;
 }
 
@@ -51,12 +53,37 @@ pub trait Erase {
     fn erase(&mut self);
 }
 
+/// A place that is read and written as a whole: a value, a string, an array or a struct in memory
+/// (`#[derive(Stored)]`).
+pub trait Whole {
+    /// What stands there.
+    type Value;
+
+    /// The value.
+    fn load(&self) -> Self::Value;
+
+    /// Writes the value.
+    fn store(&mut self, value: &Self::Value);
+}
+
 /// A struct of storage: what [`#[storage]`](crate::storage) makes of a declaration.
 pub trait State: Stored {
     /// Emits an event: Solidity's `emit`.
     #[inline(always)]
     fn emit<E: SolEvent>(&mut self, event: E) {
         event.log();
+    }
+
+    /// The value in a slot that no layout gives it, one of ERC-1967 say, to be read.
+    #[inline(always)]
+    fn at_slot<T: Simple>(&self, slot: Word) -> At<'_, Value<T>> {
+        At::new(Value::new(slot, 0))
+    }
+
+    /// The value in a slot that no layout gives it, to be read and written.
+    #[inline(always)]
+    fn at_slot_mut<T: Simple>(&mut self, slot: Word) -> AtMut<'_, Value<T>> {
+        AtMut::new(Value::new(slot, 0))
     }
 }
 

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::marker::PhantomData;
 
-use super::{Erase, Stored};
+use super::{Erase, Stored, Whole};
 use crate::abi::{Bytes, Text};
 use crate::sys::{self, number};
 use crate::{PanicCode, Word, keccak256_words, revert_panic};
@@ -70,6 +70,18 @@ impl<T: Octets> OctetsPlace<T> {
 
     fn head(&self) -> Word {
         sys::word_of(number::SLOAD, &self.slot)
+    }
+}
+
+impl<T: Octets> Whole for OctetsPlace<T> {
+    type Value = T;
+
+    fn load(&self) -> T {
+        self.get()
+    }
+
+    fn store(&mut self, value: &T) {
+        self.set(value);
     }
 }
 

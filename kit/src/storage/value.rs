@@ -2,7 +2,7 @@
 
 use core::marker::PhantomData;
 
-use super::{Erase, Stored};
+use super::{Erase, Stored, Whole};
 use crate::abi::Simple;
 use crate::sys::{self, number};
 use crate::{Word, revert_empty};
@@ -56,15 +56,10 @@ pub struct Value<T, M = Lasting> {
 
 impl<T, M> Value<T, M> {
     /// The value in `slot`, `offset` bytes before its end.
+    #[doc(hidden)]
     #[inline(always)]
     pub const fn new(slot: Word, offset: usize) -> Self {
         Self { slot, offset, of: PhantomData }
-    }
-
-    /// The value in a slot that no layout gives it: one of ERC-1967, say.
-    #[inline(always)]
-    pub const fn at_slot(slot: Word) -> Self {
-        Self::new(slot, 0)
     }
 
     /// The slot.
@@ -87,7 +82,11 @@ impl<T: Simple, M: Medium> Value<T, M> {
     /// Writes the value.
     #[inline]
     pub fn set(&mut self, value: T) {
-        let mut word = value.to_word();
+        self.write(value.to_word());
+    }
+
+    #[inline]
+    fn write(&mut self, mut word: Word) {
         if T::BYTES < 32 {
             word = packed::<T>(sys::word_of(M::LOAD, &self.slot), word, self.offset);
         }
@@ -104,11 +103,19 @@ impl<T: Simple, M: Medium> Value<T, M> {
 impl<T: Simple, M: Medium> Erase for Value<T, M> {
     #[inline]
     fn erase(&mut self) {
-        let mut word = Word::ZERO;
-        if T::BYTES < 32 {
-            word = packed::<T>(sys::word_of(M::LOAD, &self.slot), word, self.offset);
-        }
-        sys::store(M::STORE, &self.slot, &word);
+        self.write(Word::ZERO);
+    }
+}
+
+impl<T: Simple, M: Medium> Whole for Value<T, M> {
+    type Value = T;
+
+    fn load(&self) -> T {
+        self.get()
+    }
+
+    fn store(&mut self, value: &T) {
+        self.write(value.to_word());
     }
 }
 

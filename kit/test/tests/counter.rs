@@ -61,12 +61,12 @@ impl Counter {
     }
 
     pub fn add_there(&mut self, peer: Address, step: U256) -> Result<U256, Failure> {
-        Peer::at(peer).add(step)?;
+        Peer::at(peer).add(self, step)?;
         Ok(Peer::at(peer).count()? + self.count.get())
     }
 
     pub fn catch(&mut self, peer: Address) -> bool {
-        match Peer::at(peer).add(U256::MAX) {
+        match Peer::at(peer).add(self, U256::MAX) {
             Err(failure) => failure.panic_code().is_some(),
             Ok(_) => false,
         }
@@ -79,14 +79,14 @@ impl Counter {
     }
 
     pub fn proxy(&mut self, code: Address, input: Bytes) -> Result<Bytes, Failure> {
-        Call::to(code).delegate(&input.0).map(Bytes)
+        Call::to(code).delegate(self, &input.0).map(Bytes)
     }
 
     #[payable]
     pub fn split(&mut self, a: Address, b: Address) -> Result<(), Failure> {
         let half = env::value() / U256::from(2u8);
-        Call::to(a).value(half).send(&[])?;
-        Call::to(b).value(half).send(&[])?;
+        Call::to(a).value(half).send(self, &[])?;
+        Call::to(b).value(half).send(self, &[])?;
         Ok(())
     }
 }
@@ -136,8 +136,9 @@ fn time_is_set() {
 fn panics_reach_the_caller() {
     let (mut chain, counter) = deployed();
     chain.send(counter, "panic(uint8)", &0u8).reverted_with("in plain words");
-    chain.send(counter, "panic(uint8)", &1u8).panicked_with(PanicCode::Assert);
-    chain.send(counter, "panic(uint8)", &7u8).panicked_with(PanicCode::Assert);
+    chain.send(counter, "panic(uint8)", &1u8).reverted_with("number 1");
+    let text = "index out of bounds: the len is 3 but the index is 7";
+    chain.send(counter, "panic(uint8)", &7u8).reverted_with(text);
     assert_eq!(chain.ask::<u8>(counter, "panic(uint8)", &2u8), 3);
 }
 
@@ -169,6 +170,23 @@ fn evm_contracts_are_mixed_in() {
     let seven = chain.deploy_code(&init, &());
     let done = chain.send(counter, "addThere(address,uint256)", &(seven, n(1)));
     assert_eq!(done.returned::<U256>(), n(47));
+}
+
+#[test]
+fn what_evm_contracts_log_is_seen_too() {
+    let mut chain = Chain::new();
+    // log(string), which the runtime code has behind it and sends to the console's address.
+    let text = tandem_kit::abi::encode(&Text::from("hello from the EVM"));
+    let input = [&[0x41, 0x30, 0x4f, 0xac][..], &text].concat();
+    let len = input.len() as u8;
+    let copy = [0x60, len, 0x60, 35, 0x5f, 0x39, 0x5f, 0x5f, 0x60, len, 0x5f, 0x73];
+    let console = Address::new(*b"\0\0\0\0\0\0\0\0\0console.log");
+    let call = [&copy[..], console.bytes(), &[0x5a, 0xfa, 0x00], &input].concat();
+    let size = call.len() as u8;
+    let init = [&[0x60, size, 0x60, 10, 0x5f, 0x39, 0x60, size, 0x5f, 0xf3][..], &call].concat();
+    let logger = chain.deploy_code(&init, &());
+    let done = chain.send(logger, "anything()", &());
+    assert_eq!(done.succeeded().printed, ["hello from the EVM"]);
 }
 
 #[test]

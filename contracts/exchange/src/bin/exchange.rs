@@ -53,7 +53,7 @@ impl Exchange {
         ensure!(!token0.is_zero(), ZeroToken {});
         let known = self.get_pair(token0, token1);
         ensure!(known.is_zero(), PairExists { pair: known });
-        let pair = create(token0, token1);
+        let pair = self.create(token0, token1);
         self.pairs.at_mut(token0).set(token1, pair);
         self.pairs.at_mut(token1).set(token0, pair);
         self.all_pairs.push(pair);
@@ -61,18 +61,18 @@ impl Exchange {
         self.emit(PairCreated { token0, token1, pair, count });
         pair
     }
-}
 
-/// Another instance of the template, with these tokens as its constructor's arguments.
-fn create(token0: Address, token1: Address) -> Address {
-    let template: Address = env::immutables();
-    let code = env::code(template);
-    let Some(image) = image_of(&code) else { NotRiscv { template }.revert() };
-    let arguments = encode(&(token0, token1));
-    let salt = keccak256(&arguments);
-    match create2(&container(image, &arguments), U256::ZERO, salt) {
-        Ok(pair) => pair,
-        Err(failure) => failure.bubble(),
+    /// Another instance of the template, with these tokens as its constructor's arguments.
+    fn create(&mut self, token0: Address, token1: Address) -> Address {
+        let template: Address = env::immutables();
+        let code = env::code(template);
+        let Some(image) = image_of(&code) else { NotRiscv { template }.revert() };
+        let arguments = encode(&(token0, token1));
+        let salt = keccak256(&arguments);
+        match create2(self, &container(image, &arguments), U256::ZERO, salt) {
+            Ok(pair) => pair,
+            Err(failure) => failure.bubble(),
+        }
     }
 }
 

@@ -122,8 +122,8 @@ impl Pair {
         self.balances.update(Address::ZERO, |balance| balance - shares);
         self.total_supply.set(supply - shares);
         let (token0, token1) = tokens();
-        pay(token0, to, amount0);
-        pay(token1, to, amount1);
+        self.pay(token0, to, amount0);
+        self.pay(token1, to, amount1);
         let (balance0, balance1) = balances();
         self.keep(balance0, balance1);
         self.emit(Burn { to, amount0, amount1 });
@@ -141,7 +141,7 @@ impl Pair {
         ensure!(to != token0 && to != token1, InvalidReceiver { receiver: to });
         for (token, out) in [(token0, out0), (token1, out1)] {
             if !out.is_zero() {
-                pay(token, to, out);
+                self.pay(token, to, out);
             }
         }
         let (balance0, balance1) = balances();
@@ -156,6 +156,12 @@ impl Pair {
         self.keep(balance0, balance1);
         self.emit(Swap { sender: env::caller(), to, in0, in1, out0, out1 });
         self.entered.set(false);
+    }
+
+    fn pay(&mut self, token: Address, to: Address, value: U256) {
+        if let Err(failure) = Token::at(token).transfer(self, to, value) {
+            failure.bubble();
+        }
     }
 
     /// Refuses a call that comes out of one that has not ended yet. A revert opens the lock, too.
@@ -200,12 +206,6 @@ fn balance(token: Address) -> U256 {
     match Token::at(token).balanceOf(env::this()) {
         Ok(balance) => balance,
         Err(failure) => failure.bubble(),
-    }
-}
-
-fn pay(token: Address, to: Address, value: U256) {
-    if let Err(failure) = Token::at(token).transfer(to, value) {
-        failure.bubble();
     }
 }
 

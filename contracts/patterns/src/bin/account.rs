@@ -79,7 +79,7 @@ impl Account {
         let is_signed = self.has_signed(user_op_hash, &user_op.signature.0);
         if !missing_account_funds.is_zero() {
             // Whether that went well is the entry point's to see.
-            let _ = Call::to(caller).value(missing_account_funds).send(&[]);
+            let _ = Call::to(caller).value(missing_account_funds).send(self, &[]);
         }
         U256::from(!is_signed)
     }
@@ -91,12 +91,14 @@ impl Account {
 
     pub fn execute(&mut self, target: Address, value: U256, data: Bytes) {
         self.authorize();
-        run(&Step { target, value, data });
+        self.run(&Step { target, value, data });
     }
 
     pub fn execute_batch(&mut self, steps: Vec<Step>) {
         self.authorize();
-        steps.iter().for_each(run);
+        for step in &steps {
+            self.run(step);
+        }
     }
 
     /// It takes tokens of ERC-721: as code of an ordinary account it stands in nobody's way.
@@ -110,6 +112,12 @@ impl Account {
         FixedBytes([0x15, 0x0b, 0x7a, 0x02])
     }
 
+    fn run(&mut self, step: &Step) {
+        if let Err(failure) = Call::to(step.target).value(step.value).send(self, &step.data.0) {
+            failure.bubble();
+        }
+    }
+
     fn authorize(&self) {
         let caller = env::caller();
         let may = caller == self.owner() || caller == env::this() || caller == self.entry_point();
@@ -118,12 +126,6 @@ impl Account {
 
     fn has_signed(&self, hash: Word, signature: &[u8]) -> bool {
         recover(hash, signature) == Some(self.owner())
-    }
-}
-
-fn run(step: &Step) {
-    if let Err(failure) = Call::to(step.target).value(step.value).send(&step.data.0) {
-        failure.bubble();
     }
 }
 

@@ -35,9 +35,10 @@ impl Bank {
 
     /// The mistake, on purpose: whoever is paid may call again before the balance is gone.
     fn pay(&mut self) -> Result<(), Failure> {
-        let mut place = self.balances.at_mut(env::caller());
-        Call::to(env::caller()).value(place.get()).send(&[])?;
-        place.set(U256::ZERO);
+        let caller = env::caller();
+        let balance = self.balances.get(caller);
+        Call::to(caller).value(balance).send(self, &[])?;
+        self.balances.set(caller, U256::ZERO);
         Ok(())
     }
 

@@ -48,7 +48,7 @@ impl Catcher {
         number: U256,
         text: Text,
     ) -> (u8, U256, Text) {
-        match Trouble::at(target).gas(1_000_000).fail(how, number, text) {
+        match Trouble::at(target).gas(1_000_000).fail(self, how, number, text) {
             Ok(answer) => (0, answer, Text::default()),
             Err(failure) => judge(&failure),
         }
@@ -78,8 +78,8 @@ impl Catcher {
     /// Creates a contract out of init code, with the wei that came, and has it end at once.
     #[payable]
     pub fn make_and_end(&mut self, code: Bytes, heir: Address) -> Result<Address, Failure> {
-        let child = create(&code.0, env::value())?;
-        Trouble::at(child).end(heir)?;
+        let child = create(self, &code.0, env::value())?;
+        Trouble::at(child).end(self, heir)?;
         Ok(child)
     }
 }

@@ -5,7 +5,6 @@
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
 use tandem_kit::prelude::*;
-use tandem_kit::storage::Value;
 
 /// What a proxy keeps when its implementation is replaced: the next one may add entries at the
 /// end, and neither move nor retype those that are there.
@@ -89,14 +88,13 @@ impl Ledger {
 
     pub fn withdraw(&mut self, value: U256) -> Result<(), Failure> {
         let by = env::caller();
-        let mut place = self.balances.at_mut(by);
-        let balance = place.get();
+        let balance = self.balances.get(by);
         let Some(rest) = balance.checked_sub(value) else {
             InsufficientBalance { balance, needed: value }.revert()
         };
-        place.set(rest);
+        self.balances.set(by, rest);
         self.total.update(|total| total - value);
-        Call::to(by).value(value).send(&[]).map(|_| ())
+        Call::to(by).value(value).send(self, &[]).map(|_| ())
     }
 
     pub fn owner(&self) -> Address {
@@ -153,10 +151,10 @@ impl Ledger {
             Ok(slot) => ensure!(slot == IMPLEMENTATION, UUPSUnsupportedProxiableUUID { slot }),
             Err(_) => ERC1967InvalidImplementation { implementation }.revert(),
         }
-        Value::<Address>::at_slot(IMPLEMENTATION).set(implementation);
+        self.at_slot_mut(IMPLEMENTATION).set(implementation);
         self.emit(Upgraded { implementation });
         if !data.0.is_empty() {
-            Call::to(implementation).delegate(&data.0)?;
+            Call::to(implementation).delegate(self, &data.0)?;
         }
         Ok(())
     }

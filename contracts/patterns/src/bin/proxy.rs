@@ -6,7 +6,6 @@
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
 use tandem_kit::prelude::*;
-use tandem_kit::storage::Value;
 
 event! { Upgraded(#[indexed] implementation: Address); }
 error! {
@@ -20,10 +19,6 @@ const IMPLEMENTATION: Word = Word::new([
     0x36, 0x08, 0x94, 0xa1, 0x3b, 0xa1, 0xa3, 0x21, 0x06, 0x67, 0xc8, 0x28, 0x49, 0x2d, 0xb9, 0x8d,
     0xca, 0x3e, 0x20, 0x76, 0xcc, 0x37, 0x35, 0xa9, 0x20, 0xa3, 0xca, 0x50, 0x5d, 0x38, 0x2b, 0xbc,
 ]);
-
-fn slot() -> Value<Address> {
-    Value::at_slot(IMPLEMENTATION)
-}
 
 /// No variables: those of the implementation stand here.
 #[storage]
@@ -40,12 +35,12 @@ impl Proxy {
             env::code_size(implementation) > 0,
             ERC1967InvalidImplementation { implementation }
         );
-        slot().set(implementation);
+        self.at_slot_mut(IMPLEMENTATION).set(implementation);
         self.emit(Upgraded { implementation });
         if data.0.is_empty() {
             ensure!(env::value().is_zero(), ERC1967NonPayable {});
         } else {
-            Call::to(implementation).delegate(&data.0)?;
+            Call::to(implementation).delegate(self, &data.0)?;
         }
         Ok(())
     }
@@ -54,7 +49,8 @@ impl Proxy {
     #[fallback]
     #[payable]
     fn forward(&mut self, data: Bytes) -> Result<Bytes, Failure> {
-        Call::to(slot().get()).delegate(&data.0).map(Bytes)
+        let implementation = self.at_slot(IMPLEMENTATION).get();
+        Call::to(implementation).delegate(self, &data.0).map(Bytes)
     }
 }
 

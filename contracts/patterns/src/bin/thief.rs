@@ -31,7 +31,7 @@ impl Thief {
         self.bank.set(bank);
         self.guarded.set(guarded);
         self.rounds.set(rounds);
-        Bank::at(bank).value(env::value()).deposit()?;
+        Bank::at(bank).value(env::value()).deposit(self)?;
         self.withdraw()
     }
 
@@ -53,9 +53,9 @@ impl Thief {
         }
     }
 
-    fn withdraw(&self) -> Result<(), Failure> {
+    fn withdraw(&mut self) -> Result<(), Failure> {
         let bank = Bank::at(self.bank.get());
-        if self.guarded.get() { bank.withdraw() } else { bank.withdrawUnguarded() }
+        if self.guarded.get() { bank.withdraw(self) } else { bank.withdrawUnguarded(self) }
     }
 }
 

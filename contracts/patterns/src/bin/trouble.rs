@@ -91,7 +91,7 @@ impl Trouble {
     /// Sends the wei away; the account goes too if it was created in the same transaction
     /// (EIP-6780).
     pub fn end(&mut self, heir: Address) {
-        selfdestruct(heir);
+        selfdestruct(self, heir);
     }
 
     #[receive]
