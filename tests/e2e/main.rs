@@ -22,3 +22,4 @@ mod tokens;
 mod tools;
 mod traces;
 mod transactions;
+mod twins;
