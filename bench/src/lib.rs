@@ -13,5 +13,5 @@ pub mod rates;
 /// A random program, the same for the same number. It writes its registers and memory by `ecall`
 /// number 64 (pointer in `a1`, length in `a2`) and ends by `ecall` number 93.
 pub fn random_program(number: u64) -> Vec<u8> {
-    random::program(number)
+    random::program(number, true)
 }

@@ -1,7 +1,8 @@
 //! Random programs against `qemu-riscv64`: the same file gives the same registers and memory.
 //!
 //! A program writes its registers and memory to standard output, which is a system call of Linux
-//! under qemu and of the test here.
+//! under qemu and of the test here. `TANDEM_PROGRAMS` says how many, `TANDEM_PROGRAMS_FROM` which is
+//! the first.
 
 use std::{
     env, fs,
@@ -16,7 +17,7 @@ use crate::{
     random::{WRITE, program},
 };
 
-/// How many programs are compared.
+/// How many programs are compared unless told otherwise.
 const PROGRAMS: u64 = 60;
 
 /// What the program writes when run here.
@@ -54,8 +55,10 @@ fn random_programs_agree_with_qemu() {
         return;
     };
     let path = env::temp_dir().join(format!("tandem-riscv-differential-{}", std::process::id()));
-    for seed in 0..PROGRAMS {
-        let file = program(seed);
+    let number = |name, default| env::var(name).map_or(default, |text| text.parse().expect(name));
+    let first = number("TANDEM_PROGRAMS_FROM", 0);
+    for seed in first..first + number("TANDEM_PROGRAMS", PROGRAMS) {
+        let file = program(seed, false);
         fs::write(&path, &file).expect("the temporary folder is writable");
         make_executable(&path);
         let output = Command::new(&qemu).arg(&path).output().expect("qemu starts");

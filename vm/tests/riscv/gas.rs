@@ -243,7 +243,7 @@ fn steps_add_up_to_a_run() {
 #[test]
 fn slices_change_nothing() {
     for seed in 0..20 {
-        let image = load(&crate::random::program(seed));
+        let image = load(&crate::random::program(seed, true));
         for slice in [1, 700, 5_000, 1 << 40] {
             let (mut whole, mut sliced) = (
                 Machine::new(image.clone(), &mut Pool::new(), false),

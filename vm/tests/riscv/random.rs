@@ -1,7 +1,8 @@
 //! Random programs for comparisons with other machines.
 //!
-//! A program works on its registers and on 4 KiB of memory, then writes both by the system call
-//! `WRITE`, with the pointer in `a1` and the length in `a2`, and ends by `ecall` 93.
+//! A program works on its registers and on 4 KiB of memory around the border of two pages, then
+//! writes both by the system call `WRITE`, with the pointer in `a1` and the length in `a2`, and ends
+//! by `ecall` 93. It loops, jumps by address, and jumps into the middle of instructions.
 
 use crate::asm::*;
 
@@ -10,18 +11,28 @@ const INSTRUCTIONS: usize = 600;
 
 /// The base register of memory accesses; nothing else writes it.
 const BASE: u32 = 3;
-/// Bytes that loads and stores reach, in both directions from the base.
+/// The register that counts the rounds of a loop; nothing else writes it.
+const COUNTER: u32 = 4;
+/// Where the memory begins that loads and stores reach: half a page before a border.
+const START: u64 = DATA + 2048;
+/// Bytes that loads and stores reach, half of them on each side of the base.
 const MEMORY: u64 = 4096;
 /// Number of the system call that writes, as Linux has it.
 pub(crate) const WRITE: u64 = 64;
 
 /// A small generator of random numbers (splitmix64), so that a failure names its seed.
-struct Random(u64);
+struct Random {
+    state: u64,
+    /// The register that was chosen to be written last.
+    written: u32,
+    /// Whether there may be `ctzw`.
+    ctzw: bool,
+}
 
 impl Random {
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.state ^ self.state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ z >> 31
     }
@@ -34,20 +45,23 @@ impl Random {
         from[self.below(from.len() as u32) as usize]
     }
 
-    /// A register to read: any but the stack pointer, which the hosts set differently.
+    /// A register to read: any but the stack pointer, which the hosts set differently; often what
+    /// the instruction before may have written.
     fn source(&mut self) -> u32 {
-        match self.below(31) {
+        match self.below(48) {
             2 => 31,
-            register => register,
+            register @ 0..32 => register,
+            _ => self.written,
         }
     }
 
-    /// A register to write: any but the stack pointer and the base.
+    /// A register to write: any but the stack pointer, the base and the counter.
     fn destination(&mut self) -> u32 {
-        match self.below(32) {
-            2 | BASE => 0,
+        self.written = match self.below(32) {
+            2 | BASE | COUNTER => 0,
             register => register,
-        }
+        };
+        self.written
     }
 
     /// A value that is often an edge of something.
@@ -92,7 +106,7 @@ fn bits_of_one(random: &mut Random, rd: u32, rs1: u32) -> u32 {
         2 => i(0x13, 1, rd, rs1, random.pick(&[0x280, 0x480, 0x680]) | shift),
         _ => random.pick(&[
             i(0x1b, 1, rd, rs1, 0x600),
-            i(0x1b, 1, rd, rs1, 0x601),
+            i(0x1b, 1, rd, rs1, if random.ctzw { 0x601 } else { 0x602 }),
             i(0x1b, 1, rd, rs1, 0x602),
             i(0x1b, 1, rd, rs1, 0x080 | shift),
             i(0x1b, 5, rd, rs1, 0x600 | shift & 31),
@@ -101,9 +115,38 @@ fn bits_of_one(random: &mut Random, rd: u32, rs1: u32) -> u32 {
     }
 }
 
+/// One of the instructions that compilers emit most, so that three in a row are often those that the
+/// interpreter does in one step.
+fn common(random: &mut Random) -> u32 {
+    let (rs1, rs2) = (random.source(), random.source());
+    let (rd, shift) = (random.destination(), random.below(64) as i32);
+    let place = random.signed12().min(2040);
+    match random.below(20) {
+        0 => addi(rd, rs1, random.signed12()),
+        1 => r(0x33, 0, random.pick(&[0, 0x20]), [rd, rs1, rs2]),
+        2..5 => r(0x33, random.pick(&[3, 4, 6, 7]), 0, [rd, rs1, rs2]),
+        5 => r(0x33, random.pick(&[0, 3]), 1, [rd, rs1, rs2]),
+        6 => i(0x13, random.pick(&[1, 5]), rd, rs1, shift),
+        7 => i(0x1b, random.pick(&[1, 5]), rd, rs1, shift & 31),
+        8 => r(0x3b, 0, 0, [rd, rs1, rs2]),
+        9 => r(0x33, 7, 0x20, [rd, rs1, rs2]),
+        10 => i(0x13, 5, rd, rs1, 0x600 | shift),
+        11 => i(0x1b, 5, rd, rs1, 0x600 | shift & 31),
+        12 | 13 => i(0x03, 3, rd, BASE, place),
+        14 => i(0x03, random.pick(&[2, 4]), rd, BASE, place),
+        15 | 16 => s(3, rs2, BASE, place),
+        17 => s(random.pick(&[0, 2]), rs2, BASE, place),
+        18 => i(0x13, random.pick(&[4, 7]), rd, rs1, random.signed12()),
+        _ => i(0x1b, 0, rd, rs1, random.signed12()),
+    }
+}
+
 /// One random instruction of four bytes that goes on behind itself.
 fn plain(random: &mut Random) -> u32 {
-    let (rd, rs1, rs2) = (random.destination(), random.source(), random.source());
+    if random.below(2) == 0 {
+        return common(random);
+    }
+    let (rs1, rs2, rd) = (random.source(), random.source(), random.destination());
     match random.below(11) {
         10 => bits_of_one(random, rd, rs1),
         0..4 => {
@@ -167,17 +210,54 @@ fn atomic(a: &mut Assembler, random: &mut Random) {
     a.push(r(0x2f, funct3, 3 << 2, [rd, 31, operand]));
 }
 
-/// The program with this number.
-pub(crate) fn program(seed: u64) -> Vec<u8> {
-    let mut random = Random(seed);
+/// A jump to the upper half of an instruction, which is one of its own, or past it: always, or only
+/// sometimes, or by address.
+fn jump_into(a: &mut Assembler, random: &mut Random) {
+    let (left, right, rd) = (random.source(), random.source(), random.destination());
+    let offset = random.pick(&[0, 2, 4]);
+    match random.below(3) {
+        0 => a.push(jal(rd, 4 + offset)),
+        1 => a.push(b(random.pick(&[0, 1, 4, 5, 6, 7]), left, right, 4 + offset)),
+        _ => a.push(auipc(30, 0)).push(jalr(rd, 30, 8 + offset)),
+    };
+    let (halves, rd) = (compressed(random), random.destination());
+    a.push(u32::from(halves) << 16 | lui(rd, random.below(16)));
+}
+
+/// A few instructions, done a few times over.
+fn repeat(a: &mut Assembler, random: &mut Random) {
+    a.li(COUNTER, (1 + random.below(12)).into());
+    let top = a.here();
+    for _ in 0..1 + random.below(8) {
+        match random.below(8) {
+            0 => jump_into(a, random),
+            1 => atomic(a, random),
+            2 | 3 => {
+                a.push_half(compressed(random));
+            }
+            _ => {
+                a.push(plain(random));
+            }
+        }
+    }
+    a.push(addi(COUNTER, COUNTER, -1)).bne(COUNTER, ZERO, top);
+}
+
+/// The program with this number. `ctzw` says whether it may have that instruction: emulators up to
+/// qemu 7.2 count all 64 bits for it.
+pub(crate) fn program(seed: u64, ctzw: bool) -> Vec<u8> {
+    let mut random = Random { state: seed, written: 0, ctzw };
     let mut a = Assembler::new();
-    let middle = DATA + MEMORY / 2;
+    let middle = START + MEMORY / 2;
     a.li(BASE, middle as i64);
-    for register in (1..32).filter(|&register| register != SP && register != BASE) {
+    for register in (1..32).filter(|register| ![SP, BASE, COUNTER].contains(register)) {
         a.li(register, random.value());
     }
+    a.li(COUNTER, 0);
     for _ in 0..INSTRUCTIONS {
-        match random.below(12) {
+        match random.below(16) {
+            12 | 13 => jump_into(&mut a, &mut random),
+            14 | 15 => repeat(&mut a, &mut random),
             0..6 => {
                 a.push(plain(&mut random));
             }
@@ -197,11 +277,11 @@ pub(crate) fn program(seed: u64) -> Vec<u8> {
         }
     }
     // The registers go behind the memory; the stack pointer is left out.
-    a.li(BASE, (DATA + MEMORY) as i64);
+    a.li(BASE, (START + MEMORY) as i64);
     for register in (0..32).filter(|&register| register != SP) {
         a.push(sd(register, BASE, 8 * register as i32));
     }
-    a.li(A0, 1).li(A1, DATA as i64).li(A2, MEMORY as i64 + 256).li(A7, WRITE as i64).push(ECALL);
+    a.li(A0, 1).li(A1, START as i64).li(A2, MEMORY as i64 + 256).li(A7, WRITE as i64).push(ECALL);
     a.li(A0, 0).exit();
     image(&a.finish())
 }
