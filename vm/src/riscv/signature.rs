@@ -66,10 +66,9 @@ mod portable {
     }
 }
 
+#[cfg(feature = "std")]
 #[cfg(test)]
 mod tests {
-    #![cfg(feature = "std")]
-
     use alloc::vec::Vec;
 
     use alloy_primitives::{hex, keccak256};
