@@ -15,10 +15,11 @@ use serde_json::{Value, json};
 use tandem_tests::{
     Client, Node, Proxy,
     contracts::Machine,
-    npm,
+    node, npm,
     proxy::Mood,
     rpc::quantity,
     sign::{self, Request},
+    tls,
 };
 
 use crate::support::{PingPong, Token, address, connect, deploy};
@@ -533,6 +534,52 @@ async fn a_fork_asks_over_web_and_unix_sockets_as_well() -> Result<()> {
         let gone = json!(["0x00000000000000000000000000000000000000aa", "latest"]);
         let refused = client.refused("eth_getBalance", gone)?;
         ensure!(refused.message.contains("4 attempts"), "{url}: {refused}");
+    }
+    Ok(())
+}
+
+/// A node that forks the one at `url`, and trusts the certificates in `roots`.
+fn fork_trusting(url: &str, roots: Option<&str>) -> Result<Node> {
+    let mut command = node::clean(Command::new(node::binary()?));
+    command.args(["--port", "0", "--fork-url", url, "--retries", "0", "--timeout", "5000"]);
+    if let Some(roots) = roots {
+        command.env("SSL_CERT_FILE", roots);
+    }
+    Node::spawn(command)
+}
+
+#[test]
+fn a_fork_asks_over_tls_whom_it_was_told_to_trust() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let (own, none) = (directory.path().join("own.pem"), directory.path().join("none.pem"));
+    std::fs::write(&none, "nothing")?;
+    let (own, none) = (own.to_str().context("path")?, none.to_str().context("path")?);
+    let mut remotes = vec![Node::start(&[])?];
+    if let Some(folder) = npm::folder("a fork of anvil over TLS")? {
+        let mut anvil = Command::new(npm::foundry_path(folder, "anvil")?);
+        anvil.args(["--port", "0"]);
+        remotes.push(Node::spawn(anvil)?);
+    }
+    for remote in remotes {
+        remote.client()?.call("anvil_setBalance", json!([address(11)?, "0x1234"]))?;
+        remote.client()?.call("evm_mine", json!([]))?;
+        let port = tls::start(remote.address(), own.as_ref())?.port();
+        for scheme in ["https", "wss"] {
+            let url = format!("{scheme}://localhost:{port}");
+            let node = fork_trusting(&url, Some(own))?;
+            let mut client = node.client()?;
+            ensure!(client.call("eth_blockNumber", json!([]))? == "0x1", "{url}");
+            let balance = client.call("eth_getBalance", json!([address(11)?, "latest"]))?;
+            ensure!(balance == "0x1234", "{url}: {balance}");
+            for (roots, wanted) in [
+                (None, "UnknownIssuer".to_owned()),
+                (Some(none), format!("SSL_CERT_FILE {none}: no certificates in it")),
+                (Some("/nowhere"), "SSL_CERT_FILE /nowhere: ".to_owned()),
+            ] {
+                let error = fork_trusting(&url, roots).err().context("it started")?;
+                ensure!(format!("{error:#}").contains(&wanted), "{url} {roots:?}: {error:#}");
+            }
+        }
     }
     Ok(())
 }

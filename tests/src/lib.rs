@@ -14,6 +14,7 @@ pub mod rpc;
 pub mod sign;
 pub mod stateless;
 pub mod suites;
+pub mod tls;
 
 pub use genesis_file::GenesisFile;
 pub use node::Node;

@@ -185,6 +185,14 @@ pub enum ForkError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A file of trusted certificates that can't be used.
+    #[error("SSL_CERT_FILE {}: {problem}", path.display())]
+    Roots {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A header that can't be sent.
     #[error("fork_header {name:?}: not `Name: value`")]
     Header {

@@ -11,6 +11,7 @@ mod flights;
 mod item;
 mod opened;
 mod remote;
+mod roots;
 mod socket;
 
 use std::path::{Path, PathBuf};

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rustls::pki_types::CertificateDer;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -17,9 +18,11 @@ use serde_json::{Value, json};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use ureq::http::uri::Authority;
 use ureq::http::{HeaderName, HeaderValue, Uri};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use super::error::{ForkError, Reason, RemoteError};
-use super::socket::{Place, Socket};
+use super::roots;
+use super::socket::{Place, Socket, tls};
 
 /// Most bytes of an answer.
 pub(super) const ANSWER_BYTES_MAX: u64 = 256 << 20;
@@ -307,9 +310,13 @@ impl Endpoint {
         }
         let path = parsed.path_and_query().map_or("/", |path| path.as_str());
         let uri: Uri = format!("{shown}{path}").parse().map_err(|_| bad("it is no URL"))?;
+        let secure = ["https", "wss"].contains(&scheme.as_str());
+        let roots = if secure { roots::of_file()? } else { None };
         if scheme.starts_with("ws") {
-            let wire = Wire::Socket(Socket::new(Place::Web(uri, headers), config.timeout));
-            return Ok(Self { wire, shown });
+            let tls = secure.then(|| tls(roots.as_deref())).transpose();
+            let tls = tls.map_err(|error| bad(&error.to_string()))?;
+            let place = Place::Web(uri, headers, tls);
+            return Ok(Self { wire: Wire::Socket(Socket::new(place, config.timeout)), shown });
         }
         let agent = ureq::Agent::config_builder()
             .timeout_global(Some(config.timeout))
@@ -318,6 +325,12 @@ impl Endpoint {
             .user_agent(concat!("tandem/", env!("CARGO_PKG_VERSION")));
         // A proxy does not reach what is on this machine.
         let agent = if is_local(host) { agent.proxy(None) } else { agent };
+        let trusted = |roots: Vec<CertificateDer<'static>>| {
+            let roots: Vec<_> =
+                roots.iter().map(|root| Certificate::from_der(root).to_owned()).collect();
+            TlsConfig::builder().root_certs(RootCerts::new_with_certs(&roots)).build()
+        };
+        let agent = agent.tls_config(roots.map(trusted).unwrap_or_default());
         let agent = agent.build().new_agent();
         Ok(Self { wire: Wire::Http { agent, uri, headers }, shown })
     }

@@ -11,6 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use rustls::ClientConfig;
+use rustls::pki_types::CertificateDer;
 use serde_json::value::RawValue;
 use tungstenite::client::IntoClientRequest;
 use tungstenite::protocol::WebSocketConfig;
@@ -27,8 +29,8 @@ const IDLE_MAX: usize = 16;
 /// Where such connections go.
 #[derive(Clone, Debug)]
 pub(super) enum Place {
-    /// To a WebSocket, with these headers.
-    Web(Uri, Vec<(HeaderName, HeaderValue)>),
+    /// To a WebSocket, with these headers; over TLS if there are settings for it.
+    Web(Uri, Vec<(HeaderName, HeaderValue)>, Option<Arc<ClientConfig>>),
     /// To a Unix socket.
     Ipc(PathBuf),
 }
@@ -95,7 +97,7 @@ impl Socket {
                 stream.set_write_timeout(Some(self.timeout))?;
                 Ok(Connection::Ipc(BufReader::new(stream)))
             }
-            Place::Web(uri, headers) => {
+            Place::Web(uri, headers, tls) => {
                 let mut request = uri.into_client_request().map_err(Error::other)?;
                 for (name, value) in headers {
                     request.headers_mut().insert(name, value.clone());
@@ -103,9 +105,8 @@ impl Socket {
                 let stream = self.connect(uri)?;
                 let size = Some(ANSWER_BYTES_MAX as usize);
                 let config = WebSocketConfig::default().max_message_size(size).max_frame_size(size);
-                let secure = uri.scheme_str() == Some("wss");
-                let connector = if secure { tls()? } else { Connector::Plain };
-                let opened = client_tls_with_config(request, stream, Some(config), Some(connector));
+                let connector = Some(tls.clone().map_or(Connector::Plain, Connector::Rustls));
+                let opened = client_tls_with_config(request, stream, Some(config), connector);
                 let (socket, _) = opened.map_err(|error| match error {
                     tungstenite::HandshakeError::Failure(error) => io_error(error),
                     tungstenite::HandshakeError::Interrupted(_) => ErrorKind::TimedOut.into(),
@@ -170,16 +171,22 @@ impl Connection {
     }
 }
 
-/// Trusts whom Mozilla trusts, as the HTTP client does.
-fn tls() -> Result<Connector, Error> {
+/// TLS with whom these certificates vouch for; without them with whom Mozilla trusts, as the HTTP
+/// client does.
+pub(super) fn tls(
+    own: Option<&[CertificateDer<'static>]>,
+) -> Result<Arc<ClientConfig>, rustls::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(Error::other)?
+    let mut roots = rustls::RootCertStore::empty();
+    match own {
+        Some(own) => own.iter().try_for_each(|root| roots.add(root.clone()))?,
+        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+    }
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    Ok(Connector::Rustls(Arc::new(config)))
+    Ok(Arc::new(config))
 }
 
 fn io_error(error: tungstenite::Error) -> Error {
