@@ -23,9 +23,11 @@ impl Arguments {
             Vec::new()
         } else if text.starts_with('[') {
             serde_json::from_str(text).map_err(|e| RpcError::invalid_params(e.to_string()))?
-        } else {
+        } else if text.starts_with('{') {
             let object = serde_json::from_str(text);
             vec![object.map_err(|e| RpcError::invalid_params(e.to_string()))?]
+        } else {
+            return Err(RpcError::invalid_params("non-array args"));
         };
         Ok(Self { values, next: 0 })
     }
@@ -82,6 +84,14 @@ mod tests {
     fn an_object_is_the_first_argument() {
         let mut a = arguments(r#"{"k": 1}"#);
         assert_eq!(a.required::<serde_json::Value>("o").unwrap()["k"], 1);
+    }
+
+    #[test]
+    fn a_value_is_no_list_of_arguments() {
+        for text in [r#""x""#, "1", "true"] {
+            let error = Arguments::new(&Params::new(Some(text))).unwrap_err();
+            assert_eq!(error, RpcError::invalid_params("non-array args"));
+        }
     }
 
     #[test]

@@ -13,8 +13,8 @@ use jsonrpsee::server::{
     BoundedSubscriptions, ConnectionId, MethodCallback, MethodSink, SubscriptionState,
 };
 use jsonrpsee::types::{ErrorCode, ErrorObjectOwned, Id, Params};
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -224,7 +224,7 @@ fn to_writer(out: &mut Vec<u8>, value: &impl serde::Serialize) {
 /// A request as it comes in.
 #[derive(Debug, Deserialize)]
 struct Incoming<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "present")]
     id: Option<&'a RawValue>,
     #[serde(borrow)]
     method: Cow<'a, str>,
@@ -241,7 +241,7 @@ impl<'a> Incoming<'a> {
         }
         let parsed: Result<Self, _> = serde_json::from_slice(text);
         match parsed {
-            Ok(incoming) if incoming.id.is_none_or(|id| parse_id(id).is_some()) => Ok(incoming),
+            Ok(incoming) if incoming.id.is_none_or(is_id) => Ok(incoming),
             Ok(_) => Err((Id::Null, ErrorCode::InvalidRequest)),
             Err(_) if serde_json::from_slice::<IgnoredAny>(text).is_err() => {
                 Err((Id::Null, ErrorCode::ParseError))
@@ -254,7 +254,17 @@ impl<'a> Incoming<'a> {
     }
 }
 
-/// A number, a string, or null.
+/// What is there, null too: only a request without an id is a notification.
+fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(from).map(Some)
+}
+
+/// Whether it is a number, a string, or null.
+fn is_id(text: &RawValue) -> bool {
+    matches!(text.get().as_bytes().first(), Some(b'"' | b'n' | b'-' | b'0'..=b'9'))
+}
+
+/// The id as jsonrpsee has it, which knows no negative numbers and no fractions.
 fn parse_id(text: &RawValue) -> Option<Id<'_>> {
     match text.get().as_bytes().first()? {
         b'"' => {
@@ -280,9 +290,17 @@ mod tests {
         let call = parse(r#"{"id":7,"method":"m"}"#).unwrap();
         assert_eq!(call.id.and_then(parse_id), Some(Id::Number(7)));
         assert!(parse(r#"{"method":"m"}"#).unwrap().id.is_none());
+        for id in ["null", "-1", "1.5", "18446744073709551616", "0", "\"\""] {
+            let text = format!(r#"{{"id":{id},"method":"m"}}"#);
+            let call = Incoming::parse(text.as_bytes()).unwrap();
+            assert_eq!(call.id.map(RawValue::get), Some(id));
+        }
         let error = |text| parse(text).unwrap_err();
         assert_eq!(error(r#"{"id":7}"#), (Id::Number(7), ErrorCode::InvalidRequest));
-        assert_eq!(error(r#"{"id":{},"method":"m"}"#), (Id::Null, ErrorCode::InvalidRequest));
+        for bad in [r#"{"id":{},"method":"m"}"#, r#"{"id":[1],"method":"m"}"#] {
+            assert_eq!(error(bad), (Id::Null, ErrorCode::InvalidRequest));
+        }
+        assert_eq!(error(r#"{"id":true,"method":"m"}"#), (Id::Null, ErrorCode::InvalidRequest));
         assert_eq!(error("{"), (Id::Null, ErrorCode::ParseError));
         assert_eq!(error("5"), (Id::Null, ErrorCode::InvalidRequest));
     }

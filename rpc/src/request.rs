@@ -35,7 +35,11 @@ pub(crate) struct Quantity(pub(crate) u64);
 
 impl<'de> Deserialize<'de> for Quantity {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let number = U256::deserialize(deserializer)?;
+        let value = Value::deserialize(deserializer)?;
+        if matches!(value.as_str(), Some("" | "0x" | "0X")) {
+            return Err(D::Error::custom("empty hex string"));
+        }
+        let number = U256::deserialize(value).map_err(D::Error::custom)?;
         number
             .try_into()
             .map(Self)
@@ -107,7 +111,7 @@ impl Arguments {
     }
 }
 
-/// The data of a request, under either of its names.
+/// The data of a transaction, under either of its names.
 pub(crate) fn input(input: &TransactionInput) -> Reply<alloy_primitives::Bytes> {
     match input.unique_input() {
         Ok(input) => Ok(input.cloned().unwrap_or_default()),
@@ -118,8 +122,20 @@ pub(crate) fn input(input: &TransactionInput) -> Reply<alloy_primitives::Bytes> 
     }
 }
 
-/// A call as the node takes it.
+/// That lists which make a request one of blobs or of delegations have something in them.
+pub(crate) fn check_lists(request: &TransactionRequest) -> Reply<()> {
+    if request.blob_versioned_hashes.as_ref().is_some_and(Vec::is_empty) {
+        return Err(RpcError::server("blob transaction missing blob hashes"));
+    }
+    if request.authorization_list.as_ref().is_some_and(Vec::is_empty) {
+        return Err(RpcError::server("EIP-7702 transaction with empty auth list"));
+    }
+    Ok(())
+}
+
+/// A call as the node takes it: of its data's two names, `input` comes first.
 pub(crate) fn call(request: TransactionRequest) -> Reply<Call> {
+    check_lists(&request)?;
     Ok(Call {
         from: request.from,
         to: request.to.and_then(|to| to.to().copied()),
@@ -129,7 +145,7 @@ pub(crate) fn call(request: TransactionRequest) -> Reply<Call> {
         max_priority_fee_per_gas: request.max_priority_fee_per_gas,
         max_fee_per_blob_gas: request.max_fee_per_blob_gas,
         value: request.value.unwrap_or_default(),
-        input: input(&request.input)?,
+        input: request.input.input().cloned().unwrap_or_default(),
         nonce: request.nonce,
         chain_id: request.chain_id,
         access_list: request.access_list,
@@ -220,7 +236,20 @@ mod tests {
         for (text, want) in [("\"0x10\"", 16), ("16", 16), ("\"16\"", 16)] {
             assert_eq!(serde_json::from_str::<Quantity>(text).unwrap().0, want);
         }
-        assert!(serde_json::from_str::<Quantity>("\"0x10000000000000000\"").is_err());
+        for bad in ["\"0x10000000000000000\"", "\"0x\"", "\"\"", "-1", "1.5", "true", "null"] {
+            assert!(serde_json::from_str::<Quantity>(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn lists_of_blobs_and_delegations_are_not_empty() {
+        let request = |value| serde_json::from_value::<TransactionRequest>(value).unwrap();
+        let error = call(request(json!({"blobVersionedHashes": []}))).unwrap_err();
+        assert_eq!(error, RpcError::server("blob transaction missing blob hashes"));
+        let error = call(request(json!({"authorizationList": []}))).unwrap_err();
+        assert_eq!(error, RpcError::server("EIP-7702 transaction with empty auth list"));
+        let none = json!({"blobVersionedHashes": null, "authorizationList": null});
+        assert!(call(request(none)).is_ok());
     }
 
     #[test]
@@ -248,8 +277,11 @@ mod tests {
             let call = call(request(both)).unwrap();
             assert_eq!((call.to, call.input), (Some(callee), bytes!("1234")));
         }
-        let error = call(request(json!({"input": "0x12", "data": "0x34"}))).unwrap_err();
+        // As geth has it, a call is read by `input`, and a transaction that has two is refused.
+        let both = request(json!({"to": callee, "input": "0x12", "data": "0x34"}));
+        let error = input(&both.input).unwrap_err();
         assert!(error.message().starts_with("both \"data\" and \"input\" are set"));
+        assert_eq!(call(both).unwrap().input, bytes!("12"));
         let creation = request(json!({"to": null, "data": "0x1234", "value": 5}));
         assert!(is_creation(&creation));
         assert_eq!(call(creation).unwrap().value, U256::from(5));

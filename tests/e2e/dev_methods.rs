@@ -149,10 +149,15 @@ fn the_chain_id_and_the_accounts_can_change() -> Result<()> {
     client.call("anvil_setChainId", json!([5]))?;
     ensure!(client.call("eth_chainId", json!([]))? == "0x5", "chain id");
     ensure!(client.call("net_version", json!([]))? == "5", "network id");
+    let config = client.call("eth_config", json!([]))?;
+    ensure!(config["current"]["chainId"] == "0x5", "{config}");
     // CHAINID PUSH0 MSTORE PUSH1 32 PUSH0 RETURN
     client.call("anvil_setCode", json!([SOMEONE, "0x465f5260205ff3"]))?;
     let seen = client.call("eth_call", json!([{"to": SOMEONE}, "latest"]))?;
     ensure!(seen == format!("{:#066x}", 5), "{seen}");
+    let blocks = json!([{"blockStateCalls": [{"calls": [{"to": SOMEONE}]}]}]);
+    let simulated = client.call("eth_simulateV1", blocks)?;
+    ensure!(simulated[0]["calls"][0]["returnData"] == seen, "{simulated}");
     let raw = Request::transfer(1, SOMEONE, U256::from(1)).raw(&alice)?;
     let error = client.refused("eth_sendRawTransaction", json!([raw]))?;
     ensure!(error.message == "invalid chain id for signer: have 31337 want 5", "{error}");

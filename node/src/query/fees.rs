@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use alloy_consensus::Transaction;
+use alloy_consensus::{Header, Transaction};
 use alloy_eips::BlockNumberOrTag;
-use storage::{ExecutedBlock, Snapshot};
+use storage::ExecutedBlock;
 
 use crate::brief::brief;
 use crate::chain::Chain;
@@ -56,9 +56,8 @@ impl Chain {
         percentiles: Vec<f64>,
     ) -> Result<FeeHistory, QueryError> {
         check_percentiles(&percentiles)?;
-        let head = self.head().header.number;
-        // The pending block has paid nothing yet: it is left out, and counts nonetheless.
-        let count = count.saturating_sub(u64::from(newest.is_pending()));
+        let pending = if newest.is_pending() { Some(self.pending().await?.block) } else { None };
+        let head = pending.as_ref().map_or(self.head().header.number, |block| block.number() - 1);
         let newest = self.resolve_tag(newest, head).unwrap_or(head);
         if newest > head {
             return Err(QueryError::AfterHead { number: newest, head });
@@ -67,53 +66,56 @@ impl Chain {
         if newest < first {
             return Err(QueryError::BlockNotFound(newest.into()));
         }
-        let count = count.clamp(0, FEE_HISTORY_MAX).min(newest.saturating_sub(first) + 1);
+        let last = newest + u64::from(pending.is_some());
+        let count = count.min(FEE_HISTORY_MAX).min(last - first + 1);
         if count == 0 {
             return Ok(FeeHistory::default());
         }
         let (chain, snapshot) = (self.clone(), self.shared.store().snapshot()?);
-        let oldest = newest + 1 - count;
-        brief(move || chain.collect_fees(&snapshot, (oldest, newest), &percentiles)).await?
+        let oldest = last + 1 - count;
+        brief(move || {
+            let mut history = FeeHistory { oldest, ..FeeHistory::default() };
+            for number in oldest..=last {
+                let missing = Failure::Missing { number };
+                let known = pending.clone().filter(|block| block.number() == number);
+                let known = known.or_else(|| chain.shared.recent().find(number));
+                let block = match known {
+                    None if !percentiles.is_empty() => {
+                        Some(Arc::new(snapshot.block(number)?.ok_or(missing.clone())?))
+                    }
+                    known => known,
+                };
+                let header = match &block {
+                    Some(block) => block.header.clone(),
+                    None => snapshot.header(number)?.ok_or(missing)?,
+                };
+                chain.add_fees(&mut history, &header, number == last);
+                if let Some(block) = block.filter(|_| !percentiles.is_empty()) {
+                    history.rewards.push(tips_at(&percentiles, paid(&block)));
+                }
+            }
+            Ok(history)
+        })
+        .await?
     }
 
-    fn collect_fees(
-        &self,
-        snapshot: &Snapshot,
-        (oldest, newest): (u64, u64),
-        percentiles: &[f64],
-    ) -> Result<FeeHistory, QueryError> {
-        let mut history = FeeHistory { oldest, ..FeeHistory::default() };
-        for number in oldest..=newest {
-            let missing = Failure::Missing { number };
-            let recent = self.shared.recent().find(number);
-            let header = match &recent {
-                Some(block) => block.header.clone(),
-                None => snapshot.header(number)?.ok_or(missing.clone())?,
-            };
-            history.base_fees.push(header.base_fee_per_gas.unwrap_or_default().into());
-            history.blob_base_fees.push(blob_base_fee(self.spec(), &header).unwrap_or_default());
-            history.gas_used_ratios.push(ratio(header.gas_used, header.gas_limit));
-            let blobs = self.spec().blob_params(header.timestamp);
-            let blob_gas_max = blobs.map_or(0, |blobs| blobs.max_blob_gas_per_block());
-            let blob_gas_used = header.blob_gas_used.unwrap_or_default();
-            history.blob_gas_used_ratios.push(ratio(blob_gas_used, blob_gas_max));
-            if !percentiles.is_empty() {
-                let block = match recent {
-                    Some(block) => block,
-                    None => Arc::new(snapshot.block(number)?.ok_or(missing)?),
-                };
-                history.rewards.push(tips_at(percentiles, paid(&block)));
-            }
-            if number == newest {
-                let timestamp = header.timestamp + 1;
-                let next = next_base_fee(self.spec(), &header, timestamp);
-                history.base_fees.push(next.unwrap_or_default().into());
-                let excess = next_excess_blob_gas(self.spec(), &header, timestamp);
-                let fee = blobs.zip(excess).map(|(blobs, excess)| blobs.calc_blob_fee(excess));
-                history.blob_base_fees.push(fee.unwrap_or_default());
-            }
+    /// Adds what a block's header says, and what it says of the next block if it is the last one.
+    fn add_fees(&self, history: &mut FeeHistory, header: &Header, is_last: bool) {
+        history.base_fees.push(header.base_fee_per_gas.unwrap_or_default().into());
+        history.blob_base_fees.push(blob_base_fee(self.spec(), header).unwrap_or_default());
+        history.gas_used_ratios.push(ratio(header.gas_used, header.gas_limit));
+        let blobs = self.spec().blob_params(header.timestamp);
+        let blob_gas_max = blobs.map_or(0, |blobs| blobs.max_blob_gas_per_block());
+        let blob_gas_used = header.blob_gas_used.unwrap_or_default();
+        history.blob_gas_used_ratios.push(ratio(blob_gas_used, blob_gas_max));
+        if is_last {
+            let timestamp = header.timestamp + 1;
+            let next = next_base_fee(self.spec(), header, timestamp);
+            history.base_fees.push(next.unwrap_or_default().into());
+            let excess = next_excess_blob_gas(self.spec(), header, timestamp);
+            let fee = blobs.zip(excess).map(|(blobs, excess)| blobs.calc_blob_fee(excess));
+            history.blob_base_fees.push(fee.unwrap_or_default());
         }
-        Ok(history)
     }
 }
 

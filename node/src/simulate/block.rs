@@ -38,7 +38,7 @@ pub(super) fn run(
         let rules = Rules { code_size_max: limits.code_size_max, ..rules() };
         let mut run = Run {
             place: Place {
-                chain_id: engine.spec().chain_id(),
+                chain_id: engine.chain_id(),
                 base_fee: header.base_fee_per_gas,
                 validation: plan.validation,
             },

@@ -298,6 +298,87 @@ async fn subscribers_hear_of_heads_logs_and_removals() {
 }
 
 #[tokio::test]
+async fn subscribers_hear_of_reorgs_and_resets() {
+    let (chain, methods) = start(NodeConfig::default()).await;
+    let mut heads = methods.subscribe_unbounded("eth_subscribe", ["newHeads"]).await.unwrap();
+    let mut logs = methods.subscribe_unbounded("eth_subscribe", ["logs"]).await.unwrap();
+    let block = |number: &'static str| {
+        let block = ask(&methods, "eth_getBlockByNumber", json!([number, false]));
+        async move { result(block.await) }
+    };
+    let mut hashes = Vec::new();
+    for _ in 0..3 {
+        let hash = ask(&methods, "eth_sendTransaction", creation("0x602a5f5fa1"));
+        hashes.push(result(hash.await));
+        heads.next::<Value>().await.unwrap().unwrap();
+        assert_eq!(logs.next::<Value>().await.unwrap().unwrap().0["removed"], false);
+    }
+    let old = block("0x3").await;
+    // Two other blocks, of which the second one makes the log again.
+    let reorg = json!([2, [[creation("0x602a5f5fa1")[0], 1]]]);
+    result(ask(&methods, "anvil_reorg", reorg).await);
+    for (number, hash) in [("0x3", &hashes[2]), ("0x2", &hashes[1])] {
+        let (log, _) = logs.next::<Value>().await.unwrap().unwrap();
+        assert_eq!((&log["transactionHash"], &log["removed"]), (hash, &json!(true)));
+        assert_eq!(log["blockNumber"], number);
+    }
+    for number in ["0x2", "0x3"] {
+        let (head, _) = heads.next::<Value>().await.unwrap().unwrap();
+        let block = block(number).await;
+        assert_eq!((&head["hash"], &head["number"]), (&block["hash"], &json!(number)));
+    }
+    let (log, _) = logs.next::<Value>().await.unwrap().unwrap();
+    let new = block("0x3").await;
+    assert_ne!(new["hash"], old["hash"]);
+    assert_eq!((&log["blockHash"], &log["removed"]), (&new["hash"], &json!(false)));
+    assert_eq!(log["transactionHash"], new["transactions"][0]);
+
+    result(ask(&methods, "anvil_reset", json!([])).await);
+    for hash in [&new["transactions"][0], &hashes[0]] {
+        let (log, _) = logs.next::<Value>().await.unwrap().unwrap();
+        assert_eq!((&log["transactionHash"], &log["removed"]), (hash, &json!(true)));
+    }
+    result(ask(&methods, "evm_mine", json!([])).await);
+    let (head, _) = heads.next::<Value>().await.unwrap().unwrap();
+    let (block, genesis) = (block("0x1").await, block("0x0").await);
+    assert_eq!((&head["hash"], &head["parentHash"]), (&block["hash"], &genesis["hash"]));
+    chain.stop().await;
+}
+
+#[tokio::test]
+async fn fees_of_the_pending_block_are_history_too() {
+    let (chain, methods) = start(NodeConfig::default()).await;
+    result(ask(&methods, "evm_mine", json!([])).await);
+    result(ask(&methods, "evm_setAutomine", json!([false])).await);
+    let send = json!([{"from": ALICE, "to": BOB, "maxPriorityFeePerGas": "0x77"}]);
+    result(ask(&methods, "eth_sendTransaction", send).await);
+    let fees = |count: &'static str, newest: &'static str| {
+        let params = json!([count, newest, [50]]);
+        let history = ask(&methods, "eth_feeHistory", params);
+        async move { result(history.await) }
+    };
+    let pending = result(ask(&methods, "eth_getBlockByNumber", json!(["pending", false])).await);
+    let (sealed, whole, one) =
+        (fees("0x1", "latest").await, fees("0x2", "pending").await, fees("0x1", "pending").await);
+    assert_eq!((&whole["oldestBlock"], &one["oldestBlock"]), (&json!("0x1"), &json!("0x2")));
+    assert_eq!(whole["baseFeePerGas"][0], sealed["baseFeePerGas"][0]);
+    // What the head foretells is what the pending block has.
+    assert_eq!(whole["baseFeePerGas"][1], sealed["baseFeePerGas"][1]);
+    assert_eq!(whole["baseFeePerGas"][1], pending["baseFeePerGas"]);
+    assert_eq!(whole["gasUsedRatio"], json!([0.0, 0.0007]));
+    assert_eq!(whole["reward"], json!([["0x0"], ["0x77"]]));
+    for list in ["baseFeePerGas", "baseFeePerBlobGas", "gasUsedRatio", "blobGasUsedRatio", "reward"]
+    {
+        let (whole, one) = (whole[list].as_array().unwrap(), one[list].as_array().unwrap());
+        assert_eq!(whole[1..], one[..], "{list}");
+    }
+    // No more than there is.
+    assert_eq!(fees("0x400", "pending").await["oldestBlock"], "0x0");
+    assert_eq!(fees("0x0", "pending").await["gasUsedRatio"], json!([]));
+    chain.stop().await;
+}
+
+#[tokio::test]
 async fn removed_logs_reach_filters() {
     let (chain, methods) = start(NodeConfig::default()).await;
     let snapshot = result(ask(&methods, "evm_snapshot", json!([])).await);

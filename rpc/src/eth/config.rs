@@ -88,11 +88,10 @@ async fn config(api: Arc<Api>, _: Arguments) -> Reply<Configs> {
     let genesis = api.chain.genesis();
     let first = genesis.number.into();
     let block = api.chain.header(first).await?.ok_or_else(|| RpcError::no_block(first))?;
-    Ok(configs(
-        api.chain.spec(),
-        (block.hash(), genesis.timestamp),
-        api.chain.head().header.timestamp,
-    ))
+    let mut spec = ChainSpec::clone(api.chain.spec());
+    spec.config.chain_id = api.chain.chain_id();
+    let now = api.chain.head().header.timestamp;
+    Ok(configs(&spec, (block.hash(), genesis.timestamp), now))
 }
 
 /// The forks by time around `now`, on a chain with this first block.

@@ -5,9 +5,9 @@ use crate::arguments::Arguments;
 use crate::error::{Reply, RpcError};
 use crate::methods::Table;
 use crate::request;
-use alloy_consensus::{TxEnvelope, TypedTransaction};
+use alloy_consensus::{Transaction, TxEnvelope, TypedTransaction};
 use alloy_eips::BlockId;
-use alloy_primitives::{Address, Bytes, TxKind};
+use alloy_primitives::{Address, Bytes, TxKind, U256};
 use alloy_rpc_types_eth::{FillTransaction, TransactionRequest};
 use genesis::SpecId;
 use node::call::Overrides;
@@ -19,7 +19,8 @@ pub(crate) fn register(table: &mut Table<Api>) {
     table.task("eth_fillTransaction", fill_transaction);
 }
 
-/// geth's and reth's: the transaction with zeros for a signature, and the bytes that it has so.
+/// geth's and reth's: the transaction with zeros for a signature, and the bytes that it has so;
+/// with a `gasPrice` whatever its type, as execution-apis wants it.
 async fn fill_transaction(
     api: Arc<Api>,
     mut arguments: Arguments,
@@ -33,9 +34,13 @@ async fn fill_transaction(
     let mut raw = Vec::new();
     node::simulate::encode(&unsigned, &mut raw);
     let mut tx = serde_json::to_value(&unsigned).map_err(RpcError::internal)?;
-    if let (TxEnvelope::Legacy(_), Value::Object(fields)) = (&unsigned, &mut tx) {
-        // Other than a signed one, it has a `v` of 0.
-        fields.insert("v".to_owned(), json!("0x0"));
+    if let Value::Object(fields) = &mut tx {
+        if let TxEnvelope::Legacy(_) = &unsigned {
+            // Other than a signed one, it has a `v` of 0.
+            fields.insert("v".to_owned(), json!("0x0"));
+        }
+        let price = U256::from(unsigned.max_fee_per_gas());
+        fields.insert("gasPrice".to_owned(), json!(price));
     }
     Ok(FillTransaction { raw: raw.into(), tx })
 }
@@ -57,6 +62,7 @@ pub(crate) async fn fill(
     from: Address,
     mut wanted: TransactionRequest,
 ) -> Reply<Filled> {
+    request::check_lists(&wanted)?;
     let input: Bytes = request::input(&wanted.input)?;
     let creation = request::is_creation(&wanted);
     if creation && input.is_empty() {

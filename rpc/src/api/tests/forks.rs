@@ -65,3 +65,32 @@ async fn a_fork_asks_over_http_web_and_unix_sockets() {
     server.stop().await;
     chain.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn subscribers_hear_of_the_chain_that_a_reset_forks() {
+    let (remote, methods_there) = start(NodeConfig::default()).await;
+    result(ask(&methods_there, "anvil_mine", json!([7])).await);
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    let config = ServerConfig { address, ..Default::default() };
+    let server = serve(remote.clone(), config).await.unwrap();
+
+    let (chain, methods) = start(NodeConfig::default()).await;
+    let mut heads = methods.subscribe_unbounded("eth_subscribe", ["newHeads"]).await.unwrap();
+    let mut logs = methods.subscribe_unbounded("eth_subscribe", ["logs"]).await.unwrap();
+    let hash = result(ask(&methods, "eth_sendTransaction", creation("0x602a5f5fa1")).await);
+    heads.next::<Value>().await.unwrap().unwrap();
+    assert_eq!(logs.next::<Value>().await.unwrap().unwrap().0["removed"], false);
+    let url = format!("http://{}", server.local_addr);
+    let reset = json!([{"forking": {"jsonRpcUrl": url}}]);
+    result(ask(&methods, "anvil_reset", reset).await);
+    let (log, _) = logs.next::<Value>().await.unwrap().unwrap();
+    assert_eq!((&log["transactionHash"], &log["removed"]), (&hash, &json!(true)));
+    let (head, _) = heads.next::<Value>().await.unwrap().unwrap();
+    assert_eq!((&head["number"], &head["hash"]), (&json!("0x7"), &json!(remote.head().hash())));
+    result(ask(&methods, "evm_mine", json!([])).await);
+    let (next, _) = heads.next::<Value>().await.unwrap().unwrap();
+    assert_eq!((&next["number"], &next["parentHash"]), (&json!("0x8"), &head["hash"]));
+    chain.stop().await;
+    server.stop().await;
+    remote.stop().await;
+}

@@ -124,6 +124,7 @@ async fn what_is_left_out_is_filled_in() {
         ("s", "0x0"),
         ("v", "0x0"),
         ("yParity", "0x0"),
+        ("gasPrice", filled["tx"]["maxFeePerGas"].as_str().unwrap()),
     ] {
         assert_eq!(filled["tx"][field], want, "{field} of {filled}");
     }
