@@ -9,7 +9,9 @@ use alloy_eips::eip1559::calculate_block_gas_limit;
 use alloy_eips::eip4895::Withdrawals;
 use alloy_eips::eip7928::BlockAccessList;
 use alloy_primitives::{Address, B256, Bytes, U256};
-use executor::{BlockExecution, Executed, ExecutorError, NextBlock, PushError, Refusal, Roots};
+use executor::{
+    BlockExecution, Body, Executed, ExecutorError, NextBlock, PushError, Refusal, Roots,
+};
 use genesis::SpecId;
 use revm::DatabaseRef;
 use storage::{ExecutedBlock, StoreError};
@@ -128,16 +130,8 @@ impl Chain {
                 run(&shared, &wanted, &trial.parent, (&trial.view, roots(trial.roots.merkle())))?;
             let Executed { mut header, body, changes } = executed;
             header.state_root = trial.roots.apply(&changes).map_err(QueryError::from)?;
-            let block = ExecutedBlock {
-                header: header.seal_slow(),
-                transactions: body.transactions,
-                senders: body.senders,
-                receipts: body.receipts,
-                ommers: Vec::new(),
-                withdrawals: body.withdrawals,
-                requests: body.requests,
-            };
-            Ok(BuiltBlock { block: Arc::new(block), accesses, value })
+            let block = Arc::new(executed_block(header.seal_slow(), body));
+            Ok(BuiltBlock { block, accesses, value })
         });
         built.await?
     }
@@ -146,6 +140,13 @@ impl Chain {
     pub async fn commit_block(&self, wanted: WantedBlock) -> Result<B256, BuildError> {
         self.ask(move |sequencer| sequencer.commit_wanted(&wanted)).await
     }
+}
+
+/// A block of this chain's own, under the header that it got.
+pub(crate) fn executed_block(header: Sealed<Header>, body: Body) -> ExecutedBlock {
+    let Body { transactions, senders, receipts, withdrawals, requests } = body;
+    let ommers = Vec::new();
+    ExecutedBlock { header, transactions, senders, receipts, ommers, withdrawals, requests }
 }
 
 /// A block that was executed as wanted.

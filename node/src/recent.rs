@@ -46,15 +46,7 @@ mod tests {
 
     fn block(number: u64, parent_hash: B256, timestamp: u64) -> Arc<ExecutedBlock> {
         let header = Header { number, parent_hash, timestamp, ..Header::default() };
-        Arc::new(ExecutedBlock {
-            header: header.seal_slow(),
-            transactions: Vec::new(),
-            senders: Vec::new(),
-            receipts: Vec::new(),
-            ommers: Vec::new(),
-            withdrawals: None,
-            requests: Vec::new(),
-        })
+        Arc::new(ExecutedBlock::bare(header.seal_slow()))
     }
 
     #[test]

@@ -25,6 +25,19 @@ pub struct ExecutedBlock {
 }
 
 impl ExecutedBlock {
+    /// A block of which nothing but the header is there.
+    pub fn bare(header: Sealed<Header>) -> Self {
+        Self {
+            header,
+            transactions: Vec::new(),
+            senders: Vec::new(),
+            receipts: Vec::new(),
+            ommers: Vec::new(),
+            withdrawals: None,
+            requests: Vec::new(),
+        }
+    }
+
     /// Returns the block's number.
     pub fn number(&self) -> u64 {
         self.header.number

@@ -105,12 +105,7 @@ impl Origin {
 pub(crate) fn first_block(point: &ForkPoint) -> ExecutedBlock {
     ExecutedBlock {
         withdrawals: point.block.withdrawals_root.map(|_| Withdrawals::default()),
-        header: point.block.clone(),
-        transactions: Vec::new(),
-        senders: Vec::new(),
-        receipts: Vec::new(),
-        ommers: Vec::new(),
-        requests: Vec::new(),
+        ..ExecutedBlock::bare(point.block.clone())
     }
 }
 

@@ -382,15 +382,7 @@ pub(crate) fn first_block(
     }
     let header = genesis.header(genesis_root(genesis)?);
     let withdrawals = header.withdrawals_root.map(|_| Withdrawals::default());
-    Ok(ExecutedBlock {
-        header: header.seal_slow(),
-        transactions: Vec::new(),
-        senders: Vec::new(),
-        receipts: Vec::new(),
-        ommers: Vec::new(),
-        withdrawals,
-        requests: Vec::new(),
-    })
+    Ok(ExecutedBlock { withdrawals, ..ExecutedBlock::bare(header.seal_slow()) })
 }
 
 impl Shared {

@@ -70,13 +70,6 @@ fn bundle(slots: &[u64], round: u64) -> BundleState {
 }
 
 fn block(number: u64, state_root: alloy_primitives::B256) -> ExecutedBlock {
-    ExecutedBlock {
-        header: Header { number, state_root, ..Default::default() }.seal_slow(),
-        transactions: Vec::new(),
-        senders: Vec::new(),
-        receipts: Vec::new(),
-        ommers: Vec::new(),
-        withdrawals: None,
-        requests: Vec::new(),
-    }
+    let header = Header { number, state_root, ..Default::default() };
+    ExecutedBlock::bare(header.seal_slow())
 }

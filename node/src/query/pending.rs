@@ -9,6 +9,7 @@ use storage::{ExecutedBlock, Snapshot};
 
 use super::StateView;
 use crate::brief::brief;
+use crate::building::executed_block;
 use crate::chain::{Chain, Shared};
 use crate::error::{Failure, QueryError};
 use crate::fork::Opened;
@@ -83,14 +84,6 @@ pub(crate) fn build_pending(shared: &Shared, snapshot: &Snapshot) -> Result<Pend
         merkle.apply(&changes);
         header.state_root = merkle.root();
     }
-    let block = ExecutedBlock {
-        header: Sealed::new_unchecked(header, B256::ZERO),
-        transactions: body.transactions,
-        senders: body.senders,
-        receipts: body.receipts,
-        ommers: Vec::new(),
-        withdrawals: body.withdrawals,
-        requests: body.requests,
-    };
+    let block = executed_block(Sealed::new_unchecked(header, B256::ZERO), body);
     Ok(Pending { block: Arc::new(block), changes: Arc::new(changes) })
 }

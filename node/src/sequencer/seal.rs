@@ -10,6 +10,7 @@ use storage::{Commit, ExecutedBlock, Merkle, StateDelta, StoreError, Writer};
 use vm::{EngineError, Print, TrapReport};
 
 use super::{Sequencer, wall_clock};
+use crate::building::executed_block;
 use crate::chain::Shared;
 use crate::error::{Failure, SubmitError};
 use crate::event::Event;
@@ -159,15 +160,7 @@ impl Sequencer {
         let Executed { mut header, body, changes } = executed;
         let delta = self.writer.apply(header.number, &changes)?;
         header.state_root = delta.state_root();
-        let block = Arc::new(ExecutedBlock {
-            header: header.seal_slow(),
-            transactions: body.transactions,
-            senders: body.senders,
-            receipts: body.receipts,
-            ommers: Vec::new(),
-            withdrawals: body.withdrawals,
-            requests: body.requests,
-        });
+        let block = Arc::new(executed_block(header.seal_slow(), body));
         self.shared
             .change_settings(|settings| settings.use_up(block.header.timestamp, wall_clock()));
         self.adopt(Arc::clone(&block), delta, (&changes, started));

@@ -7,13 +7,13 @@ use genesis::{ChainSpec, SpecId};
 use revm::Database;
 use revm::context_interface::result::ExecutionResult;
 use std::sync::Arc;
-use storage::ExecutedBlock;
 use vm::{AccountEdit, Engine, EngineError, Outcome, Rules};
 
 use super::call::{Made, Place, check, encode, make};
 use super::logs::CallLogs;
 use super::plan::Plan;
 use super::{CallFailure, Limits, PlannedBlock, SimulateError, SimulatedBlock, SimulatedCall};
+use crate::building::executed_block;
 use crate::call::{Call, halt, override_state, vm_error};
 use crate::error::CallError;
 use crate::query::StateView;
@@ -60,16 +60,8 @@ pub(super) fn run(
         parent = header.seal_slow();
         view.add_block_hash(parent.number, parent.hash());
         view.add_changes(changes);
-        let block = ExecutedBlock {
-            header: parent.clone(),
-            transactions: body.transactions,
-            senders: body.senders,
-            receipts: body.receipts,
-            ommers: Vec::new(),
-            withdrawals: body.withdrawals,
-            requests: body.requests,
-        };
-        done.push(SimulatedBlock { block: Arc::new(block), calls });
+        let block = Arc::new(executed_block(parent.clone(), body));
+        done.push(SimulatedBlock { block, calls });
     }
     drop(permit);
     Ok(done)

@@ -53,15 +53,8 @@ mod tests {
     use alloy_consensus::{Header, Sealable};
 
     fn block(number: u64) -> Arc<ExecutedBlock> {
-        Arc::new(ExecutedBlock {
-            header: Header { number, ..Header::default() }.seal_slow(),
-            transactions: Vec::new(),
-            senders: Vec::new(),
-            receipts: Vec::new(),
-            ommers: Vec::new(),
-            withdrawals: None,
-            requests: Vec::new(),
-        })
+        let header = Header { number, ..Header::default() };
+        Arc::new(ExecutedBlock::bare(header.seal_slow()))
     }
 
     #[test]

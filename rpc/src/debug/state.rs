@@ -7,6 +7,7 @@ use crate::api::Api;
 use crate::arguments::Arguments;
 use crate::convert::Account;
 use crate::error::{Reply, RpcError};
+use crate::eth::state::{account_in, account_info_in};
 use crate::methods::Table;
 use crate::request::Quantity;
 use alloy_eips::{BlockId, BlockNumberOrTag};
@@ -49,21 +50,12 @@ async fn after_transaction(api: &Api, arguments: &mut Arguments) -> Reply<StateV
 
 async fn account_at(api: Arc<Api>, mut arguments: Arguments) -> Reply<Option<Account>> {
     let state = after_transaction(&api, &mut arguments).await?;
-    let account = state.account(arguments.required("address")?)?;
-    Ok(account.map(|account| Account {
-        code_hash: account.code_hash,
-        storage_root: B256::ZERO,
-        balance: account.balance,
-        nonce: account.nonce,
-    }))
+    account_in(&state, arguments.required("address")?)
 }
 
 async fn account_info_at(api: Arc<Api>, mut arguments: Arguments) -> Reply<AccountInfo> {
     let state = after_transaction(&api, &mut arguments).await?;
-    let address = arguments.required("address")?;
-    let account = state.account(address)?.unwrap_or_default();
-    let code = state.code(address)?;
-    Ok(AccountInfo { balance: account.balance, nonce: account.nonce, code })
+    account_info_in(&state, arguments.required("address")?)
 }
 
 /// geth's dump of a state.

@@ -17,7 +17,7 @@ mod resend;
 mod send;
 mod sign;
 mod simulate;
-mod state;
+pub(crate) mod state;
 mod subscribe;
 mod transaction;
 

@@ -9,6 +9,7 @@ use crate::request::Slot;
 use alloy_eips::BlockId;
 use alloy_primitives::{Address, B256, Bytes, U64, U256};
 use alloy_rpc_types_eth::AccountInfo;
+use node::query::StateView;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -79,6 +80,11 @@ async fn transaction_count(api: Arc<Api>, mut arguments: Arguments) -> Reply<U64
 async fn account(api: Arc<Api>, mut arguments: Arguments) -> Reply<Option<Account>> {
     let address = arguments.required("address")?;
     let state = api.chain.state(arguments.block()?).await?;
+    account_in(&state, address)
+}
+
+/// What stands at an address; the binary tree has no storage root of its own for it.
+pub(crate) fn account_in(state: &StateView, address: Address) -> Reply<Option<Account>> {
     let account = state.account(address)?;
     Ok(account.map(|account| Account {
         code_hash: account.code_hash,
@@ -91,6 +97,11 @@ async fn account(api: Arc<Api>, mut arguments: Arguments) -> Reply<Option<Accoun
 async fn account_info(api: Arc<Api>, mut arguments: Arguments) -> Reply<AccountInfo> {
     let address = arguments.required("address")?;
     let state = api.chain.state(arguments.block()?).await?;
+    account_info_in(&state, address)
+}
+
+/// Balance, nonce and code of an address.
+pub(crate) fn account_info_in(state: &StateView, address: Address) -> Reply<AccountInfo> {
     let account = state.account(address)?.unwrap_or_default();
     let code = state.code(address)?;
     Ok(AccountInfo { balance: account.balance, nonce: account.nonce, code })

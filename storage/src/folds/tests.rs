@@ -65,15 +65,7 @@ impl Chain {
         let (store, writer) = self.open.as_mut().unwrap();
         let delta = writer.apply(self.number, &changes).unwrap();
         let header = Header { number: self.number, state_root: delta.root(), ..Default::default() };
-        let block = Arc::new(ExecutedBlock {
-            header: header.seal_slow(),
-            transactions: Vec::new(),
-            senders: Vec::new(),
-            receipts: Vec::new(),
-            ommers: Vec::new(),
-            withdrawals: None,
-            requests: Vec::new(),
-        });
+        let block = Arc::new(ExecutedBlock::bare(header.seal_slow()));
         store.commit(vec![Commit::Block { block, delta }]).unwrap();
     }
 
