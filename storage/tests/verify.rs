@@ -216,6 +216,32 @@ fn a_flipped_bit_is_found_or_does_not_matter() {
 }
 
 #[test]
+fn a_torn_page_that_names_a_commit_is_told_of_and_the_commit_before_it_is_sound() {
+    let (directory, genesis) = (tempfile::tempdir().unwrap(), workload::genesis(1337));
+    make_chain(directory.path(), &genesis);
+    let bytes = fs::read(directory.path().join("mdbx.dat")).unwrap();
+    let whole = verify(directory.path(), &genesis).unwrap();
+    assert_eq!(whole.pages.torn, 0);
+    let mut edits = Vec::new();
+    for page in 0..3 {
+        let copy = tempfile::tempdir().unwrap();
+        let mut torn = bytes.clone();
+        // The number of the commit stands at both ends of what is written.
+        torn[page * PAGE + 20 + 8] ^= 0x40;
+        fs::write(copy.path().join("mdbx.dat"), torn).unwrap();
+        let found = verify(copy.path(), &genesis).unwrap();
+        assert_eq!((found.pages.torn, found.blocks), (1, whole.blocks), "page {page}");
+        let stats = DataDir::open(copy.path()).unwrap().stats().unwrap();
+        let (_, writer) = workload::open(copy.path());
+        assert_eq!(writer.root(), stats.root, "page {page}");
+        edits.push(stats.edits);
+    }
+    // The newest commit was the second edit after the newest block.
+    edits.sort_unstable();
+    assert_eq!(edits, [1, 2, 2]);
+}
+
+#[test]
 fn a_state_is_exported_and_imported_and_checked() {
     let directory = tempfile::tempdir().unwrap();
     let mut genesis = workload::genesis(1337);

@@ -273,10 +273,17 @@ impl DataDir {
         walk: &mut Undo<'_>,
         (mut rows, mut row): (Cursor<'a, RoSync>, Option<Row<'a>>),
     ) -> Result<u64, Fault> {
-        let (table, mut left) = (self.tables.changes, 0);
+        let (table, mut left, mut newer) = (self.tables.changes, 0, (self.pruned.kept, 0));
         while let Some((key, value)) = row.take() {
-            let place = codec::read_pair(&key).filter(|(number, _)| *number < self.pruned.kept);
+            let follows = |(number, part): &(u64, u32)| match newer {
+                (newer, 0) => (number.checked_add(1), *part) == (Some(newer), BLOCK_PART),
+                (newer, BLOCK_PART) if *part == BLOCK_PART => number.checked_add(1) == Some(newer),
+                (newer, BLOCK_PART) => *number == newer,
+                (newer, later) => (*number, *part) == (newer, later - 1),
+            };
+            let place = codec::read_pair(&key).filter(follows);
             let place = place.ok_or_else(|| row_fault(table, &key, "a change of no block"))?;
+            newer = place;
             let change = read_change(table, Some((key, value)), place)?;
             row = rows.previous()?;
             // Only the oldest row is gone in part.
