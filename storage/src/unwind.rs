@@ -66,8 +66,7 @@ impl Writer {
         shared.keep_view();
         shared.commits.fetch_add(1, Ordering::AcqRel);
         if moves {
-            self.head = to;
-            self.load_edited(&shared.env.read()?)?;
+            self.begin_at(to);
             self.load_merkle()?;
         }
         Ok(accounts)

@@ -2,7 +2,7 @@
 
 use crate::{
     Snapshot, StoreError,
-    codec::BLOCK_PART,
+    codec::{BLOCK_PART, HistoryKey},
     commit,
     folds::{FoldRows, Saved},
     forked::{ForkPoint, Origin},
@@ -94,8 +94,10 @@ pub struct Writer {
     pub(crate) head: Mark,
     /// The newest change made.
     pub(crate) sequence: u64,
-    /// Leaves that edits have changed since the head: their history rows are there already.
-    pub(crate) edited: HashSet<Key>,
+    /// Leaves that edits have changed since the head, as far as they were made here.
+    edited: HashSet<Key>,
+    /// Whether there were edits before those: which leaves they changed the history tells.
+    edited_before: bool,
     /// The state as a Merkle trie, on a chain whose headers need one.
     pub(crate) merkle: Option<Merkle>,
     /// What of the tree the database holds.
@@ -131,6 +133,7 @@ impl Writer {
             head,
             sequence: 0,
             edited: HashSet::default(),
+            edited_before: false,
             merkle: None,
             saved: Saved::default(),
             overlay: Overlay::default(),
@@ -148,7 +151,7 @@ impl Writer {
         let mut writer = Self::new(shared.clone(), origin, mark);
         let (tree, saved) = shared.load_tree(&tx, &head)?;
         (writer.tree, writer.saved) = (Arc::new(tree), saved);
-        writer.load_edited(&tx)?;
+        writer.begin_at(mark);
         writer.load_merkle()?;
         Ok(writer)
     }
@@ -172,14 +175,20 @@ impl Writer {
         Ok(())
     }
 
-    /// Reads which leaves the pending edits have changed.
-    pub(crate) fn load_edited(&mut self, tx: &Read) -> Result<(), StoreError> {
+    /// Takes note that the state is at `mark`, whose edits are in the database.
+    pub(crate) fn begin_at(&mut self, mark: Mark) {
+        self.head = mark;
         self.edited.clear();
-        for part in 0..self.head.edits {
-            let row = self.shared.change_row(tx, self.head.number + 1, part)?;
-            self.edited.extend(row.leaves.iter().map(|leaf| leaf.key));
+        self.edited_before = mark.edits > 0;
+    }
+
+    /// Whether an edit since the head has changed a leaf: then its history row is there already.
+    fn is_edited(&self, key: &Key, number: u64) -> Result<bool, StoreError> {
+        if self.edited.contains(key) || !self.edited_before {
+            return Ok(self.edited.contains(key));
         }
-        Ok(())
+        let row = HistoryKey::new(key, number);
+        self.base(|tx| Ok(tx.value(self.shared.tables.history, row.as_slice())?.is_some()))
     }
 
     /// Forgets the whole chain and begins another one in its place, durably, in a database
@@ -259,8 +268,7 @@ impl Writer {
         let leaves = Changes::of_bundle(changes, self)?;
         let mut delta = self.apply_changes(leaves, number, BLOCK_PART)?;
         delta.merkle = self.change_merkle(changes);
-        self.head = Mark { number, edits: 0 };
-        self.edited.clear();
+        self.begin_at(Mark { number, edits: 0 });
         Ok(delta)
     }
 
@@ -329,12 +337,13 @@ impl Writer {
         part: u32,
     ) -> Result<StateDelta, StoreError> {
         let root_before = self.tree.root();
+        let part_change = |&LeafChange { key, old, new }: &LeafChange| {
+            Ok(PartChange { key, old, new, first: !self.is_edited(&key, number)? })
+        };
+        let leaves = changes.leaves.iter().map(part_change);
+        let leaves = leaves.collect::<Result<Vec<_>, StoreError>>()?;
         self.unfold(changes.leaves.iter().map(|change| &change.key))?;
         let root = Arc::make_mut(&mut self.tree).apply(&changes.updates());
-        let leaves = changes.leaves.iter().map(|&LeafChange { key, old, new }| {
-            let first = !self.edited.contains(&key);
-            PartChange { key, old, new, first }
-        });
         self.sequence += 1;
         let mut delta = StateDelta {
             sequence: self.sequence,
@@ -342,7 +351,7 @@ impl Writer {
             part,
             root_before,
             root,
-            leaves: leaves.collect(),
+            leaves,
             addresses: new_addresses(&changes, self.origin.forked.is_some()),
             slot_groups: new_slot_groups(&changes),
             code: changes.code,
