@@ -386,23 +386,30 @@ pub(crate) fn first_block(
 }
 
 impl Shared {
-    /// Begins a read transaction, with the origin of the chain that it sees.
+    /// A read transaction over the newest commit, with the origin of the chain that it sees.
     pub(crate) fn read(&self) -> Result<(Arc<Read>, Arc<Origin>), StoreError> {
         let origin = self.origin.read();
-        let tx = match self.env.read() {
-            Err(error) if error.meaning() == Meaning::Failed => {
-                self.view.lock().clone().ok_or(error)?
-            }
-            tx => Arc::new(tx?),
+        let view = self.view.lock().clone();
+        // To begin one costs more than most reads take: who reads alone takes the view that is
+        // kept. Others begin their own, for one transaction serves one thread at a time.
+        let tx = match view {
+            Some(view) if Arc::strong_count(&view) == 2 => view,
+            view => match (self.env.read(), view) {
+                (Err(error), Some(view)) if error.meaning() == Meaning::Failed => view,
+                (tx, _) => Arc::new(tx?),
+            },
         };
         Ok((tx, origin.clone()))
     }
 
     /// Keeps a view of what was just committed.
     pub(crate) fn keep_view(&self) {
-        // Before the old one is let go of, so that there is always one.
-        if let Ok(tx) = self.env.read() {
-            *self.view.lock() = Some(Arc::new(tx));
+        match self.env.read() {
+            Ok(tx) => *self.view.lock() = Some(Arc::new(tx)),
+            // Nothing is committed any more, and reads go on.
+            Err(error) if error.meaning() == Meaning::Failed => {}
+            // What was kept is not the newest any more.
+            Err(_) => *self.view.lock() = None,
         }
     }
 

@@ -224,13 +224,13 @@ impl Writer {
         let mut now = shared.origin.write();
         tx.commit().map_err(|error| shared.explain(error.into()))?;
         *now = origin;
+        shared.keep_view();
         drop(now);
         if let Some(merkle) = &self.merkle {
             shared.merkles.put_newest(delta.root, merkle.clone());
         }
         self.begins = false;
         shared.committed.fetch_max(delta.sequence, Ordering::AcqRel);
-        shared.keep_view();
         shared.commits.fetch_add(1, Ordering::AcqRel);
         Ok(())
     }
