@@ -61,9 +61,13 @@ impl Gate {
         work: impl FnOnce(Deadline) -> Result<T, CallError> + Send + 'static,
     ) -> Result<T, CallError> {
         let (until, seconds) = (Instant::now() + self.time_max, self.time_max.as_secs());
-        let place = timeout_at(until, Arc::clone(&self.places).acquire_owned()).await;
-        let Ok(Ok(place)) = place else {
-            return Err(CallError::Busy { running: self.max, seconds });
+        let busy = || CallError::Busy { running: self.max, seconds };
+        let place = match Arc::clone(&self.places).try_acquire_owned() {
+            Ok(place) => place,
+            Err(_) => {
+                let place = timeout_at(until, Arc::clone(&self.places).acquire_owned()).await;
+                place.ok().and_then(Result::ok).ok_or_else(busy)?
+            }
         };
         let deadline = Deadline { at: until.into_std(), seconds };
         let worked = brief(move || {

@@ -218,6 +218,8 @@ impl Chain {
         let (store, writer) = open(&config, &genesis, fork.as_ref())?;
         let snapshot = store.snapshot()?;
         let head = Arc::new(snapshot.block(snapshot.head())?.ok_or(StartError::NoHead)?);
+        let recent = Recent::default();
+        recent.put(&head);
         let pool = restore_pool(&store, &writer, &config)?;
         let imported = imported(&snapshot)?;
         // Another client's chain goes on when it is told to, and not because a transaction came.
@@ -237,7 +239,7 @@ impl Chain {
             pool: RwLock::new(pool),
             settings: RwLock::new(settings),
             head: ArcSwap::new(head),
-            recent: Recent::default(),
+            recent,
             imported: AtomicU64::new(imported),
             events: broadcast::channel(EVENTS_MAX).0,
             trials: Arc::new(Semaphore::new(TRIALS_MAX)),

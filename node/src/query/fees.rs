@@ -102,9 +102,12 @@ impl Chain {
     /// Adds what a block's header says, and what it says of the next block if it is the last one.
     fn add_fees(&self, history: &mut FeeHistory, header: &Header, is_last: bool) {
         history.base_fees.push(header.base_fee_per_gas.unwrap_or_default().into());
-        history.blob_base_fees.push(blob_base_fee(self.spec(), header).unwrap_or_default());
         history.gas_used_ratios.push(ratio(header.gas_used, header.gas_limit));
         let blobs = self.spec().blob_params(header.timestamp);
+        let blob_fee = |excess: Option<u64>| {
+            blobs.zip(excess).map_or(0, |(blobs, excess)| blobs.calc_blob_fee(excess))
+        };
+        history.blob_base_fees.push(blob_fee(header.excess_blob_gas));
         let blob_gas_max = blobs.map_or(0, |blobs| blobs.max_blob_gas_per_block());
         let blob_gas_used = header.blob_gas_used.unwrap_or_default();
         history.blob_gas_used_ratios.push(ratio(blob_gas_used, blob_gas_max));
@@ -113,8 +116,7 @@ impl Chain {
             let next = next_base_fee(self.spec(), header, timestamp);
             history.base_fees.push(next.unwrap_or_default().into());
             let excess = next_excess_blob_gas(self.spec(), header, timestamp);
-            let fee = blobs.zip(excess).map(|(blobs, excess)| blobs.calc_blob_fee(excess));
-            history.blob_base_fees.push(fee.unwrap_or_default());
+            history.blob_base_fees.push(blob_fee(excess));
         }
     }
 }
