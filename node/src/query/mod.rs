@@ -179,6 +179,9 @@ impl Chain {
     pub fn receipt(&self, hash: B256) -> Result<Option<IncludedReceipt>, QueryError> {
         let snapshot = self.shared.store().snapshot()?;
         let Some(location) = snapshot.location(hash)? else { return Ok(None) };
+        if let Some(found) = self.recent_receipt(hash, location) {
+            return Ok(Some(found));
+        }
         let transaction = snapshot.transaction(location)?;
         let receipt = snapshot.receipt(location)?;
         let header = snapshot.header(location.number)?;
@@ -192,25 +195,46 @@ impl Chain {
         Ok(Some(self.complete_receipt(included, receipt.receipt, gas)))
     }
 
+    /// The same of a transaction in one of the newest blocks, which are in memory.
+    fn recent_receipt(&self, hash: B256, location: TxLocation) -> Option<IncludedReceipt> {
+        let block = self.shared.recent().find(location.number)?;
+        let index = location.index as usize;
+        // Another block may have come in the place of the one that was looked up.
+        block.transactions.get(index).filter(|transaction| *transaction.tx_hash() == hash)?;
+        let before = block.receipts.get(..index)?;
+        let gas_before = before.last().map_or(0, |last| last.receipt.cumulative_gas_used);
+        let first_log = before.iter().map(|receipt| receipt.receipt.logs.len() as u64).sum();
+        self.receipt_in(&block, index, (gas_before, first_log))
+    }
+
     /// All receipts of a block.
     pub fn receipts(&self, block: &ExecutedBlock) -> Vec<IncludedReceipt> {
         let (mut gas_before, mut first_log) = (0, 0);
-        let transactions = block.transactions.iter().zip(&block.senders).zip(&block.receipts);
-        transactions
-            .zip(0..)
-            .map(|(((transaction, sender), receipt), index)| {
-                let included = IncludedTransaction {
-                    transaction: transaction.clone(),
-                    sender: *sender,
-                    header: block.header.clone(),
-                    index,
-                };
-                let gas = (receipt.receipt.cumulative_gas_used - gas_before, first_log);
-                gas_before = receipt.receipt.cumulative_gas_used;
-                first_log += receipt.receipt.logs.len() as u64;
-                self.complete_receipt(included, receipt.clone(), gas)
-            })
-            .collect()
+        let all = (0..block.receipts.len()).filter_map(|index| {
+            let found = self.receipt_in(block, index, (gas_before, first_log))?;
+            gas_before += found.gas_used;
+            first_log += found.receipt.receipt.logs.len() as u64;
+            Some(found)
+        });
+        all.collect()
+    }
+
+    /// One receipt of a block, before which its transactions used so much gas and had so many logs.
+    fn receipt_in(
+        &self,
+        block: &ExecutedBlock,
+        index: usize,
+        (gas_before, first_log): (u64, u64),
+    ) -> Option<IncludedReceipt> {
+        let receipt = block.receipts.get(index)?.clone();
+        let included = IncludedTransaction {
+            transaction: block.transactions.get(index)?.clone(),
+            sender: *block.senders.get(index)?,
+            header: block.header.clone(),
+            index: index as u64,
+        };
+        let gas_used = receipt.receipt.cumulative_gas_used - gas_before;
+        Some(self.complete_receipt(included, receipt, (gas_used, first_log)))
     }
 
     fn complete_receipt(
