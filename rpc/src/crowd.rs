@@ -4,8 +4,8 @@
 //! request, as much as all else that a small read takes. Here one thread asks the kernel which
 //! connections have something, answers those in turn, and asks again: under load it never sleeps.
 //!
-//! - What waits for others (a commit, a place among the calls) goes on in the runtime.
-//! - What runs long holds up its thread. A watcher looks every half millisecond while there is
+//! - What waits for others (a commit, a place among the calls) goes on here too, once they wake it.
+//! - What runs long holds up its thread. A watcher looks every two milliseconds while there is
 //!   work: if no request has been begun since it last looked and nobody asks the kernel, another
 //!   thread goes on with the rest.
 //! - If answering what is there takes longer than handing some of it on, more threads help.
@@ -18,13 +18,15 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Token};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::io::{ErrorKind, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll as Polled, Waker};
+use std::task::{Context, Poll as Polled, Wake, Waker};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
@@ -34,9 +36,9 @@ const THREADS_MAX: usize = 64;
 /// Events that one look takes.
 const EVENTS_MAX: usize = 256;
 /// How often the watcher looks while there is work.
-const TICK: Duration = Duration::from_micros(500);
+const TICK: Duration = Duration::from_millis(2);
 /// Looks without work after which the watcher sleeps.
-const QUIET_TICKS: u32 = 100;
+const QUIET_TICKS: u32 = 25;
 /// Work that is worth waking another thread for.
 const SHARE: Duration = Duration::from_micros(200);
 /// How long a thread without work waits for some.
@@ -69,6 +71,8 @@ struct State {
     ready: VecDeque<usize>,
     /// What the kernel is asked with; nothing while a thread asks.
     asking: Option<(Poll, Events)>,
+    /// The thread that asks has been woken, and has not looked yet.
+    woken: bool,
     threads: usize,
     unused: usize,
     /// Requests begun, and a guess at what one takes.
@@ -83,9 +87,45 @@ struct State {
 struct Seat {
     stream: Arc<TcpStream>,
     /// Nothing while it is served.
-    caller: Option<Box<Caller>>,
-    /// Something came while it was served.
+    work: Option<Work>,
+    /// Something came while it was served or waited.
     again: bool,
+    /// What it waits for was there while it was served.
+    woken: bool,
+}
+
+/// What a thread takes up.
+enum Work {
+    /// What a connection asks.
+    Ask(Box<Caller>),
+    /// A request that waited for others.
+    Wait(Running, Wanted),
+}
+
+impl fmt::Debug for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if matches!(self, Self::Ask(_)) { "Ask" } else { "Wait" })
+    }
+}
+
+/// A request's method on its way, and then its connection; that is for axum if it is an error.
+type Running = Pin<Box<dyn Future<Output = Result<Box<Caller>, Box<Caller>>> + Send>>;
+
+/// Tells a crowd that a request can go on.
+struct Call {
+    crowd: Arc<Crowd>,
+    id: usize,
+}
+
+impl Wake for Call {
+    fn wake(self: Arc<Self>) {
+        let mut state = self.crowd.state.lock();
+        let Some(seat) = state.seats.get_mut(&self.id) else { return };
+        match seat.work {
+            Some(Work::Wait(..)) => self.crowd.push(&mut state, self.id),
+            _ => seat.woken = true,
+        }
+    }
 }
 
 /// A connection with its buffers.
@@ -100,10 +140,8 @@ struct Caller {
 
 /// What became of a connection that was served.
 enum Served {
-    /// It waits for more.
-    Stays(Box<Caller>),
-    /// Its request goes on in the runtime.
-    Waits,
+    /// It waits for more, or for others.
+    Stays(Work),
     /// It is for axum.
     Leaves(Box<Caller>),
     Ends,
@@ -124,6 +162,7 @@ impl Crowd {
             next: 0,
             ready: VecDeque::new(),
             asking: Some((poll, Events::with_capacity(EVENTS_MAX))),
+            woken: false,
             threads: 0,
             unused: 0,
             begun: 0,
@@ -162,7 +201,8 @@ impl Crowd {
         let is_ready = !input.is_empty();
         let (output, ending) = (Output::default(), false);
         let caller = Caller { stream: stream.clone(), input, output, ending };
-        state.seats.insert(id, Seat { stream, caller: Some(Box::new(caller)), again: false });
+        let work = Some(Work::Ask(Box::new(caller)));
+        state.seats.insert(id, Seat { stream, work, again: false, woken: false });
         self.len.fetch_add(1, Ordering::Relaxed);
         // An event may come at once: the seat has to be there.
         let added = self.registry.register(&mut SourceFd(&fd), Token(id), Interest::READABLE);
@@ -170,8 +210,7 @@ impl Crowd {
             tracing::debug!(%error, "a connection that can't be shared");
             self.remove(&mut state, id);
         } else if is_ready {
-            state.ready.push_back(id);
-            self.wake(&state);
+            self.push(&mut state, id);
         }
     }
 
@@ -222,13 +261,13 @@ impl Crowd {
         loop {
             if let Some(id) = state.ready.pop_front() {
                 let Some(seat) = state.seats.get_mut(&id) else { continue };
-                let Some(caller) = seat.caller.take() else {
+                let Some(work) = seat.work.take() else {
                     seat.again = true;
                     continue;
                 };
                 state.begun += 1;
                 batch += 1;
-                let served = MutexGuard::unlocked(&mut state, || self.serve(id, caller));
+                let served = MutexGuard::unlocked(&mut state, || self.serve(id, work));
                 self.settle(&mut state, id, served);
             } else if state.closed && state.seats.is_empty() {
                 break;
@@ -263,15 +302,15 @@ impl Crowd {
         for event in &asking.1 {
             let Token(id) = event.token();
             let Some(seat) = state.seats.get_mut(&id) else { continue };
-            match &mut seat.caller {
-                Some(caller) => {
+            match &mut seat.work {
+                Some(Work::Ask(caller)) => {
                     caller.ending |= event.is_read_closed();
                     state.ready.push_back(id);
                 }
-                None => seat.again = true,
+                Some(Work::Wait(..)) | None => seat.again = true,
             }
         }
-        state.asking = Some(asking);
+        (state.asking, state.woken) = (Some(asking), false);
         if state.watcher_sleeps && !state.ready.is_empty() {
             state.watcher_sleeps = false;
             self.watch.notify_one();
@@ -323,11 +362,12 @@ impl Crowd {
 
     /// Sends every connection to axum that is not being served.
     fn disperse(&self, state: &mut State) {
-        let here = state.seats.iter().filter(|(_, seat)| seat.caller.is_some());
-        let here: Vec<_> = here.map(|(id, _)| *id).collect();
-        for id in here {
-            let caller = state.seats.get_mut(&id).and_then(|seat| seat.caller.take());
-            if let Some(caller) = caller {
+        let here = state.seats.iter_mut().filter_map(|(id, seat)| {
+            let asks = seat.work.take_if(|work| matches!(work, Work::Ask(_)))?;
+            Some((*id, asks))
+        });
+        for (id, work) in here.collect::<Vec<_>>() {
+            if let Work::Ask(caller) = work {
                 self.settle(state, id, Served::Leaves(caller));
             }
         }
@@ -341,14 +381,18 @@ impl Crowd {
     /// Puts a connection back where it goes on.
     fn settle(&self, state: &mut State, id: usize, served: Served) {
         match served {
-            Served::Stays(caller) => {
+            Served::Stays(work) => {
                 let Some(seat) = state.seats.get_mut(&id) else { return };
-                seat.caller = Some(caller);
-                if std::mem::take(&mut seat.again) {
+                let goes_on = match &work {
+                    Work::Ask(_) => &mut seat.again,
+                    Work::Wait(..) => &mut seat.woken,
+                };
+                let goes_on = std::mem::take(goes_on);
+                seat.work = Some(work);
+                if goes_on {
                     state.ready.push_back(id);
                 }
             }
-            Served::Waits => {}
             Served::Leaves(caller) => {
                 self.remove(state, id);
                 let Caller { stream, input, .. } = *caller;
@@ -369,87 +413,68 @@ impl Crowd {
     }
 
     /// Answers what a connection asks, as long as that needs no waiting.
-    fn serve(self: &Arc<Self>, id: usize, caller: Box<Caller>) -> Served {
-        catch_unwind(AssertUnwindSafe(|| self.answer(id, caller))).unwrap_or_else(|_| {
+    fn serve(self: &Arc<Self>, id: usize, work: Work) -> Served {
+        catch_unwind(AssertUnwindSafe(|| self.answer(id, work))).unwrap_or_else(|_| {
             tracing::error!("a method panicked");
             Served::Ends
         })
     }
 
-    fn answer(self: &Arc<Self>, id: usize, mut caller: Box<Caller>) -> Served {
-        caller.input.expect_more();
-        loop {
-            if caller.input.is_drained() && !caller.ending {
-                // The kernel tells when there is more.
-                return Served::Stays(caller);
+    fn answer(self: &Arc<Self>, id: usize, work: Work) -> Served {
+        let (mut running, mut wanted) = match work {
+            Work::Wait(running, wanted) => (running, wanted),
+            Work::Ask(mut caller) => {
+                caller.input.expect_more();
+                match self.begin(caller) {
+                    Ok(begun) => begun,
+                    Err(served) => return served,
+                }
             }
-            let wanted = match caller.input.next(&caller.stream, &self.posts.allowed) {
-                Next::Request(wanted) => wanted,
-                Next::Silence => return Served::Stays(caller),
-                Next::Other => return Served::Leaves(caller),
-                Next::End => return Served::Ends,
-            };
-            let mut running = Box::pin(run(self.posts.clone(), caller, wanted));
-            let polled = running.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-            let Polled::Ready(answered) = polled else {
-                let crowd = Arc::clone(self);
-                self.runtime.spawn(async move {
-                    let answered = running.await;
-                    crowd.resume(id, answered, wanted).await;
-                });
-                return Served::Waits;
-            };
-            caller = match answered {
-                Ok(caller) => caller,
-                Err(caller) => return Served::Leaves(caller),
+        };
+        loop {
+            let mut polled = running.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            if polled.is_pending() {
+                // Most are there at once: only the others need somebody to wake them.
+                let waker = Waker::from(Arc::new(Call { crowd: Arc::clone(self), id }));
+                polled = running.as_mut().poll(&mut Context::from_waker(&waker));
+            }
+            let mut caller = match polled {
+                Polled::Pending => return Served::Stays(Work::Wait(running, wanted)),
+                Polled::Ready(Err(caller)) => return Served::Leaves(caller),
+                Polled::Ready(Ok(caller)) => caller,
             };
             let sent = caller.send().and_then(|sent| caller.send_rest(sent));
             if sent.is_err() || !wanted.keeps_open {
                 return Served::Ends;
             }
             caller.input.drop_request(&wanted);
+            (running, wanted) = match self.begin(caller) {
+                Ok(begun) => begun,
+                Err(served) => return served,
+            };
         }
     }
 
-    /// Sends the answer to a request that had to wait, on a thread that must not.
-    async fn resume(&self, id: usize, answered: Result<Box<Caller>, Box<Caller>>, wanted: Wanted) {
-        let served = match answered {
-            Err(caller) => Served::Leaves(caller),
-            Ok(mut caller) => {
-                let sent = match caller.send() {
-                    Ok(sent) if sent == caller.output.bytes().len() => Ok(caller),
-                    Ok(sent) => {
-                        let rest = move || caller.send_rest(sent).map(|()| caller);
-                        tokio::task::spawn_blocking(rest)
-                            .await
-                            .unwrap_or_else(|error| Err(std::io::Error::other(error)))
-                    }
-                    Err(error) => Err(error),
-                };
-                match sent {
-                    Ok(mut caller) if wanted.keeps_open => {
-                        caller.input.drop_request(&wanted);
-                        Served::Stays(caller)
-                    }
-                    _ => Served::Ends,
-                }
+    /// Begins the next request of a connection, if it is there.
+    fn begin(&self, mut caller: Box<Caller>) -> Result<(Running, Wanted), Served> {
+        if caller.input.is_drained() && !caller.ending {
+            // The kernel tells when there is more.
+            return Err(Served::Stays(Work::Ask(caller)));
+        }
+        match caller.input.next(&caller.stream, &self.posts.allowed) {
+            Next::Request(wanted) => {
+                Ok((Box::pin(run(self.posts.clone(), caller, wanted)), wanted))
             }
-        };
-        let more = match &served {
-            Served::Stays(caller) => caller.ending || !caller.input.is_drained(),
-            _ => false,
-        };
-        let mut state = self.state.lock();
-        self.settle(&mut state, id, served);
-        if more {
-            state.ready.push_back(id);
+            Next::Silence => Err(Served::Stays(Work::Ask(caller))),
+            Next::Other => Err(Served::Leaves(caller)),
+            Next::End => Err(Served::Ends),
         }
-        self.wake(&state);
     }
 
-    /// Wakes the thread that asks the kernel, if it has to look at what is ready.
-    fn wake(&self, state: &State) {
-        if !state.ready.is_empty() && state.asking.is_none() {
+    /// Puts a connection among those that have something.
+    fn push(&self, state: &mut State, id: usize) {
+        state.ready.push_back(id);
+        if state.asking.is_none() && !std::mem::replace(&mut state.woken, true) {
             // An error says that it has enough to do.
             let _ = self.waker.wake();
         }
