@@ -9,6 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub(crate) const STUCK_MAX: Duration = Duration::from_secs(30);
 /// Bytes to begin reading with: what most requests have room in.
 const INPUT_BYTES: usize = 4 << 10;
+/// The longest head that is kept to be known again.
+const KNOWN_BYTES_MAX: usize = 1 << 10;
 /// Buffers that have grown beyond this are not kept.
 const KEPT_BYTES_MAX: usize = 1 << 20;
 
@@ -31,11 +33,13 @@ pub(crate) struct Input {
     filled: usize,
     /// The last read took all that was there.
     drained: bool,
+    /// The last plain head and what it says: a client sends the same one again and again.
+    known: Option<(Vec<u8>, Wanted)>,
 }
 
 impl Default for Input {
     fn default() -> Self {
-        Self { bytes: vec![0; INPUT_BYTES], filled: 0, drained: false }
+        Self { bytes: vec![0; INPUT_BYTES], filled: 0, drained: false, known: None }
     }
 }
 
@@ -45,7 +49,7 @@ impl Input {
         let mut wanted = None;
         loop {
             if wanted.is_none() && self.filled > 0 {
-                match Head::parse(&self.bytes[..self.filled], allowed) {
+                match self.head(allowed) {
                     Head::Plain(head) => wanted = Some(head),
                     Head::Partial => {}
                     Head::Other => return Next::Other,
@@ -75,6 +79,23 @@ impl Input {
                 Err(_) => return Next::End,
             }
         }
+    }
+
+    /// Looks at the head of what was read.
+    fn head(&mut self, allowed: &Allowed) -> Head {
+        let read = &self.bytes[..self.filled];
+        if let Some((head, wanted)) = &self.known
+            && read.starts_with(head)
+        {
+            return Head::Plain(*wanted);
+        }
+        let head = Head::parse(read, allowed);
+        if let Head::Plain(wanted) = head
+            && wanted.body_start <= KNOWN_BYTES_MAX
+        {
+            self.known = Some((read[..wanted.body_start].to_vec(), wanted));
+        }
+        head
     }
 
     /// Forgets what the last read took: there may be more.
