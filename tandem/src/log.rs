@@ -4,13 +4,22 @@
 //! busy node neither waits for its terminal nor asks the kernel once for each request.
 
 use std::{
+    cell::RefCell,
+    fmt::{self, Write as _},
     io::{self, IsTerminal, Write},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+use tracing_subscriber::{
+    EnvFilter,
+    fmt::{
+        MakeWriter,
+        format::Writer,
+        time::{FormatTime, SystemTime as Utc},
+    },
+};
 
 use crate::settings::{Color, Settings};
 
@@ -41,6 +50,7 @@ pub(crate) fn start(settings: &Settings) -> io::Result<Log> {
         .with_env_filter(filter)
         .with_target(settings.verbosity > 0)
         .with_ansi(color)
+        .with_timer(Clock)
         .with_writer(log.lines.clone());
     if settings.json {
         format.json().init()
@@ -48,6 +58,31 @@ pub(crate) fn start(settings: &Settings) -> io::Result<Log> {
         format.init()
     }
     Ok(log)
+}
+
+/// The time of day as [`Utc`] writes it. A busy node logs thousands of lines in a second, which have
+/// its text in common.
+struct Clock;
+
+impl FormatTime for Clock {
+    fn format_time(&self, out: &mut Writer<'_>) -> fmt::Result {
+        thread_local! {
+            static SECOND: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) };
+        }
+        let since = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        SECOND.with_borrow_mut(|(second, text)| {
+            let mut now = since();
+            // Again, if the second ends meanwhile.
+            while now.as_secs() != *second {
+                *second = now.as_secs();
+                text.clear();
+                Utc.format_time(&mut Writer::new(text))?;
+                text.truncate(text.find('.').unwrap_or(text.len()));
+                now = since();
+            }
+            write!(out, "{text}.{:06}Z", now.subsec_micros())
+        })
+    }
 }
 
 /// The running log; what was logged is written to its end when this is dropped.
