@@ -5,7 +5,7 @@
 
 use std::{
     cell::RefCell,
-    fmt::{self, Write as _},
+    fmt,
     io::{self, IsTerminal, Write},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
