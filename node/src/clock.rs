@@ -3,6 +3,9 @@
 use alloy_rlp::Decodable;
 use serde::{Deserialize, Serialize};
 
+/// The latest time that a user can ask for: what is left above it is for the blocks after that.
+pub const TIMESTAMP_MAX: u64 = u64::MAX >> 1;
+
 /// The rules of time: an offset to the wall clock, an interval, one exact next time.
 ///
 /// Whatever the rules say, a block is later than its parent.
@@ -26,7 +29,7 @@ impl Clock {
             (None, Some(interval)) => parent.saturating_add(interval),
             (None, None) => now.saturating_add_signed(self.offset),
         };
-        wanted.max(parent.saturating_add(1))
+        wanted.min(TIMESTAMP_MAX).max(parent.saturating_add(1))
     }
 
     /// Learns that a block was sealed at `now`: an exact time is used up by it.
@@ -46,6 +49,9 @@ impl Clock {
     pub fn set_next(&mut self, timestamp: u64, head: u64) -> Result<(), ClockError> {
         if timestamp <= head {
             return Err(ClockError::NotLater { timestamp, head });
+        }
+        if timestamp > TIMESTAMP_MAX {
+            return Err(ClockError::TooLate { timestamp });
         }
         self.exact = Some(timestamp);
         Ok(())
@@ -112,6 +118,12 @@ pub enum ClockError {
         /// Timestamp of the head.
         head: u64,
     },
+    /// There would be no time left for later blocks.
+    #[error("timestamp {timestamp} is too late, at most {} can be set", TIMESTAMP_MAX)]
+    TooLate {
+        /// What was given.
+        timestamp: u64,
+    },
 }
 
 #[cfg(test)]
@@ -163,6 +175,21 @@ mod tests {
             }
         }
         assert_eq!(Clock::decode(&mut &[0xc0][..]), None);
+    }
+
+    #[test]
+    fn blocks_ascend_at_the_end_of_time() {
+        let mut clock = Clock::default();
+        let late = ClockError::TooLate { timestamp: TIMESTAMP_MAX + 1 };
+        assert_eq!(clock.set_next(TIMESTAMP_MAX + 1, 100), Err(late));
+        assert_eq!(clock.set_next(TIMESTAMP_MAX, 100), Ok(()));
+        assert_eq!(clock.take(100, 100), TIMESTAMP_MAX);
+        assert_eq!(clock.take(TIMESTAMP_MAX, 101), TIMESTAMP_MAX + 1);
+        clock.increase(i64::MAX);
+        assert_eq!(clock.take(TIMESTAMP_MAX + 1, 102), TIMESTAMP_MAX + 2);
+        clock.set_interval(u64::MAX);
+        assert_eq!(clock.take(100, 100), TIMESTAMP_MAX);
+        assert_eq!(clock.take(TIMESTAMP_MAX + 2, 102), TIMESTAMP_MAX + 3);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::clock::TIMESTAMP_MAX;
 use alloy_primitives::{Address, U256};
 use serde::{Deserialize, Serialize};
 
@@ -315,25 +316,18 @@ impl NodeConfig {
     /// Checks what no single setting shows.
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.sealing()?;
-        if self.slots_in_an_epoch == 0 {
-            return Err(ConfigError::Zero { key: "slots_in_an_epoch" });
+        let zeros = [
+            ("slots_in_an_epoch", self.slots_in_an_epoch == 0),
+            ("max_transactions", self.max_transactions == 0),
+            ("calls_max", self.calls_max == Some(0)),
+            ("call_time_max", self.call_time_max == 0),
+            ("traces_max", self.traces_max == Some(0)),
+            ("gas_limit", self.gas_limit == Some(0)),
+        ];
+        match zeros.into_iter().find(|(_, is_zero)| *is_zero) {
+            Some((key, _)) => Err(ConfigError::Zero { key }),
+            None => Ok(()),
         }
-        if self.max_transactions == 0 {
-            return Err(ConfigError::Zero { key: "max_transactions" });
-        }
-        if self.calls_max == Some(0) {
-            return Err(ConfigError::Zero { key: "calls_max" });
-        }
-        if self.call_time_max == 0 {
-            return Err(ConfigError::Zero { key: "call_time_max" });
-        }
-        if self.traces_max == Some(0) {
-            return Err(ConfigError::Zero { key: "traces_max" });
-        }
-        if self.gas_limit == Some(0) {
-            return Err(ConfigError::Zero { key: "gas_limit" });
-        }
-        Ok(())
     }
 }
 
@@ -352,6 +346,14 @@ pub enum ConfigError {
     /// Mixed mining needs an interval.
     #[error("mixed_mining: needs a block_time")]
     MixedWithoutBlockTime,
+    /// The first block leaves no room for later ones: both count up from it.
+    #[error("{key}: {value} is too large, at most {} can be", TIMESTAMP_MAX)]
+    FirstBlock {
+        /// The number or the timestamp.
+        key: &'static str,
+        /// What was given.
+        value: u64,
+    },
     /// A setting must be at least one.
     #[error("{key}: must not be 0")]
     Zero {

@@ -122,15 +122,18 @@ pub(crate) fn input(input: &TransactionInput) -> Reply<alloy_primitives::Bytes> 
     }
 }
 
-/// That lists which make a request one of blobs or of delegations have something in them.
+/// That lists which make a request one of blobs or of delegations have something in them, and that
+/// it creates nothing then.
 pub(crate) fn check_lists(request: &TransactionRequest) -> Reply<()> {
-    if request.blob_versioned_hashes.as_ref().is_some_and(Vec::is_empty) {
-        return Err(RpcError::server("blob transaction missing blob hashes"));
-    }
-    if request.authorization_list.as_ref().is_some_and(Vec::is_empty) {
-        return Err(RpcError::server("EIP-7702 transaction with empty auth list"));
-    }
-    Ok(())
+    let blobs = request.blob_versioned_hashes.as_ref().map(Vec::len);
+    let authorizations = request.authorization_list.as_ref().map(Vec::len);
+    Err(RpcError::server(match (blobs, authorizations, is_creation(request)) {
+        (Some(_), _, true) => "blob transaction of type create",
+        (Some(0), ..) => "blob transaction missing blob hashes",
+        (_, Some(_), true) => "EIP-7702 transaction cannot be used to create contract",
+        (_, Some(0), _) => "EIP-7702 transaction with empty auth list",
+        _ => return Ok(()),
+    }))
 }
 
 /// A call as the node takes it: of its data's two names, `input` comes first.
@@ -201,7 +204,7 @@ pub(crate) fn is_creation(request: &TransactionRequest) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloy_primitives::{address, b256, bytes};
+    use alloy_primitives::{Address, address, b256, bytes};
     use serde_json::json;
 
     #[track_caller]
@@ -242,12 +245,24 @@ mod tests {
     }
 
     #[test]
-    fn lists_of_blobs_and_delegations_are_not_empty() {
+    fn blobs_and_delegations_are_there_and_create_nothing() {
         let request = |value| serde_json::from_value::<TransactionRequest>(value).unwrap();
-        let error = call(request(json!({"blobVersionedHashes": []}))).unwrap_err();
-        assert_eq!(error, RpcError::server("blob transaction missing blob hashes"));
-        let error = call(request(json!({"authorizationList": []}))).unwrap_err();
-        assert_eq!(error, RpcError::server("EIP-7702 transaction with empty auth list"));
+        let (to, hash) = (Address::ZERO, B256::ZERO);
+        for (wanted, text) in [
+            (json!({"to": to, "blobVersionedHashes": []}), "blob transaction missing blob hashes"),
+            (json!({"blobVersionedHashes": [hash]}), "blob transaction of type create"),
+            (
+                json!({"to": to, "authorizationList": []}),
+                "EIP-7702 transaction with empty auth list",
+            ),
+            (
+                json!({"authorizationList": []}),
+                "EIP-7702 transaction cannot be used to create contract",
+            ),
+        ] {
+            assert_eq!(call(request(wanted)).unwrap_err(), RpcError::server(text));
+        }
+        assert!(call(request(json!({"to": to, "blobVersionedHashes": [hash]}))).is_ok());
         let none = json!({"blobVersionedHashes": null, "authorizationList": null});
         assert!(call(request(none)).is_ok());
     }

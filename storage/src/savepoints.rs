@@ -47,6 +47,21 @@ impl Snapshot {
         Ok(row.map(|row| Savepoint { mark: row.mark, settings: row.settings }))
     }
 
+    /// Returns the savepoints that are not used up, oldest first: the id of each, and its mark.
+    pub fn savepoints(&self) -> Result<Vec<(u64, Mark)>, StoreError> {
+        let table = self.shared.tables.savepoints;
+        let mut found = Vec::new();
+        let mut rows = self.tx.cursor(table)?;
+        let mut row = rows.first()?;
+        while let Some((key, value)) = row {
+            let read = codec::read_number(&key).zip(SavepointRow::decode(&key, &value));
+            let (id, savepoint) = read.ok_or_else(|| self.shared.bad_row(table, &key))?;
+            found.push((id, savepoint.mark));
+            row = rows.next()?;
+        }
+        Ok(found)
+    }
+
     /// Returns the id of the next savepoint: none is given twice.
     pub fn next_savepoint(&self) -> Result<u64, StoreError> {
         self.shared.next_savepoint(&self.tx)

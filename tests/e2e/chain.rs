@@ -279,3 +279,24 @@ fn the_healthcheck_asks_a_running_node() -> Result<()> {
     ensure!(!check()?, "a dead node is healthy");
     Ok(())
 }
+
+#[test]
+fn a_first_block_leaves_room_for_later_ones() -> Result<()> {
+    let most = u64::MAX >> 1;
+    let over = (most + 1).to_string();
+    for flag in ["number", "timestamp"] {
+        let error = Node::start(&[&format!("--{flag}"), &over]).err().context("it started")?;
+        let wanted = format!("config: {flag}: {over} is too large, at most {most} can be");
+        ensure!(format!("{error:#}").contains(&wanted), "{error:#}");
+    }
+    let most = most.to_string();
+    let node = Node::start(&["--number", &most, "--timestamp", &most])?;
+    let mut client = node.client()?;
+    client.call("anvil_mine", json!(["0x2"]))?;
+    let hash = transfer(&mut client, 0)?;
+    let receipt = receipt(&mut client, &hash)?;
+    ensure!(receipt["blockNumber"] == "0x8000000000000002", "{receipt}");
+    let block = client.call("eth_getBlockByNumber", json!(["latest", false]))?;
+    ensure!(block["timestamp"] == "0x8000000000000002", "{block}");
+    node.stop()
+}

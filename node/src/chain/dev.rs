@@ -207,6 +207,12 @@ impl Chain {
         self.ask(|sequencer| Ok(sequencer.savepoint())).await
     }
 
+    /// The savepoints that are there: the id of each, and the number of the head at it.
+    pub fn savepoints(&self) -> Result<Vec<(u64, u64)>, DevError> {
+        let savepoints = self.shared.store().snapshot()?.savepoints()?;
+        Ok(savepoints.into_iter().map(|(id, mark)| (id, mark.number)).collect())
+    }
+
     /// Makes the chain what it was at a savepoint (`evm_revert`); `false` if there is none.
     pub async fn revert(&self, id: u64) -> Result<bool, DevError> {
         self.ask(move |sequencer| Ok(sequencer.revert(id)?)).await

@@ -29,7 +29,8 @@ use vm::riscv::Image;
 
 use self::beginning::Beginning;
 use crate::accounts::{Accounts, DevAccount, UnsignedTransaction, dev_accounts, stored_sender};
-use crate::config::{NodeConfig, Profile, Sealing};
+use crate::clock::TIMESTAMP_MAX;
+use crate::config::{ConfigError, NodeConfig, Profile, Sealing};
 use crate::error::{Failure, StartError, SubmitError};
 use crate::event::Event;
 use crate::fork::{Fork, ForkStart, Item, Replayed};
@@ -214,6 +215,11 @@ impl Chain {
             Profile::Dev => dev_accounts(&config)?,
             Profile::Testnet => (String::new(), Vec::new()),
         };
+        for (key, value) in [("number", genesis.number), ("timestamp", genesis.timestamp)] {
+            if value > TIMESTAMP_MAX {
+                return Err(ConfigError::FirstBlock { key, value }.into());
+            }
+        }
         check_images(&genesis)?;
         let (store, writer) = open(&config, &genesis, fork.as_ref())?;
         let snapshot = store.snapshot()?;

@@ -346,6 +346,24 @@ async fn subscribers_hear_of_reorgs_and_resets() {
 }
 
 #[tokio::test]
+async fn metadata_lists_savepoints() {
+    let (chain, methods) = start(NodeConfig::default()).await;
+    let snapshots = || async {
+        result(ask(&methods, "hardhat_metadata", json!([])).await)["snapshots"].clone()
+    };
+    assert_eq!(snapshots().await, json!({}));
+    assert_eq!(result(ask(&methods, "evm_snapshot", json!([])).await), "0x0");
+    result(ask(&methods, "evm_mine", json!([])).await);
+    assert_eq!(result(ask(&methods, "evm_snapshot", json!([])).await), "0x1");
+    let genesis = result(ask(&methods, "eth_getBlockByNumber", json!(["0x0", false])).await);
+    let (genesis, head) = (&genesis["hash"], chain.head().hash());
+    assert_eq!(snapshots().await, json!({"0x0": [0, genesis], "0x1": [1, head]}));
+    result(ask(&methods, "evm_revert", json!(["0x1"])).await);
+    assert_eq!(snapshots().await, json!({"0x0": [0, genesis]}));
+    chain.stop().await;
+}
+
+#[tokio::test]
 async fn fees_of_the_pending_block_are_history_too() {
     let (chain, methods) = start(NodeConfig::default()).await;
     result(ask(&methods, "evm_mine", json!([])).await);

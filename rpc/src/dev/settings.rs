@@ -22,7 +22,7 @@ pub(crate) fn register(table: &mut Table<Api>) {
     table.task("anvil_setLoggingEnabled", set_logging_enabled);
     table.task("anvil_setChainId", set_chain_id);
     table.quick("anvil_nodeInfo", node_info);
-    table.quick("anvil_metadata", metadata);
+    table.task("anvil_metadata", metadata);
 }
 
 async fn set_coinbase(api: Arc<Api>, mut arguments: Arguments) -> Reply<()> {
@@ -143,7 +143,13 @@ struct ForkedNetwork {
     fork_block_hash: B256,
 }
 
-fn metadata(api: &Api, _: Arguments) -> Reply<Metadata> {
+async fn metadata(api: Arc<Api>, _: Arguments) -> Reply<Metadata> {
+    let mut snapshots = BTreeMap::new();
+    for (id, number) in api.chain.savepoints()? {
+        if let Some(header) = api.chain.header(number.into()).await? {
+            snapshots.insert(U256::from(id), (number, header.seal()));
+        }
+    }
     let head = api.chain.head();
     let genesis = api.chain.genesis();
     Ok(Metadata {
@@ -159,6 +165,6 @@ fn metadata(api: &Api, _: Arguments) -> Reply<Metadata> {
             fork_block_number: fork.number(),
             fork_block_hash: fork.block().hash(),
         }),
-        snapshots: BTreeMap::new(),
+        snapshots,
     })
 }

@@ -12,6 +12,8 @@ use alloy_eips::eip2718::{Decodable2718, Encodable2718};
 use alloy_primitives::{Address, B256, Bytes};
 use alloy_rpc_types_eth::{TransactionReceipt, TransactionRequest};
 use node::Event;
+use node::accounts::AccountError;
+use node::error::SubmitError;
 use parking_lot::Mutex;
 use serde::Serialize;
 use std::collections::HashMap;
@@ -137,10 +139,14 @@ pub(crate) async fn send_unlocked(api: &Api, wanted: TransactionRequest) -> Repl
     Ok(Sent { hash: hash?, nonce })
 }
 
-/// Who sends a request: the account that it names, or the node's first one.
+/// Who sends a request: the account that it names, if the node may send for it, or the first one.
 pub(crate) fn sender_of(api: &Api, wanted: &TransactionRequest) -> Reply<Address> {
     let first = || api.chain.accounts().first().copied();
-    wanted.from.or_else(first).ok_or_else(|| RpcError::server("unknown account"))
+    let from = wanted.from.or_else(first).ok_or_else(|| RpcError::server("unknown account"))?;
+    if api.chain.accounts().contains(&from) || api.chain.is_impersonated(from) {
+        return Ok(from);
+    }
+    Err(SubmitError::from(AccountError::Unknown { address: from }).into())
 }
 
 /// A signed transaction: its bytes, and what is in them, as geth answers.

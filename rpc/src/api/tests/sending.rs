@@ -151,6 +151,25 @@ async fn what_is_left_out_is_filled_in() {
 }
 
 #[tokio::test]
+async fn only_accounts_of_the_node_send() {
+    let (chain, methods) = start(NodeConfig::default()).await;
+    let nobody = "0x7777777777777777777777777777777777777777";
+    let wanted = json!([{"from": nobody, "to": BOB, "value": "0x1"}]);
+    let text = format!("no key for account {nobody}: unknown account");
+    for method in ["eth_sendTransaction", "eth_sendTransactionSync", "eth_signTransaction"] {
+        let answer = ask(&methods, method, wanted.clone()).await;
+        assert_eq!(answer["error"], json!({"code": -32000, "message": text}), "{method}");
+    }
+    result(ask(&methods, "anvil_impersonateAccount", json!([nobody])).await);
+    let answer = ask(&methods, "eth_sendTransaction", wanted.clone()).await;
+    let text = answer["error"]["message"].as_str().unwrap_or_default();
+    assert!(text.starts_with("insufficient funds for gas * price + value: "), "{answer}");
+    result(ask(&methods, "anvil_setBalance", json!([nobody, "0xde0b6b3a7640000"])).await);
+    result(ask(&methods, "eth_sendTransaction", wanted).await);
+    chain.stop().await;
+}
+
+#[tokio::test]
 async fn limits_of_questions_have_their_errors() {
     let (chain, methods) = start(NodeConfig::default()).await;
     let slots: Vec<_> = (0..1_025).map(|slot| format!("{slot:#066x}")).collect();
