@@ -1,6 +1,6 @@
 //! The bytes of keys and values. Numbers are big endian, so that rows lie in their order.
 
-use crate::{Mark, StoredReceipt, TxLocation, TxReceipt, tables::meta};
+use crate::{Mark, StoredReceipt, TxLocation, TxReceipt, dumped_transaction, tables::meta};
 use alloy_consensus::{Eip658Value, Header, Receipt, TxEnvelope, TxType};
 use alloy_eips::{
     Decodable2718, Encodable2718,
@@ -332,7 +332,8 @@ pub(crate) fn transaction_row(sender: Address, transaction: &TxEnvelope) -> Vec<
 /// Reads what [`transaction_row`] wrote.
 pub(crate) fn read_transaction(row: &[u8]) -> Option<(TxEnvelope, Address)> {
     let (sender, mut bytes) = row.split_at_checked(20)?;
-    Some((TxEnvelope::decode_2718(&mut bytes).ok()?, Address::from_slice(sender)))
+    let sender = Address::from_slice(sender);
+    Some((dumped_transaction(TxEnvelope::decode_2718(&mut bytes).ok()?, sender), sender))
 }
 
 /// Gas used, position of the first log, type, status, cumulative gas, logs.

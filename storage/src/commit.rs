@@ -72,7 +72,7 @@ pub enum Commit {
 }
 
 /// What a transaction is going to write, gathered so that each table is written in its order.
-struct Batch<'a> {
+pub(crate) struct Batch<'a> {
     shared: &'a Shared,
     tx: &'a Write,
     head: Head,
@@ -195,7 +195,7 @@ impl Shared {
 }
 
 impl<'a> Batch<'a> {
-    const fn new(shared: &'a Shared, tx: &'a Write, head: Head) -> Self {
+    pub(crate) const fn new(shared: &'a Shared, tx: &'a Write, head: Head) -> Self {
         Self {
             shared,
             tx,
@@ -228,7 +228,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Adds a change of the state that follows the one before.
-    fn add_delta(&mut self, delta: &StateDelta) -> Result<(), StoreError> {
+    pub(crate) fn add_delta(&mut self, delta: &StateDelta) -> Result<(), StoreError> {
         let expected = self.head.number + 1;
         if delta.number != expected {
             return Err(StoreError::OutOfOrder { expected, given: delta.number });
@@ -253,7 +253,7 @@ impl<'a> Batch<'a> {
         self.add_state(delta)
     }
 
-    fn add_state(&mut self, delta: &StateDelta) -> Result<(), StoreError> {
+    pub(crate) fn add_state(&mut self, delta: &StateDelta) -> Result<(), StoreError> {
         let tables = &self.shared.tables;
         self.leaves.extend(delta.leaves.iter().map(|change| (change.key, change.new)));
         self.holders.extend(delta.holders.iter().copied());
@@ -275,17 +275,26 @@ impl<'a> Batch<'a> {
     }
 
     fn add_block(&mut self, block: &ExecutedBlock, delta: &StateDelta) -> Result<(), StoreError> {
+        check_root(block.header.state_root, delta.state_root())?;
+        self.add_loaded(block, delta)
+    }
+
+    /// Adds a block that has another state root than its state has here.
+    pub(crate) fn add_loaded(
+        &mut self,
+        block: &ExecutedBlock,
+        delta: &StateDelta,
+    ) -> Result<(), StoreError> {
         if block.number() != delta.number || delta.part != BLOCK_PART {
             let (expected, given) = (delta.number, block.number());
             return Err(StoreError::OutOfOrder { expected, given });
         }
-        check_root(block.header.state_root, delta.state_root())?;
         self.add_chain_rows(block)?;
         self.head = Head { number: block.number(), hash: block.hash(), root: delta.root, edits: 0 };
         Ok(())
     }
 
-    fn add_chain_rows(&mut self, block: &ExecutedBlock) -> Result<(), StoreError> {
+    pub(crate) fn add_chain_rows(&mut self, block: &ExecutedBlock) -> Result<(), StoreError> {
         let (tables, tx) = (&self.shared.tables, self.tx);
         let (number, hash) = (block.number(), block.hash());
         let key = codec::number_key(number);
@@ -319,7 +328,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Writes what was gathered, table by table in the order of the keys.
-    fn finish(mut self) -> Result<(), StoreError> {
+    pub(crate) fn finish(mut self) -> Result<(), StoreError> {
         let (tables, tx) = (&self.shared.tables, self.tx);
         let mut rows = tx.cursor(tables.leaves)?;
         for (key, value) in &self.leaves {

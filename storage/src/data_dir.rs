@@ -5,6 +5,7 @@ use crate::{
     BadFile, StoreError,
     check::{self, pages::PageCount},
     codec::{Head, Pruned},
+    loaded::LoadedRow,
     mdbx::{self, Env, Meaning, PAGE_SIZE, Read, Rows, Sync, Table},
     store::{self, DATABASE_FILE},
     tables::{self, SCHEMA, Tables, meta},
@@ -29,8 +30,10 @@ pub struct DataDir {
     pub(crate) env: Env,
     pub(crate) path: PathBuf,
     pub(crate) head: Head,
-    /// Number and hash of the first block.
+    /// Number and hash of the genesis block: the first one, if none came out of a file.
     pub(crate) genesis: (u64, B256),
+    /// Which blocks came out of a file.
+    pub(crate) loaded: Option<LoadedRow>,
     /// How much of the history is gone.
     pub(crate) pruned: Pruned,
     /// What a walk over the pages has counted, if there was one.
@@ -142,12 +145,25 @@ impl DataDir {
         let pruned = tx.value(tables.meta, meta::PRUNED)?.map(|row| Pruned::decode(&row));
         let pruned = pruned.unwrap_or(Some(Pruned::default()));
         let pruned = pruned.ok_or_else(|| store::bad_row(tables.meta, meta::PRUNED))?;
-        Ok(Self { tables, tx, env, path: path.into(), head, genesis, pruned, pages })
+        let loaded = tx.value(tables.meta, meta::LOADED)?.map(|row| LoadedRow::decode(&row));
+        let bad_row = || store::bad_row(tables.meta, meta::LOADED);
+        let loaded = loaded.map(|row| row.ok_or_else(bad_row)).transpose()?;
+        Ok(Self { tables, tx, env, path: path.into(), head, genesis, loaded, pruned, pages })
     }
 
     /// Returns the number and the hash of the first block.
     pub const fn genesis(&self) -> (u64, B256) {
         self.genesis
+    }
+
+    /// Returns the number of the oldest block.
+    pub(crate) fn first(&self) -> u64 {
+        self.loaded.map_or(self.genesis.0, |loaded| loaded.first)
+    }
+
+    /// Whether a block came out of a file.
+    pub(crate) fn is_loaded(&self, number: u64) -> bool {
+        self.loaded.is_some_and(|loaded| loaded.has(number))
     }
 
     /// Returns the number and the hash of the newest block.
@@ -173,7 +189,7 @@ impl DataDir {
             schema: SCHEMA,
             genesis: self.genesis,
             head: self.head(),
-            oldest_state: self.pruned.kept.max(self.genesis.0),
+            oldest_state: self.pruned.kept.max(self.first()),
             edits: self.head.edits,
             root: self.head.root,
             page_size: PAGE_SIZE,

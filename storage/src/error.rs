@@ -121,8 +121,8 @@ pub enum StoreError {
     },
     /// The history that the state of a block is read from was let go of.
     #[error(
-        "state of block {asked} is not available, it was pruned: --prune keeps that of blocks \
-         {oldest} to {head}"
+        "state of block {asked} is not available, it was pruned or never loaded: there are \
+         those of blocks {oldest} to {head}"
     )]
     HistoryPruned {
         /// Number that was asked for.

@@ -78,6 +78,12 @@ pub enum ExportError {
         /// What is wrong.
         what: &'static str,
     },
+    /// The newest block came out of a dump.
+    #[error("block {number} came out of a dump: the state root in its header is not of this state")]
+    Loaded {
+        /// Its number.
+        number: u64,
+    },
     /// The state of the head has no header yet.
     #[error("{edits} changes were made since block {number}: mine a block, then export")]
     Edits {
@@ -181,6 +187,9 @@ impl DataDir {
         }
         if edits > 0 {
             return Err(ExportError::Edits { number, edits });
+        }
+        if self.is_loaded(number) {
+            return Err(ExportError::Loaded { number });
         }
         fs::create_dir_all(to).map_err(|source| ExportError::File { path: to.into(), source })?;
         let leaves = self.tx.size(self.tables.leaves).map_err(StoreError::from)?.rows;

@@ -242,7 +242,7 @@ impl Place {
 
 /// The root of the leaves after a block; a header that came from elsewhere may have another one.
 fn root_after(snapshot: &Snapshot, number: u64) -> Result<B256, StoreError> {
-    if number > snapshot.first() || snapshot.origin.merkle {
+    if number > snapshot.first() || snapshot.origin.merkle || snapshot.is_loaded(number)? {
         return Ok(snapshot.shared.change_row(&snapshot.tx, number, BLOCK_PART)?.root);
     }
     let header = snapshot.header(number)?.ok_or_else(|| snapshot.not_kept(number))?;

@@ -62,6 +62,10 @@ impl Snapshot {
         if number == snapshot.first() {
             return Err(snapshot.not_kept(number));
         }
+        if snapshot.is_loaded(number)? {
+            // Nobody knows the state before the oldest one that the file told.
+            snapshot.check_history(number - 1)?;
+        }
         let row = snapshot.shared.change_row(&snapshot.tx, number, BLOCK_PART)?;
         snapshot.undone = row.leaves.iter().map(|leaf| (leaf.key, leaf.old)).collect();
         snapshot.at = Some(number);
@@ -114,7 +118,7 @@ impl Snapshot {
     pub fn tree_root(&self) -> Result<B256, StoreError> {
         match self.at {
             None => Ok(self.head.root),
-            Some(at) if self.origin.merkle => {
+            Some(at) if self.origin.merkle || self.is_loaded(at)? => {
                 Ok(self.shared.change_row(&self.tx, at, BLOCK_PART)?.root)
             }
             Some(at) => {

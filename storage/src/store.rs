@@ -7,7 +7,7 @@ use crate::{
     commit::Commit,
     folds::TreeLimits,
     forked::{self, ForkPoint, Origin},
-    mdbx::{self, Env, LazySync, Meaning, Read, Size, Sync, Table, TransactionKind, Txn},
+    mdbx::{self, Env, LazySync, Meaning, Read, Size, Sync, Table, TransactionKind, Txn, Write},
     merkle::{Kept, Merkle},
     past::PastTree,
     tables::{self, SCHEMA, Tables, meta},
@@ -230,7 +230,9 @@ fn open_directory(
     }
     let forked = point.map(|point| point.state.clone());
     let merkle = shared.origin.read().merkle;
-    *shared.origin.write() = Arc::new(Origin { first: number, forked, merkle });
+    let loaded = shared.loaded(&shared.env.read()?)?;
+    let first = loaded.map_or(number, |loaded| loaded.first);
+    *shared.origin.write() = Arc::new(Origin { first, forked, merkle });
     let shared = Arc::new(shared);
     shared.keep_view();
     let writer = Writer::load(shared.clone())?;
@@ -350,6 +352,11 @@ pub(crate) fn read_genesis(row: &[u8]) -> Option<(u64, B256)> {
     Some((codec::read_number(number)?, codec::read_word(rest.get(..32)?)?))
 }
 
+/// Returns the block that a chain of this genesis begins with.
+pub fn genesis_block(genesis: &Genesis) -> Result<ExecutedBlock, StoreError> {
+    first_block(genesis, None)
+}
+
 /// Returns the hash of the block that a chain of this genesis begins with.
 pub fn genesis_hash(genesis: &Genesis) -> Result<B256, StoreError> {
     Ok(first_block(genesis, None)?.hash())
@@ -400,6 +407,16 @@ impl Shared {
             },
         };
         Ok((tx, origin.clone()))
+    }
+
+    /// Empties all tables, for another chain; transactions that wait may stay. Ids of savepoints
+    /// go on.
+    pub(crate) fn clear(&self, tx: &Write, keeps_pool: bool) -> Result<(), StoreError> {
+        let next_savepoint = self.next_savepoint(tx)?;
+        let stays = |table: &Table| keeps_pool && table.name() == self.tables.pool.name();
+        let mut gone = self.tables.all().filter(|table| !stays(table));
+        gone.try_for_each(|table| tx.clear(table))?;
+        self.put_next_savepoint(tx, next_savepoint)
     }
 
     /// Keeps a view of what was just committed.

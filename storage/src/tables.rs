@@ -115,11 +115,6 @@ impl Tables {
         let own = [self.folds, self.meta, self.notes];
         state.into_iter().chain(chain).chain(pool).chain(own)
     }
-
-    /// Empties all tables.
-    pub(crate) fn clear(&self, tx: &Write) -> Result<()> {
-        self.all().try_for_each(|table| tx.clear(table))
-    }
 }
 
 /// Name of the table that tells whether a database is one of this node's.
@@ -128,7 +123,7 @@ pub(crate) const META: &str = "meta";
 /// Keys of the table `meta`.
 pub(crate) mod meta {
     /// All of them.
-    pub(crate) const ALL: [&[u8]; 6] = [SCHEMA, GENESIS, HEAD, FOLDS, PRUNED, SAVEPOINTS];
+    pub(crate) const ALL: [&[u8]; 7] = [SCHEMA, GENESIS, HEAD, FOLDS, PRUNED, SAVEPOINTS, LOADED];
     /// Version of the layout, 4 bytes.
     pub(crate) const SCHEMA: &[u8] = b"schema";
     /// Number and hash of the genesis block, 40 bytes, and a check of its header and body.
@@ -142,4 +137,6 @@ pub(crate) mod meta {
     pub(crate) const PRUNED: &[u8] = b"pruned";
     /// Id of the next savepoint, 8 bytes; nothing if there never was one.
     pub(crate) const SAVEPOINTS: &[u8] = b"savepoints";
+    /// Which blocks came out of a file, see [`crate::loaded::LoadedRow`]; nothing if none did.
+    pub(crate) const LOADED: &[u8] = b"loaded";
 }

@@ -190,7 +190,10 @@ impl Shared {
         let (hash, header) = header.ok_or_else(|| self.bad_row(self.tables.headers, &key))?;
         // The first block of a forked chain has the other chain's root. That of a Merkle trie is
         // checked once it is made anew.
-        let has_root = (origin.forked.is_none() || to.number > origin.first) && !origin.merkle;
+        let has_root = (origin.forked.is_none() || to.number > origin.first)
+            && !origin.merkle
+            && !self.is_loaded(tx, to.number)?;
+        self.unload(tx, to.number)?;
         if has_root && to.edits == 0 && header.state_root != past.root {
             let (recorded, rebuilt) = (header.state_root, past.root);
             return Err(StoreError::RootMismatch { recorded, rebuilt });

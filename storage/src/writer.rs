@@ -6,7 +6,7 @@ use crate::{
     commit,
     folds::{FoldRows, Saved},
     forked::{ForkPoint, Origin},
-    mdbx::Read,
+    mdbx::{Read, Write},
     merkle::Merkle,
     store::{self, Shared},
 };
@@ -164,7 +164,8 @@ impl Writer {
         let snapshot = Snapshot::live(self.shared.clone())?;
         let merkle = Merkle::of_snapshot(&snapshot)?;
         let header = snapshot.header(self.head.number)?;
-        if let Some(header) = header.filter(|_| self.head.edits == 0)
+        let is_own = self.head.edits == 0 && !snapshot.is_loaded(self.head.number)?;
+        if let Some(header) = header.filter(|_| is_own)
             && header.state_root != merkle.root()
         {
             let (recorded, rebuilt) = (header.state_root, merkle.root());
@@ -200,42 +201,50 @@ impl Writer {
         genesis: &Genesis,
         point: Option<&ForkPoint>,
     ) -> Result<(), StoreError> {
-        let pending = self.pending();
-        if pending > 0 {
-            return Err(StoreError::Uncommitted { pending });
-        }
+        self.forget(Origin::new(genesis, point))?;
         let shared = self.shared.clone();
-        let origin = Arc::new(Origin::new(genesis, point));
-        let sequence = self.sequence;
-        *self = Self::new(shared.clone(), origin.clone(), Mark { number: origin.first, edits: 0 });
-        self.sequence = sequence;
         let block = store::first_block(genesis, point)?;
-        self.begins = true;
         let delta = self.genesis_delta(genesis)?;
         if point.is_none() {
             commit::check_root(block.header.state_root, delta.state_root())?;
         }
         let tx = shared.env.write()?;
-        let next_savepoint = shared.next_savepoint(&tx)?;
-        shared.tables.clear(&tx)?;
-        shared.put_next_savepoint(&tx, next_savepoint)?;
+        shared.clear(&tx, false)?;
         shared.commit_genesis(&block, &delta, &tx)?;
+        self.begun(tx)
+    }
+
+    /// Forgets the chain, to begin another one.
+    pub(crate) fn forget(&mut self, origin: Origin) -> Result<(), StoreError> {
+        let pending = self.pending();
+        if pending > 0 {
+            return Err(StoreError::Uncommitted { pending });
+        }
+        let (sequence, mark) = (self.sequence, Mark { number: origin.first, edits: 0 });
+        *self = Self::new(self.shared.clone(), Arc::new(origin), mark);
+        (self.sequence, self.begins) = (sequence, true);
+        Ok(())
+    }
+
+    /// Commits the beginning of another chain.
+    pub(crate) fn begun(&mut self, tx: Write) -> Result<(), StoreError> {
+        let shared = self.shared.clone();
         // Whoever reads sees the old chain with its origin or the new one with its own.
         let mut now = shared.origin.write();
         tx.commit().map_err(|error| shared.explain(error.into()))?;
-        *now = origin;
+        *now = self.origin.clone();
         shared.keep_view();
         drop(now);
         if let Some(merkle) = &self.merkle {
-            shared.merkles.put_newest(delta.root, merkle.clone());
+            shared.merkles.put_newest(self.root(), merkle.clone());
         }
         self.begins = false;
-        shared.committed.fetch_max(delta.sequence, Ordering::AcqRel);
+        shared.committed.fetch_max(self.sequence, Ordering::AcqRel);
         shared.commits.fetch_add(1, Ordering::AcqRel);
         Ok(())
     }
 
-    fn genesis_delta(&mut self, genesis: &Genesis) -> Result<StateDelta, StoreError> {
+    pub(crate) fn genesis_delta(&mut self, genesis: &Genesis) -> Result<StateDelta, StoreError> {
         let mut draft = Draft::new(self.shared.hash, self.is_forked());
         for (address, account) in &genesis.alloc {
             let info = AccountInfo {

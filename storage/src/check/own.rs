@@ -20,7 +20,7 @@ impl DataDir {
         }
         let (number, hash) = self.genesis;
         let value = [&codec::number_key(number)[..], hash.as_slice()].concat();
-        let checked = codec::checked(&self.tables.first_rows(&self.tx, number)?, &value);
+        let checked = codec::checked(&self.tables.first_rows(&self.tx, self.first())?, &value);
         let at = (table, meta::GENESIS);
         let stored = self.tx.value(at.0, at.1)?;
         ensure_row(stored.as_deref() == Some(&*checked), at, "not the check of the first block")?;

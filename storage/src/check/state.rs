@@ -40,7 +40,8 @@ impl DataDir {
         let number = self.head.number;
         let header = self.header_root(number)?;
         // Edits are in no header yet, and the first block of a forked chain has another one's.
-        let has_root = self.head.edits == 0 && !(rules.forked && number == self.genesis.0);
+        let is_other = rules.forked && number == self.first() || self.is_loaded(number);
+        let has_root = self.head.edits == 0 && !is_other;
         if has_root {
             let rebuilt = match rules.spec().is_ethereum() {
                 true => self.merkle()?.root(),
@@ -213,7 +214,7 @@ impl DataDir {
         let mut walk = Undo { data: self, codes, forked: rules.forked, tree, old_values: 0 };
         let mut rows = self.tx.cursor(table)?;
         let mut row = rows.last()?;
-        let first = self.genesis.0;
+        let first = self.first();
         let oldest = self.pruned.kept.max(first);
         let mut number = self.head.number + 1;
         if oldest > self.head.number {
@@ -230,12 +231,13 @@ impl DataDir {
         }
         while number > oldest {
             number -= 1;
-            if number == first && !is_ethereum {
+            let is_other = is_ethereum || self.is_loaded(number);
+            if number == first && !is_other {
                 break;
             }
             let mut parts = vec![read_change(table, row, (number, BLOCK_PART))?];
             row = rows.previous()?;
-            if is_ethereum {
+            if is_other {
                 // The header has the root of another tree.
                 ensure_root("block", number, (parts[0].root, walk.tree.root()))?;
             } else {
@@ -259,7 +261,7 @@ impl DataDir {
         if has_root {
             // What is undone by now is the oldest block itself, if there is history before it.
             let before = oldest.saturating_sub(u64::from(oldest > first));
-            let is_other = rules.forked && before == first;
+            let is_other = rules.forked && before == first || self.is_loaded(before);
             let recorded = if is_other { walk.tree.root() } else { self.header_root(before)? };
             ensure_root("block", before, (recorded, walk.tree.root()))?;
         }
