@@ -9,8 +9,8 @@ use alloy_consensus::proofs::{
 };
 use alloy_consensus::{Header, Sealed};
 use alloy_eips::eip1559::DEFAULT_ELASTICITY_MULTIPLIER;
-use alloy_primitives::{Address, B256, Bloom, U256, keccak256};
-use genesis::{ChainSpec, Headers, SpecId};
+use alloy_primitives::{Address, B256, Bloom, Bytes, U256, keccak256};
+use genesis::{ChainSpec, DAO_EXTRA_DATA, Headers, SpecId};
 
 use super::{Body, proof_of_work};
 
@@ -82,6 +82,10 @@ impl NextBlock {
             blob_gas_used: from(SpecId::CANCUN).then_some(0),
             excess_blob_gas: next_excess_blob_gas(spec, parent, self.timestamp),
             parent_beacon_block_root: from(SpecId::CANCUN).then_some(B256::ZERO),
+            extra_data: match spec.dao_extra_data(number) {
+                Some(true) => DAO_EXTRA_DATA.into(),
+                _ => Bytes::new(),
+            },
             slot_number: from(SpecId::AMSTERDAM)
                 .then(|| parent.slot_number.unwrap_or(parent.number) + 1),
             ..Header::default()

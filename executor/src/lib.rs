@@ -23,7 +23,7 @@ use alloy_eips::eip4895::Withdrawals;
 use alloy_eips::eip7928::BlockAccessList;
 use alloy_eips::{eip2935, eip4788, eip7928};
 use alloy_primitives::{Address, B256, Bytes, U256};
-use genesis::{SpecId, TxReceipt};
+use genesis::{DAO_REFUND, SpecId, TxReceipt};
 use revm::DatabaseRef;
 use revm::Inspector;
 use revm::context::{BlockEnv, TxEnv};
@@ -254,6 +254,10 @@ where
         if self.fork.is_enabled_in(SpecId::AMSTERDAM) {
             // EIP-7928: index 0 is what comes before the first transaction.
             self.execution.state().bal_state = BalState::new().with_bal_builder();
+        }
+        // The DAO fork's irregular change of the state, in its block.
+        for address in self.engine.spec().dao_accounts(self.header.number) {
+            self.execution.move_balance(address, DAO_REFUND)?;
         }
         if let Some(root) = self.header.parent_beacon_block_root {
             self.system_call(eip4788::BEACON_ROOTS_ADDRESS, root)?;

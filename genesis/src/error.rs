@@ -93,9 +93,6 @@ pub enum Problem {
         /// The terminal total difficulty given.
         difficulty: alloy_primitives::U256,
     },
-    /// The DAO fork within the chain.
-    #[error("the balance changes of the DAO fork are not supported")]
-    DaoFork,
     /// A number that must not be zero.
     #[error("must be at least 1")]
     Zero,

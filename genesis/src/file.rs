@@ -125,10 +125,10 @@ impl ChainSpec {
         config
     }
 
-    /// Reads what [`Self::to_json`] writes; `genesis_number` is that of the chain's first block.
-    pub fn from_json(config: serde_json::Value, genesis_number: u64) -> Result<Self, GenesisError> {
+    /// Reads what [`Self::to_json`] writes.
+    pub fn from_json(config: serde_json::Value) -> Result<Self, GenesisError> {
         let spec = Self::of_config(parse("config", config)?)?;
-        spec.check(genesis_number)?;
+        spec.check()?;
         Ok(spec)
     }
 
@@ -148,7 +148,7 @@ impl Genesis {
             .map_err(|source| GenesisError::Json { path: WHOLE_FILE.to_owned(), source })?;
         let spec = ChainSpec::of_config(file.config)?;
         let number = file.number.unwrap_or_default();
-        spec.check(number)?;
+        spec.check()?;
         if file.gas_limit == 0 {
             return Err(Problem::Zero.at("gasLimit".to_owned()));
         }

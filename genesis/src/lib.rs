@@ -35,4 +35,4 @@ pub use file::Genesis;
 pub use receipt::{TxReceipt, logs_bloom};
 pub use revm::primitives::hardfork::SpecId;
 pub use riscv::{RiscvGas, RiscvParams};
-pub use spec::{ChainSpec, Headers, TreeHash};
+pub use spec::{ChainSpec, DAO_EXTRA_DATA, DAO_REFUND, Headers, TreeHash};

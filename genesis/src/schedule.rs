@@ -95,8 +95,7 @@ impl ChainSpec {
     }
 
     /// Refuses a schedule that skips a fork, turns two round, or asks for what is not there.
-    /// `genesis_number` is the number of the chain's first block.
-    pub(crate) fn check(&self, genesis_number: u64) -> Result<(), GenesisError> {
+    pub(crate) fn check(&self) -> Result<(), GenesisError> {
         let config = &self.config;
         self.check_order(&self.block_activations())?;
         self.check_order(&self.time_activations())?;
@@ -110,9 +109,6 @@ impl ChainSpec {
             && self.merge_block().is_none()
         {
             return Err(Problem::MergeBlock { difficulty }.at(key("mergeNetsplitBlock")));
-        }
-        if config.dao_fork_support && config.dao_fork_block.is_some_and(|at| at > genesis_number) {
-            return Err(Problem::DaoFork.at(key("daoForkBlock")));
         }
         if config.bogota_time.is_some() {
             return Err(Problem::UnsupportedFork.at(key("bogotaTime")));

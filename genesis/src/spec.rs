@@ -6,7 +6,7 @@ use alloy_eips::{
     eip7840::{BLOB_BASE_COST, BlobParams},
 };
 use alloy_genesis::ChainConfig;
-use alloy_primitives::Address;
+use alloy_primitives::{Address, address};
 use revm::primitives::hardfork::SpecId;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,11 @@ pub struct ChainSpec {
     /// The hash of the state tree.
     pub tree_hash: TreeHash,
 }
+
+/// Where the DAO fork puts the balances of [`ChainSpec::dao_accounts`].
+pub const DAO_REFUND: Address = address!("0xbf4ed7b27f1d666546e30d74d50d173d20bca754");
+/// Extra data of the ten blocks from the DAO fork on, where it is supported.
+pub const DAO_EXTRA_DATA: &[u8] = b"dao-hard-fork";
 
 /// Whose headers a chain has (`config.headers`, see `docs/spec/block.md`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,13 +69,20 @@ impl ChainSpec {
     /// The fork that a block with this number and timestamp follows.
     ///
     /// revm knows no Constantinople apart from Petersburg: from `constantinopleBlock` on it is
-    /// Petersburg.
+    /// Petersburg; what differs, [`Self::has_net_metering`] tells.
     pub fn fork(&self, number: u64, timestamp: u64) -> SpecId {
         let by_block = active(&self.block_forks(), number).unwrap_or(SpecId::FRONTIER);
         if self.merge_block().is_none_or(|merge| number < merge) {
             return by_block;
         }
         active(&self.time_forks(), timestamp).unwrap_or(SpecId::MERGE)
+    }
+
+    /// Whether SSTORE is paid for as EIP-1283 says: from Constantinople to before Petersburg.
+    pub fn has_net_metering(&self, number: u64) -> bool {
+        let config = &self.config;
+        let forks = config.constantinople_block.zip(config.petersburg_block);
+        forks.is_some_and(|(from, to)| (from..to).contains(&number))
     }
 
     /// First block without proof of work, if the chain has one.
@@ -112,6 +124,21 @@ impl ChainSpec {
     /// How the base fee moves from block to block (EIP-1559).
     pub const fn base_fee_params(&self) -> BaseFeeParams {
         BaseFeeParams::ethereum()
+    }
+
+    /// Of a block at the DAO fork or up to nine after it: whether the chain supports the fork, and
+    /// the block's extra data therefore is [`DAO_EXTRA_DATA`], or anything else.
+    pub fn dao_extra_data(&self, number: u64) -> Option<bool> {
+        let past = number.checked_sub(self.config.dao_fork_block.filter(|at| *at > 0)?)?;
+        let merged = self.merge_block().is_some_and(|merge| number >= merge);
+        (past < 10 && !merged).then_some(self.config.dao_fork_support)
+    }
+
+    /// The accounts whose balances go to [`DAO_REFUND`] as this block begins; mostly none.
+    pub fn dao_accounts(&self, number: u64) -> impl Iterator<Item = Address> + use<> {
+        let is_fork = self.config.dao_fork_support && self.config.dao_fork_block == Some(number);
+        let list = if is_fork { include_str!("dao.txt") } else { "" };
+        list.lines().filter_map(|line| line.parse().ok())
     }
 
     /// The contract whose logs are deposit requests (EIP-6110), if the chain has one.

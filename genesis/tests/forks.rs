@@ -1,6 +1,8 @@
 //! Fork schedules: order, activation, blob limits, header fields.
 
-use alloy_primitives::{B256, U256};
+use std::collections::BTreeSet;
+
+use alloy_primitives::{B256, U256, address};
 use tandem_genesis::{Genesis, SpecId};
 
 fn read(config: &str) -> Result<Genesis, String> {
@@ -47,6 +49,37 @@ fn each_fork_starts_at_its_block_or_time() {
     check(100, 1_030, SpecId::OSAKA);
     check(100, 1_069, SpecId::OSAKA);
     check(u64::MAX, u64::MAX, SpecId::AMSTERDAM);
+}
+
+#[test]
+fn the_dao_fork_is_at_its_block_alone() {
+    let config = |more: &str| STAGGERED.replace(r#""daoForkBlock":1"#, more);
+    let spec = read(&config(r#""daoForkBlock":1,"daoForkSupport":true"#)).unwrap().spec;
+    let accounts: BTreeSet<_> = spec.dao_accounts(1).collect();
+    assert_eq!(accounts.len(), 116);
+    assert!(accounts.contains(&address!("0xbb9bc244d798123fde783fcc1c72d3bb8c189413")));
+    assert_eq!((spec.dao_accounts(0).count(), spec.dao_accounts(2).count()), (0, 0));
+    // The ten blocks end with the merge.
+    let marks: Vec<_> = (0..12).map(|number| spec.dao_extra_data(number)).collect();
+    assert_eq!(marks[0], None);
+    assert_eq!(marks[1..9], [Some(true); 8]);
+    assert_eq!(marks[9..], [None; 3]);
+    let spec = read(STAGGERED).unwrap().spec;
+    assert_eq!((spec.dao_accounts(1).count(), spec.dao_extra_data(1)), (0, Some(false)));
+    let spec = read(
+        &config(r#""daoForkBlock":0,"daoForkSupport":true"#)
+            .replace("\"homesteadBlock\":1", "\"homesteadBlock\":0"),
+    );
+    assert_eq!(spec.unwrap().spec.dao_extra_data(0), None);
+}
+
+#[test]
+fn net_metering_is_between_the_two_forks() {
+    let staggered = STAGGERED.replace(r#""constantinopleBlock":5"#, r#""constantinopleBlock":4"#);
+    let spec = read(&staggered).unwrap().spec;
+    let metered: Vec<_> = (0..8).filter(|number| spec.has_net_metering(*number)).collect();
+    assert_eq!(metered, [4]);
+    assert!((0..8).all(|number| !read(STAGGERED).unwrap().spec.has_net_metering(number)));
 }
 
 #[test]
@@ -122,10 +155,6 @@ fn a_schedule_out_of_order_is_refused() {
     check(
         &(STAGGERED.to_owned() + r#","bogotaTime":2000"#),
         "config.bogotaTime: this fork is not supported, Amsterdam is the newest that is",
-    );
-    check(
-        &change(r#""daoForkBlock":1"#, r#""daoForkBlock":1,"daoForkSupport":true"#),
-        "config.daoForkBlock: the balance changes of the DAO fork are not supported",
     );
     let blobs = |entry: &str| format!(r#"{STAGGERED},"blobSchedule":{{{entry}}}"#);
     check(

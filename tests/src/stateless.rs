@@ -77,19 +77,19 @@ pub fn check(client: &mut Client) -> Result<u64> {
             Err(error) => bail!("witness of block {number}: {error}"),
         };
         let block: Bytes = serde_json::from_value(client.call("debug_getRawBlock", place)?)?;
-        run(genesis, &block, answer).with_context(|| format!("block {number} on its witness"))?;
+        run(&block, answer).with_context(|| format!("block {number} on its witness"))?;
     }
     Ok(head + 1 - first)
 }
 
 /// Runs one block.
-fn run(genesis: u64, block: &Bytes, answer: Value) -> Result<()> {
+fn run(block: &Bytes, answer: Value) -> Result<()> {
     let block = Block::<TxEnvelope>::decode(&mut block.as_ref())?;
     let answer: Answer = serde_json::from_value(answer)?;
     let [state] = &answer.state[..] else { bail!("{} states", answer.state.len()) };
     ensure!(!answer.keys.is_empty(), "a block reads something");
     let Chain { config, check_block_gas_limit, check_sender_code, .. } = answer.chain;
-    let spec = ChainSpec::from_json(config, genesis)?;
+    let spec = ChainSpec::from_json(config)?;
     let stateless = Stateless {
         hash: state::tree_hash(spec.tree_hash),
         engine: Engine::new(Arc::new(spec)),

@@ -52,6 +52,9 @@ fn genesis_at(fork: &str) -> Result<Genesis> {
     genesis.alloc.clear();
     // The suite's Osaka has the blob limits of Prague, as Osaka had before its first parameter fork.
     let config = &mut genesis.spec.config;
+    if fork == "Constantinople" {
+        config.petersburg_block = Some(u64::MAX);
+    }
     (config.bpo1_time, config.bpo2_time) = (None, None);
     Ok(genesis)
 }

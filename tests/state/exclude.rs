@@ -9,8 +9,6 @@ const BALANCE: &str =
 /// The same reason, where the transaction makes the balance.
 pub(super) const GROWN: &str =
     "an account comes to 2^128 wei or more: EIP-8297 has 16 bytes for a balance";
-const CONSTANTINOPLE: &str =
-    "revm has no Constantinople without Petersburg: EIP-1283 was never in force on mainnet";
 
 const STORAGE_ONLY: &str = "creates a contract where an account has storage but neither code nor \
     nonce (EIP-7610): no chain has had such accounts since EIP-161, and revm does not look for them";
@@ -23,14 +21,11 @@ const STORAGE_ONLY_TESTS: [&str; 5] = [
     "dynamicAccountOverwriteEmpty_Paris",
 ];
 
-/// Why a test does not apply at a fork, if it does not.
-pub(super) fn reason(name: &str, test: &Test, fork: &str) -> Option<&'static str> {
+/// Why a test does not apply, if it does not.
+pub(super) fn reason(name: &str, test: &Test) -> Option<&'static str> {
     let limit = U256::from(1) << 128;
     if test.pre.values().any(|account| account.balance >= limit) {
         return Some(BALANCE);
     }
-    if STORAGE_ONLY_TESTS.contains(&name) {
-        return Some(STORAGE_ONLY);
-    }
-    (fork == "Constantinople").then_some(CONSTANTINOPLE)
+    STORAGE_ONLY_TESTS.contains(&name).then_some(STORAGE_ONLY)
 }

@@ -117,7 +117,7 @@ fn run_fork(
     posts: &[Post],
     engines: &Engines,
 ) -> Result<Vec<Verdict>> {
-    if let Some(reason) = exclude::reason(name, test, fork) {
+    if let Some(reason) = exclude::reason(name, test) {
         return Ok(posts.iter().map(|_| Verdict::Excluded(reason)).collect());
     }
     let mut chain = Chain::open(test, fork, engines)?;

@@ -1,4 +1,4 @@
-//! What may become code.
+//! What may become code, and the instructions that are not revm's own.
 //!
 //! EVM code keeps the EVM's limits; RISC-V containers have their own, from genesis.
 
@@ -13,14 +13,15 @@ use revm::{
     DatabaseRef,
     bytecode::{Bytecode, opcode},
     context::{Cfg, CfgEnv, ContextTr, JournalTr},
+    context_interface::cfg::GasId,
     handler::{
         FrameData, FrameInitOrResult, FrameResult, ItemOrResult, evm::ContextDbError,
         instructions::EthInstructions,
     },
     interpreter::{
-        CreateOutcome, FrameInput, Instruction, InstructionContext, InstructionExecResult,
-        InstructionResult, InterpreterAction, InterpreterResult,
-        instructions::{contract, gas_table_spec},
+        CreateOutcome, FrameInput, Host as _, Instruction, InstructionContext,
+        InstructionExecResult, InstructionResult, InterpreterAction, InterpreterResult, gas,
+        instructions::{contract, gas_table_spec, host},
         interpreter::EthInterpreter,
     },
 };
@@ -64,6 +65,32 @@ pub(crate) fn instructions<DB: DatabaseRef>(fork: SpecId) -> Instructions<DB> {
         );
     }
     instructions
+}
+
+/// Has SSTORE paid for as EIP-1283 says, from Constantinople to Petersburg: by the rule that revm
+/// has from Istanbul on (EIP-2200), with a load at 200 and without the gas that must be left.
+pub(crate) fn meter_net<DB: DatabaseRef>(cfg: &mut CfgEnv, instructions: &mut Instructions<DB>) {
+    cfg.gas_params.override_gas([
+        (GasId::sstore_static(), 200),
+        (GasId::sstore_set_without_load_cost(), 20_000 - 200),
+        (GasId::sstore_reset_without_cold_load_cost(), 5_000 - 200),
+        (GasId::sstore_set_refund(), 20_000 - 200),
+        (GasId::sstore_reset_refund(), 5_000 - 200),
+    ]);
+    instructions.insert_instruction(opcode::SSTORE, Instruction::new(sstore_net::<DB>), 0);
+}
+
+fn sstore_net<DB: DatabaseRef>(
+    context: InstructionContext<'_, Context<DB>, EthInterpreter>,
+) -> InstructionExecResult {
+    host::sstore_with_gas_accounting(context, |context, _, load| {
+        let params = context.host.gas_params();
+        let cost = params.sstore_dynamic_gas(true, &load.data, false);
+        let refund = params.sstore_refund(true, &load.data);
+        gas!(context.interpreter, cost);
+        context.interpreter.gas.record_refund(refund);
+        Ok(())
+    })
 }
 
 /// CREATE or CREATE2, which revm would hold to the larger of the two limits only.

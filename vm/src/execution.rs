@@ -84,12 +84,16 @@ impl<DB: DatabaseRef> Execution<DB> {
             cfg.max_blobs_per_tx = Some(blobs.max_blobs_per_tx);
             cfg.blob_base_fee_update_fraction = u64::try_from(blobs.update_fraction).ok();
         }
+        let mut instructions = create::instructions(fork);
+        if spec.has_net_metering(number) {
+            create::meter_net(&mut cfg, &mut instructions);
+        }
         let source = Source { db, engine: engine.clone(), watchdog: Watchdog::default() };
         let state =
             revm::database::State::builder().with_database(source).with_bundle_update().build();
         let context = Context::new(state, fork).with_block(block).with_cfg(cfg);
         let precompiles = Precompiles::new(fork, engine.signers());
-        let evm = Evm::new(context, create::instructions(fork), precompiles);
+        let evm = Evm::new(context, instructions, precompiles);
         Self { engine: engine.clone(), rules, fork, stack: Stack::new(evm, engine.clone(), fork) }
     }
 
@@ -221,6 +225,19 @@ impl<DB: DatabaseRef> Execution<DB> {
             self.change(&edit)?;
         }
         Ok(())
+    }
+
+    /// Moves the whole balance of an account from outside of any transaction (the DAO fork), and
+    /// commits.
+    pub fn move_balance(
+        &mut self,
+        from: Address,
+        to: Address,
+    ) -> Result<(), EngineError<DB::Error>> {
+        let info = self.state().basic(from).map_err(read_error)?;
+        self.add_balances([(to, info.unwrap_or_default().balance)])?;
+        let balance = Some(U256::ZERO);
+        self.change(&AccountEdit { address: from, balance, ..AccountEdit::default() })
     }
 
     /// Makes the precompile that answers at `from` answer at `to`; false if there is none.

@@ -6,7 +6,7 @@ use alloy_consensus::constants::MAXIMUM_EXTRA_DATA_SIZE;
 use alloy_consensus::proofs::{calculate_ommers_root, calculate_transaction_root};
 use alloy_consensus::{Block, Header, Sealed, TxEnvelope};
 use alloy_primitives::B256;
-use genesis::{ChainSpec, SpecId};
+use genesis::{ChainSpec, DAO_EXTRA_DATA, SpecId};
 use storage::ExecutedBlock;
 
 use super::error::{FieldValue, ImportError, OmmerProblem};
@@ -127,6 +127,16 @@ fn bounds(spec: &ChainSpec, parent: &Sealed<Header>, header: &Header) -> Result<
     if header.extra_data.len() > MAXIMUM_EXTRA_DATA_SIZE {
         let max = MAXIMUM_EXTRA_DATA_SIZE as u64;
         return wrong("size of extraData", FieldValue::AtMost(max), extra);
+    }
+    if let Some(supported) = spec.dao_extra_data(number)
+        && supported != (header.extra_data[..] == *DAO_EXTRA_DATA)
+    {
+        let (mut expected, mut actual) = (FieldValue::Some, FieldValue::None);
+        if !supported {
+            std::mem::swap(&mut expected, &mut actual);
+        }
+        let field = "extraData of the DAO fork";
+        return Err(ImportError::Field { number, field, expected, actual });
     }
     let london = spec.fork(number, header.timestamp).is_enabled_in(SpecId::LONDON);
     let limits = gas_limits(parent, london);
