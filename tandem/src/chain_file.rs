@@ -37,8 +37,8 @@ pub(crate) enum FileError {
     /// There is no chain to export.
     #[error("export needs a --datadir with a chain in it")]
     NoChain,
-    /// The file has no block.
-    #[error("{}: the file has no blocks", path.display())]
+    /// No file has a block, and there is no chain either.
+    #[error("{}: the file has no blocks, so that the chain cannot be begun", path.display())]
     Empty {
         /// The file.
         path: PathBuf,
@@ -55,9 +55,12 @@ pub(crate) fn import(settings: &Settings, files: &[PathBuf]) -> Result<(), FileE
         return Err(FileError::NoGenesis);
     }
     let Some(first) = files.first() else { return Ok(()) };
-    let on = Chain::genesis_of_file(first)?;
-    let on = on.ok_or_else(|| FileError::Empty { path: first.clone() })?;
-    let (genesis, mut node) = chain_genesis::resolve_for_file(settings, on)?;
+    let on = files.iter().find_map(|file| Chain::genesis_of_file(file).transpose());
+    let (genesis, mut node) = match on.transpose()? {
+        Some(on) => chain_genesis::resolve_for_file(settings, on)?,
+        None if chain_genesis::has_chain(settings) => chain_genesis::resolve(settings, 0)?,
+        None => return Err(FileError::Empty { path: first.clone() }),
+    };
     // Transactions that wait are left waiting.
     (node.no_mining, node.block_time, node.mixed_mining) = (true, None, false);
     runtime(settings.threads)?.block_on(async {
@@ -74,9 +77,19 @@ pub(crate) fn import(settings: &Settings, files: &[PathBuf]) -> Result<(), FileE
 async fn import_all(chain: &Chain, files: &[PathBuf]) -> Result<(), ImportError> {
     // A line per block would be most of the work.
     let _ = chain.set_logging(false).await;
+    let mut result = Ok(());
     for file in files {
         let started = Instant::now();
-        let done = chain.import_file(file.clone()).await?;
+        let done = match chain.import_file(file.clone()).await {
+            Ok(done) => done,
+            // A file that is wrong does not keep the others out, as with geth.
+            Err(error) if files.len() > 1 && !matches!(error, ImportError::Failure(_)) => {
+                tracing::error!(%error, "not imported: {}", file.display());
+                result = Err(error);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         let (head, path) = (chain.head(), file.display());
         tracing::info!(
             added = done.added,
@@ -87,7 +100,7 @@ async fn import_all(chain: &Chain, files: &[PathBuf]) -> Result<(), ImportError>
             "imported {path}"
         );
     }
-    Ok(())
+    result
 }
 
 /// Writes the chain to `file`.
