@@ -174,7 +174,7 @@ pub enum QueryError {
         number: u64,
     },
     /// Headers have the root of another tree.
-    #[error("a chain with other clients' headers has no proofs of the binary tree in them")]
+    #[error("another client made the header, which has no proofs of the binary tree")]
     OtherRoot,
     /// Too much was changed since a block for one request.
     #[error(

@@ -35,7 +35,6 @@ pub mod witness;
 pub use brief::dedicate_thread;
 pub use chain::{Chain, TokenValue};
 pub use config::NodeConfig;
-pub use dump::DumpHead;
 pub use event::Event;
 pub use sequencer::SealedBlocks;
 pub use settings::Settings;

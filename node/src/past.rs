@@ -55,7 +55,7 @@ impl Chain {
         block: Arc<ExecutedBlock>,
         count: usize,
     ) -> Result<StateView, CallError> {
-        if block.number() == self.genesis().number {
+        if block.number() == self.first() {
             return Ok(self.state_at(Position::Number(block.number()))?);
         }
         let shared = Arc::clone(&self.shared);
@@ -116,7 +116,7 @@ impl Chain {
         &self,
         number: u64,
     ) -> Result<BTreeMap<Address, U256>, QueryError> {
-        let Some(before) = number.checked_sub(1).filter(|_| number > self.genesis().number) else {
+        let Some(before) = number.checked_sub(1).filter(|_| number > self.first()) else {
             return Ok(BTreeMap::new());
         };
         let changed = self.changed_accounts(before, number).await?;

@@ -50,12 +50,14 @@ impl Chain {
 }
 
 fn make(shared: &Shared, number: u64, budget: &Budget) -> Result<BlockWitness, CallError> {
-    if shared.engine().spec().is_ethereum() {
+    let store = shared.store();
+    let snapshot = store.snapshot().map_err(QueryError::from)?;
+    let parent = snapshot.is_loaded(number.saturating_sub(1)).map_err(QueryError::from)?;
+    if parent || shared.engine().spec().is_ethereum() {
         return Err(QueryError::OtherRoot.into());
     }
-    let store = shared.store();
     let recorder = store.recorder(number).map_err(part_error)?;
-    let block = store.snapshot().map_err(QueryError::from)?.block(number);
+    let block = snapshot.block(number);
     let block = block.map_err(QueryError::from)?.ok_or(Failure::Missing { number })?;
     let header: &Header = &block.header;
     let header = Header { blob_gas_used: header.blob_gas_used.map(|_| 0), ..header.clone() };
@@ -79,7 +81,6 @@ fn make(shared: &Shared, number: u64, budget: &Budget) -> Result<BlockWitness, C
     Changes::of_bundle(&executed.changes, &recorder).map_err(QueryError::from)?;
     let recorded = recorder.finish(store).map_err(part_error)?;
     let oldest = recorded.oldest.unwrap_or(number).min(number - 1);
-    let snapshot = store.snapshot().map_err(QueryError::from)?;
     let headers = (oldest..number).map(|ancestor| {
         let header = snapshot.header(ancestor)?;
         let header = header.ok_or(StoreError::BlockNotKept {

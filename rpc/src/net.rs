@@ -90,7 +90,7 @@ struct EthProtocol {
 }
 
 async fn node_info(api: Arc<Api>, _: Arguments) -> Reply<NodeInfo> {
-    let first = api.chain.genesis().number.into();
+    let first = api.chain.first().into();
     let genesis = api.chain.header(first).await?.ok_or_else(|| RpcError::no_block(first))?;
     let head = api.chain.head();
     let eth = EthProtocol {

@@ -116,7 +116,7 @@ async fn execution_outcome(api: Arc<Api>, mut arguments: Arguments) -> Reply<Opt
     let Some(first) = api.chain.header(id).await?.map(|header| header.number) else {
         return Ok(None);
     };
-    if first == api.chain.genesis().number {
+    if first == api.chain.first() {
         return Ok(Some(Outcome::default()));
     }
     let mut outcome = Outcome { first_block: first, ..Outcome::default() };

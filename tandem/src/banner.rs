@@ -87,7 +87,7 @@ impl<'a> Facts<'a> {
             .iter()
             .map(|account| Ok((account, state.balance(account.address)?)))
             .collect::<Result<_, StoreError>>()?;
-        let genesis = chain.header(BlockId::number(chain.genesis().number)).await?;
+        let genesis = chain.header(BlockId::number(chain.first())).await?;
         let head = chain.head();
         Ok(Self {
             settings,

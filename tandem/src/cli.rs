@@ -124,10 +124,6 @@ pub(crate) const ALWAYS: &[Refused] = &[
         aliases: &["tracing"],
         ..refused("steps-tracing", "Traces always have their steps when they are asked for.")
     },
-    refused(
-        "preserve-historical-states",
-        "The data directory always keeps the state of every block.",
-    ),
     refused("prune-history", ON_DISK),
 ];
 

@@ -77,8 +77,7 @@ pub(crate) fn run(settings: &Settings) -> Result<(), RunError> {
     let beginning = match fork::resolve(settings)? {
         Some((start, node)) => Beginning::Fork(node, Box::new(start)),
         None => {
-            let settings = StateFile::new(settings).beginning(settings)?;
-            let (genesis, node) = chain_genesis::resolve(&settings, now)?;
+            let (genesis, node) = chain_genesis::resolve(settings, now)?;
             Beginning::Genesis(node, Box::new(genesis))
         }
     };

@@ -225,6 +225,12 @@ pub(crate) struct Settings {
     #[arg(short, long, value_name = "NUM", default_value_t = 8545)]
     pub(crate) port: u16,
 
+    /// Writes the states of older blocks, too, with `--state` or `--dump-state`
+    ///
+    /// The node itself keeps them with or without this.
+    #[arg(long)]
+    pub(crate) preserve_historical_states: bool,
+
     /// dev has unlocked accounts and every dev method; testnet has none of these
     #[arg(long, default_value = "dev", value_parser = profile())]
     pub(crate) profile: Profile,

@@ -6,9 +6,9 @@ use std::{
     time::Duration,
 };
 
-use node::{Chain, DumpHead, error::DevError};
+use node::{Chain, error::DevError};
 
-use crate::{chain_genesis, settings::Settings};
+use crate::settings::Settings;
 
 /// Seconds between two dumps, where nothing else is set: anvil's.
 const INTERVAL_SECONDS: u64 = 60;
@@ -42,6 +42,8 @@ pub(crate) enum StateError {
 pub(crate) struct StateFile {
     load: Option<PathBuf>,
     dump: Option<PathBuf>,
+    /// Whether older states go out as well.
+    historical: bool,
     interval: Duration,
 }
 
@@ -52,6 +54,7 @@ impl StateFile {
         Self {
             load: settings.load_state.clone().map(in_directory).or_else(existing),
             dump: settings.dump_state.clone().or_else(|| settings.state.clone()).map(in_directory),
+            historical: settings.preserve_historical_states,
             interval: Duration::from_secs(seconds),
         }
     }
@@ -61,34 +64,24 @@ impl StateFile {
         self.dump.is_some().then_some(self.interval)
     }
 
-    /// The settings of a chain that begins where the file's ends, unless they say otherwise or
-    /// there is a chain already.
-    pub(crate) fn beginning(&self, settings: &Settings) -> Result<Settings, StateError> {
-        let mut settings = settings.clone();
-        let Some(path) = &self.load else { return Ok(settings) };
-        if settings.genesis.is_some() || chain_genesis::has_chain(&settings) {
-            return Ok(settings);
-        }
-        let head = DumpHead::of(&read(path)?).map_err(|source| wrong(path, source))?;
-        if let Some(head) = head {
-            settings.number.get_or_insert(head.number);
-            settings.timestamp.get_or_insert(head.timestamp);
-            settings.block_base_fee_per_gas.get_or_insert(head.base_fee_wei);
-            settings.gas_limit.get_or_insert(head.gas_limit);
-        }
-        Ok(settings)
-    }
-
-    /// Puts the file's state into the chain.
+    /// Puts the file's state into the chain, unless the chain has gone on from its beginning.
     pub(crate) async fn load(&self, chain: &Chain) -> Result<(), StateError> {
         let Some(path) = &self.load else { return Ok(()) };
+        if !chain.is_untouched().map_err(|source| wrong(path, source.into()))? {
+            tracing::info!(
+                "the chain of the data directory goes on: {} is not loaded",
+                path.display()
+            );
+            return Ok(());
+        }
         chain.load_state(read(path)?).await.map_err(|source| wrong(path, source))
     }
 
     /// Writes the chain's state into the file, in one step.
     pub(crate) async fn dump(&self, chain: &Chain) -> Result<(), StateError> {
         let Some(path) = &self.dump else { return Ok(()) };
-        let bytes = chain.dump_state().await.map_err(|source| wrong(path, source))?;
+        let bytes =
+            chain.dump_state(self.historical).await.map_err(|source| wrong(path, source))?;
         write(path, &bytes).map_err(|source| StateError::File { path: path.clone(), source })
     }
 }

@@ -212,7 +212,7 @@ fn pruned_state_is_refused_everywhere_and_says_so() -> Result<()> {
     ];
     for (method, params) in &reads {
         let error = client.refused(method, params.clone())?;
-        let says = error.message.contains("it was pruned: --prune keeps that of blocks 30 to 38");
+        let says = error.message.contains("those of blocks 30 to 38");
         ensure!(error.code == -32000 && says, "{method}: {error}");
     }
     let receipt = client.call("eth_getTransactionReceipt", json!([hash]))?;

@@ -3,10 +3,12 @@
 
 mod cast;
 mod chain;
+mod chain_files;
 mod db;
 mod deadlines;
 mod dev_methods;
 mod devnet;
+mod dumps;
 mod fork;
 mod hostile;
 mod live;

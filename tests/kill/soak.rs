@@ -41,7 +41,8 @@ struct Model {
     waiting: BTreeSet<String>,
     /// Whether the operation at hand changes what waits.
     moves_waiting: bool,
-    dump: Option<Value>,
+    /// A dump, and the hashes of the chain's blocks then.
+    dump: Option<(Value, Vec<String>)>,
     /// How far back the operation at hand may take the chain.
     floor: Option<u64>,
     /// Whether it changes what is pending at the head.
@@ -231,14 +232,10 @@ impl Model {
                 self.learn(client, head)?;
             }
             16 => {
-                self.dump = Some(client.call("anvil_dumpState", json!([]))?);
+                let dump = client.call("anvil_dumpState", json!([]))?;
+                self.dump = Some((dump, self.chain.clone()));
             }
-            17 if self.dump.is_some() => {
-                self.edits = true;
-                client.call("anvil_loadState", json!([self.dump]))?;
-                self.balances.clear();
-                self.learn(client, head)?;
-            }
+            17 if self.dump.is_some() => self.load(client)?,
             18..=20 => self.wait(client, random)?,
             _ => self.give(client, random)?,
         }
@@ -320,6 +317,20 @@ impl Model {
             Err(error) if error.message.contains("it was pruned") => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Puts the chain of the dump in the place of this one: savepoints go, what waits stays.
+    fn load(&mut self, client: &mut Client) -> Result<()> {
+        let Some((dump, blocks)) = self.dump.clone() else { return Ok(()) };
+        let pairs = self.chain.iter().zip(&blocks);
+        let common = pairs.take_while(|(ours, theirs)| ours == theirs).count() as u64 - 1;
+        (self.floor, self.edits, self.savepoints_sure) = (Some(common), true, 0);
+        client.call("anvil_loadState", json!([dump]))?;
+        self.savepoints.clear();
+        self.went_back(client, common)?;
+        ensure!(self.chain == blocks, "not the chain of the dump");
+        ensure!(waiting(client)? == self.waiting, "what waited waits no longer");
+        Ok(())
     }
 
     fn rewind(

@@ -230,7 +230,7 @@ impl Chain {
 
     /// Whether `what` could go `depth` blocks back.
     pub fn check_depth(&self, what: &'static str, depth: u64) -> Result<(), DevError> {
-        let height = self.head().number() - self.genesis().number;
+        let height = self.head().number() - self.first();
         if depth > height { Err(DevError::Depth { what, depth, height }) } else { Ok(()) }
     }
 

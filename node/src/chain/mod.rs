@@ -140,8 +140,9 @@ impl Shared {
         &self.beginning.now().genesis
     }
 
+    /// Number of the first block: the genesis block, unless the chain goes on from a dump.
     pub(crate) fn genesis_number(&self) -> u64 {
-        self.genesis().number
+        self.store.first()
     }
 
     pub(crate) fn head(&self) -> Arc<ExecutedBlock> {
@@ -414,6 +415,11 @@ impl Chain {
     /// What the chain began with.
     pub fn genesis(&self) -> &Genesis {
         self.shared.genesis()
+    }
+
+    /// Number of the first block: the genesis block, unless the chain goes on from a dump.
+    pub fn first(&self) -> u64 {
+        self.shared.genesis_number()
     }
 
     /// The rules of the chain.

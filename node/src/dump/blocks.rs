@@ -1,37 +1,52 @@
 //! Blocks and transactions of a dump, in anvil's form.
 
-use alloy_consensus::{Header, ReceiptEnvelope, Transaction, TxEnvelope};
+use alloy_consensus::{Header, Receipt, ReceiptEnvelope, Transaction, TxEnvelope, TxReceipt as _};
 use alloy_eips::eip4895::Withdrawals;
 use alloy_primitives::{Address, B256, Bytes, Log};
 use genesis::Headers;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use storage::{ExecutedBlock, TxReceipt};
 
-use executor::impersonated_sender;
+use executor::{impersonated_sender, without_sidecar};
 
 /// A block.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub(super) struct BlockRow {
-    header: Header,
-    transactions: Vec<Included>,
-    ommers: Vec<Header>,
-    withdrawals: Option<Withdrawals>,
+    pub(super) header: Header,
+    pub(super) transactions: Vec<Included>,
+    #[serde(default)]
+    pub(super) ommers: Vec<Header>,
+    #[serde(default)]
+    pub(super) withdrawals: Option<Withdrawals>,
 }
 
-/// A transaction of a block, and who sent it if that is not what its signature says.
-#[derive(Serialize)]
-struct Included {
-    transaction: TxEnvelope,
-    impersonated_sender: Option<Address>,
+/// A transaction of a block, and who sent it if that is not what its signature says. Old dumps
+/// have the transaction by itself.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Included(Value);
+
+impl Included {
+    fn new((transaction, sender): (TxEnvelope, Address)) -> Self {
+        let is_impersonated = impersonated_sender(transaction.signature()).is_some();
+        Self(json!({
+            "impersonated_sender": is_impersonated.then_some(sender),
+            "transaction": transaction,
+        }))
+    }
+
+    /// The transaction as a block holds it, under the hash that the dumping node has for it.
+    pub(super) fn read(mut self, sender: Address) -> Result<TxEnvelope, serde_json::Error> {
+        let wrapped = self.0.get_mut("transaction").map(Value::take);
+        let transaction = serde_json::from_value(wrapped.unwrap_or(self.0))?;
+        Ok(storage::dumped_transaction(without_sidecar(transaction), sender))
+    }
 }
 
 impl From<ExecutedBlock> for BlockRow {
     fn from(block: ExecutedBlock) -> Self {
-        let transactions = block.transactions.into_iter().map(|transaction| Included {
-            impersonated_sender: impersonated_sender(transaction.signature()),
-            transaction,
-        });
+        let transactions = block.transactions.into_iter().zip(block.senders).map(Included::new);
         Self {
             header: block.header.into_inner(),
             transactions: transactions.collect(),
@@ -42,7 +57,7 @@ impl From<ExecutedBlock> for BlockRow {
 }
 
 /// What came of a transaction.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub(super) struct TransactionRow {
     info: Info,
     receipt: ReceiptEnvelope,
@@ -50,11 +65,18 @@ pub(super) struct TransactionRow {
     block_number: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct Info {
-    transaction_hash: B256,
     transaction_index: u64,
     from: Address,
+    /// What nobody reads: it follows from the rest.
+    #[serde(flatten, skip_deserializing)]
+    more: Option<More>,
+}
+
+#[derive(Serialize)]
+struct More {
+    transaction_hash: B256,
     to: Option<Address>,
     contract_address: Option<Address>,
     /// anvil keeps the trace; of a sealed transaction only its outermost call is known.
@@ -66,6 +88,20 @@ struct Info {
 }
 
 impl TransactionRow {
+    /// Its block's hash and its place there.
+    pub(super) const fn place(&self) -> (B256, u64) {
+        (self.block_hash, self.info.transaction_index)
+    }
+
+    /// Who sent it, and its receipt.
+    pub(super) fn into_outcome(self) -> (Address, TxReceipt) {
+        let (tx_type, status) = (self.receipt.tx_type(), self.receipt.status_or_post_state());
+        let cumulative_gas_used = self.receipt.cumulative_gas_used();
+        let logs = self.receipt.logs().to_vec();
+        let receipt = Receipt { status, cumulative_gas_used, logs };
+        (self.info.from, TxReceipt { tx_type, receipt })
+    }
+
     /// The transactions of a block.
     pub(super) fn all_of(block: &ExecutedBlock, headers: Headers) -> Vec<Self> {
         let (hash, number) = (block.hash(), block.number());
@@ -123,10 +159,8 @@ impl Info {
             "logs": logs.iter().enumerate().map(log).collect::<Vec<_>>(),
             "ordering": (0..logs.len()).map(|index| json!({"Log": index})).collect::<Vec<_>>(),
         });
-        Self {
+        let more = More {
             transaction_hash: *transaction.tx_hash(),
-            transaction_index: index,
-            from,
             to,
             contract_address: contract,
             traces: [root],
@@ -134,7 +168,8 @@ impl Info {
             out: None,
             nonce,
             gas_used,
-        }
+        };
+        Self { transaction_index: index, from, more: Some(more) }
     }
 }
 

@@ -1,27 +1,31 @@
 //! The state as a file, in the form of anvil's `--dump-state` and `anvil_dumpState`.
 //!
-//! Accounts, blocks and transactions go out; accounts and the time come in, and a new chain begins
-//! where the dump's ends. `blocks` has the form of blocks and transactions.
+//! Accounts, blocks and transactions go out and come in, older states if they are asked for or are
+//! there: `blocks` and `states` have their forms, `load` finds what hangs together in a dump.
 
 mod blocks;
+mod load;
+mod states;
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-
-use alloy_primitives::{Address, B256, Bytes, U256};
-use flate2::Compression;
-use flate2::read::MultiGzDecoder;
-use flate2::write::GzEncoder;
-use revm::context::BlockEnv;
-use serde::{Deserialize, Serialize};
-use vm::AccountEdit;
+use std::sync::Arc;
 
 use crate::chain::{Chain, blocking};
 use crate::error::{DevError, Failure, QueryError};
-use crate::query::StateView;
+use alloy_primitives::{Address, B256, Bytes, U256};
 use executor::block_env;
+use flate2::Compression;
+use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
+use genesis::GenesisAccount;
+use revm::context::BlockEnv;
+use serde::{Deserialize, Serialize};
+use storage::{Snapshot, StoreError};
 
 use blocks::{BlockRow, TransactionRow};
+pub(crate) use load::{Accounts, Dump, DumpedChain};
+use states::StateRow;
 
 /// How a gzip file starts.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -36,68 +40,7 @@ struct StateDump {
     best_block_number: u64,
     blocks: Vec<BlockRow>,
     transactions: Vec<TransactionRow>,
-    /// anvil keeps older states only if it is asked to; a data directory always does.
-    historical_states: Option<()>,
-}
-
-/// What is read of a dump on its way in.
-#[derive(Deserialize)]
-struct ReadDump {
-    #[serde(default)]
-    block: Option<ReadBlock>,
-    accounts: BTreeMap<Address, AccountDump>,
-}
-
-#[derive(Deserialize)]
-struct ReadBlock {
-    timestamp: U256,
-}
-
-/// The block that a dump is of, as far as a new chain goes on from it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DumpHead {
-    /// Number of the newest block.
-    pub number: u64,
-    /// Its time in seconds.
-    pub timestamp: u64,
-    /// Its base fee in wei.
-    pub base_fee_wei: u64,
-    /// Its gas limit.
-    pub gas_limit: u64,
-}
-
-impl DumpHead {
-    /// Reads it out of a dump, packed or not; old dumps of anvil don't name it.
-    pub fn of(dump: &[u8]) -> Result<Option<Self>, DevError> {
-        #[derive(Deserialize)]
-        struct Head {
-            #[serde(default)]
-            block: Option<Block>,
-            #[serde(default)]
-            best_block_number: Option<U256>,
-        }
-        #[derive(Deserialize)]
-        struct Block {
-            number: U256,
-            timestamp: U256,
-            basefee: U256,
-            gas_limit: U256,
-        }
-        let Head { block, best_block_number } = parse(dump)?;
-        let Some(block) = block else { return Ok(None) };
-        let head = Self {
-            number: best_block_number.unwrap_or(block.number).saturating_to(),
-            timestamp: block.timestamp.saturating_to(),
-            base_fee_wei: block.basefee.saturating_to(),
-            gas_limit: block.gas_limit.saturating_to(),
-        };
-        let (Self { number, timestamp, .. }, max) = (head, u64::MAX / 2);
-        if number.max(timestamp) > max {
-            let text = format!("block number {number} or time {timestamp} is above {max}");
-            return Err(DevError::Dump(text));
-        }
-        Ok(Some(head))
-    }
+    historical_states: Option<Vec<(B256, StateRow)>>,
 }
 
 /// The head's environment.
@@ -149,16 +92,17 @@ struct AccountDump {
 }
 
 impl Chain {
-    /// The state at the head, blocks and transactions, as JSON.
-    pub async fn dump_state(&self) -> Result<Vec<u8>, DevError> {
+    /// The state at the head, blocks and transactions, as JSON; the states after older blocks too,
+    /// if they are asked for, as far as they are kept.
+    pub async fn dump_state(&self, historical: bool) -> Result<Vec<u8>, DevError> {
         let view = self.state(alloy_eips::BlockId::latest()).await.map_err(failure)?;
-        let engine = self.engine().clone();
+        let (engine, shared) = (self.engine().clone(), Arc::clone(&self.shared));
         blocking(move || {
             let snapshot = view.snapshot();
             let head = snapshot.block(snapshot.head())?.ok_or(Failure::Missing { number: 0 })?;
             let mut dump = StateDump {
                 block: block_env(&engine, &head.header).into(),
-                accounts: accounts(&view)?,
+                accounts: accounts(snapshot)?,
                 best_block_number: head.number(),
                 blocks: Vec::new(),
                 transactions: Vec::new(),
@@ -169,14 +113,23 @@ impl Chain {
                 dump.transactions.extend(TransactionRow::all_of(&block, engine.spec().headers));
                 dump.blocks.push(BlockRow::from(block));
             }
+            if historical {
+                let older = snapshot.oldest_state()?..head.number();
+                let state = |number| -> Result<_, DevError> {
+                    let snapshot = shared.store().snapshot_at(number)?;
+                    let hash = snapshot.hash(number)?.ok_or(Failure::Missing { number })?;
+                    Ok((hash, StateRow::of(&snapshot)?))
+                };
+                dump.historical_states = Some(older.map(state).collect::<Result<_, _>>()?);
+            }
             serde_json::to_vec(&dump).map_err(|error| DevError::Dump(error.to_string()))
         })
         .await?
     }
 
     /// The same, compressed as `anvil_dumpState` gives it.
-    pub async fn dump_state_packed(&self) -> Result<Vec<u8>, DevError> {
-        let dump = self.dump_state().await?;
+    pub async fn dump_state_packed(&self, historical: bool) -> Result<Vec<u8>, DevError> {
+        let dump = self.dump_state(historical).await?;
         blocking(move || {
             let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
             let packed = packer.write_all(&dump).and_then(|()| packer.finish());
@@ -185,20 +138,32 @@ impl Chain {
         .await?
     }
 
-    /// Puts the accounts of a dump over those of the chain.
+    /// Puts the accounts of a dump over those of the chain, and its blocks, if it has any, in the
+    /// place of the chain's own: the chain goes on from the newest one. A forked chain keeps its
+    /// blocks: those that it has from the other chain are none of the dump's.
     pub async fn load_state(&self, dump: Vec<u8>) -> Result<(), DevError> {
-        // On a fork, slots that the dump does not name stay as the other chain has them.
-        let clears = self.fork().is_none();
-        let (edits, timestamp) = blocking(move || read(&dump, clears)).await??;
-        self.ask(move |sequencer| {
-            sequencer.edit_all(&edits)?;
-            if let Some(timestamp) = timestamp {
-                sequencer.set_time(timestamp);
-            }
-            Ok(())
-        })
-        .await
+        let dump = blocking(move || Dump::read(&dump)).await??;
+        self.ask(move |sequencer| sequencer.load(dump)).await
     }
+
+    /// Whether nothing has happened to the chain since its beginning.
+    pub fn is_untouched(&self) -> Result<bool, StoreError> {
+        let snapshot = self.shared.store().snapshot()?;
+        let head = snapshot.head();
+        Ok(head == snapshot.first() && snapshot.edits() == 0 && !snapshot.is_loaded(head)?)
+    }
+}
+
+/// The accounts of a state, as a genesis has them.
+pub(crate) fn held_accounts(snapshot: &Snapshot) -> Result<Accounts, StoreError> {
+    let mut accounts = Accounts::new();
+    for (address, account) in snapshot.accounts()? {
+        let storage = snapshot.storage_of(address)?.into_iter();
+        let storage = storage.map(|(slot, value)| (slot.into(), value.into())).collect();
+        let (balance, nonce, code) = (account.balance, account.nonce, snapshot.code(address)?);
+        accounts.insert(address, GenesisAccount { balance, nonce, code, storage });
+    }
+    Ok(accounts)
 }
 
 fn failure(error: QueryError) -> DevError {
@@ -208,37 +173,12 @@ fn failure(error: QueryError) -> DevError {
     }
 }
 
-fn accounts(view: &StateView) -> Result<BTreeMap<Address, AccountDump>, DevError> {
-    let snapshot = view.snapshot();
-    let mut dumped = BTreeMap::new();
-    for (address, account) in snapshot.accounts()? {
-        let storage = snapshot.storage_of(address)?;
-        let slots = storage.into_iter().map(|(slot, value)| (slot.into(), value.into()));
-        let storage = slots.collect();
-        let code = snapshot.code(address)?;
-        let nonce = account.nonce.into();
-        let balance = account.balance;
-        dumped.insert(address, AccountDump { nonce, balance, code, storage });
-    }
-    Ok(dumped)
-}
-
-fn read(dump: &[u8], clears: bool) -> Result<(Vec<AccountEdit>, Option<u64>), DevError> {
-    let bad = |error: &dyn std::fmt::Display| DevError::Dump(error.to_string());
-    let dump: ReadDump = parse(dump)?;
-    let timestamp = dump.block.map(|block| block.timestamp.saturating_to());
-    let edits = dump.accounts.into_iter().map(|(address, account)| {
-        let storage = account.storage.into_iter();
-        Ok(AccountEdit {
-            address,
-            balance: Some(account.balance),
-            nonce: Some(number(&account.nonce).ok_or_else(|| bad(&"nonce is no number"))?),
-            code: Some(account.code),
-            storage: storage.map(|(slot, value)| (slot.into(), value.into())).collect(),
-            clear_storage: clears,
-        })
+fn accounts(snapshot: &Snapshot) -> Result<BTreeMap<Address, AccountDump>, DevError> {
+    let held = held_accounts(snapshot)?.into_iter().map(|(address, account)| {
+        let GenesisAccount { balance, nonce, code, storage } = account;
+        (address, AccountDump { nonce: nonce.into(), balance, code, storage })
     });
-    Ok((edits.collect::<Result<_, DevError>>()?, timestamp))
+    Ok(held.collect())
 }
 
 /// Reads a dump as JSON, packed or not.
@@ -277,7 +217,18 @@ fn number(value: &serde_json::Value) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use genesis::{DevOptions, Genesis};
+    use storage::{ExecutedBlock, Loaded};
+
     use super::*;
+
+    /// What a chain goes on from.
+    fn loaded(text: &str) -> Loaded {
+        let dump = Dump::read(text.as_bytes()).unwrap();
+        let mut accounts = Accounts::new();
+        let chain = dump.put_over(&mut accounts).unwrap();
+        chain.into_loaded(&Genesis::dev(DevOptions::default()), accounts).unwrap()
+    }
 
     #[test]
     fn dumps_of_anvil_are_read() {
@@ -286,28 +237,106 @@ mod tests {
             "accounts":{"0x0000000000000000000000000000000000000001":
             {"nonce":3,"balance":"0x10","code":"0x60","storage":{"0x1":"0x2"}}},
             "best_block_number":2,"blocks":[],"transactions":[],"historical_states":null}"#;
-        let (edits, timestamp) = read(dump.as_bytes(), true).unwrap();
-        assert_eq!(timestamp, Some(0x65));
-        assert_eq!(edits[0].nonce, Some(3));
-        assert_eq!(edits[0].storage, [(U256::from(1), U256::from(2))]);
+        let loaded = loaded(dump);
+        assert_eq!(loaded.blocks[0].header.timestamp, 0x65);
+        let account = &loaded.accounts[&Address::with_last_byte(1)];
+        assert_eq!((account.nonce, account.balance), (3, U256::from(16)));
+        let slots = [(B256::with_last_byte(1), B256::with_last_byte(2))];
+        assert_eq!(account.storage, BTreeMap::from(slots));
+    }
+
+    #[test]
+    fn accounts_are_put_over_those_that_are_there() {
+        let [one, two, three] = [1, 2, 3].map(B256::with_last_byte);
+        let mine = GenesisAccount {
+            balance: U256::from(5),
+            nonce: 9,
+            code: vec![0x60].into(),
+            storage: [(one, one), (two, two)].into(),
+        };
+        let other = Address::with_last_byte(7);
+        let address = Address::with_last_byte(1);
+        let mut accounts = Accounts::from([(other, mine.clone()), (address, mine.clone())]);
+        let dump = format!(
+            r#"{{"accounts":{{"{address}":{{"nonce":"0x3","balance":"0x10","code":"0x",
+            "storage":{{"0x2":"0x0","0x3":"0x3"}}}},"{}":{{"nonce":0,"balance":"0x0","code":"0x",
+            "storage":{{}}}}}}}}"#,
+            Address::ZERO
+        );
+        assert!(Dump::read(dump.as_bytes()).unwrap().put_over(&mut accounts).is_none());
+        let merged = GenesisAccount {
+            balance: U256::from(16),
+            nonce: 9,
+            code: Bytes::new(),
+            storage: [(one, one), (three, three)].into(),
+        };
+        assert_eq!(accounts, Accounts::from([(other, mine), (address, merged)]));
     }
 
     #[test]
     fn the_head_is_read_in_every_form() {
-        let head = |text: &str| DumpHead::of(text.as_bytes()).unwrap();
-        let block =
-            r#""block":{"number":"0x2","timestamp":"0x65","gas_limit":30000000,"basefee":7}"#;
-        let want = DumpHead { number: 2, timestamp: 0x65, base_fee_wei: 7, gas_limit: 30_000_000 };
-        assert_eq!(head(&format!("{{{block}}}")), Some(want));
+        let head = |text: &str| {
+            let loaded = loaded(text);
+            let header = &loaded.blocks.last().unwrap().header;
+            (header.number, header.timestamp, header.base_fee_per_gas, header.gas_limit)
+        };
+        let block = r#""accounts":{},"block":{"number":"0x2","timestamp":"0x65","gas_limit":30000000,"basefee":7}"#;
+        assert_eq!(head(&format!("{{{block}}}")), (2, 0x65, Some(7), 30_000_000));
         // The newest block's number may be another than that of its environment, as on Arbitrum.
         for number in ["9", r#""0x9""#] {
             let text = format!(r#"{{{block},"best_block_number":{number}}}"#);
-            assert_eq!(head(&text), Some(DumpHead { number: 9, ..want }));
+            assert_eq!(head(&text), (9, 0x65, Some(7), 30_000_000));
         }
-        assert_eq!(head(r#"{"accounts":{}}"#), None);
-        assert!(matches!(DumpHead::of(b"[]{"), Err(DevError::Dump(_))));
+        assert!(Dump::read(br#"{"accounts":{}}"#).unwrap().chain.is_none());
+        assert!(matches!(Dump::read(b"[]{"), Err(DevError::Dump(_))));
         let huge = format!(r#"{{{block},"best_block_number":"0xffffffffffffffff"}}"#);
-        assert!(matches!(DumpHead::of(huge.as_bytes()), Err(DevError::Dump(_))));
+        assert!(matches!(Dump::read(huge.as_bytes()), Err(DevError::Dump(_))));
+        let none =
+            format!(r#"{{{block},"blocks":[{{"header":{},"transactions":[]}}]}}"#, header(5));
+        let error = Dump::read(none.as_bytes()).unwrap_err().to_string();
+        assert_eq!(error, "state dump: block 2 is not among its blocks");
+    }
+
+    fn header(number: u64) -> String {
+        let header = alloy_consensus::Header { number, ..Default::default() };
+        serde_json::to_string(&header).unwrap()
+    }
+
+    #[test]
+    fn blocks_that_hang_together_are_taken() {
+        let block = |number, parent_hash, time| alloy_consensus::Header {
+            number,
+            parent_hash,
+            timestamp: time,
+            ..Default::default()
+        };
+        let lost = block(4, B256::with_last_byte(9), 1);
+        let first = block(5, B256::with_last_byte(1), 1);
+        let [other, second] = [3, 2].map(|time| block(6, first.hash_slow(), time));
+        let third = block(7, second.hash_slow(), 4);
+        let rows: Vec<_> = [&third, &second, &other, &lost, &first]
+            .map(|header| serde_json::json!({"header": header, "transactions": []}))
+            .into();
+        let state = |balance: &str| {
+            serde_json::json!({"accounts": {Address::with_last_byte(1).to_string():
+                {"balance": balance, "nonce": 1, "code": null,
+                    "code_hash": alloy_primitives::KECCAK256_EMPTY}}})
+        };
+        let dump = |states: serde_json::Value| {
+            serde_json::json!({"accounts": {}, "blocks": rows, "historical_states": states,
+                "block": {"number": 7, "timestamp": 4}})
+            .to_string()
+        };
+        let (one, two) = (first.hash_slow(), second.hash_slow());
+        let whole = loaded(&dump(serde_json::json!([[one, state("0x1")], [two, state("0x2")]])));
+        let numbers: Vec<_> = whole.blocks.iter().map(ExecutedBlock::hash).collect();
+        assert_eq!(numbers, [one, two, third.hash_slow()]);
+        assert_eq!(whole.accounts[&Address::with_last_byte(1)].balance, U256::from(1));
+        let changed: Vec<_> = whole.changes.iter().map(|change| change.state.len()).collect();
+        assert_eq!(changed, [1, 1]);
+        // States before a gap are of no use.
+        let gap = loaded(&dump(serde_json::json!([[one, state("0x1")]])));
+        assert_eq!((gap.blocks.len(), gap.changes.len()), (3, 0));
     }
 
     #[test]
@@ -317,8 +346,8 @@ mod tests {
             packer.write_all(bytes).unwrap();
             packer.finish().unwrap()
         };
-        let (edits, timestamp) = read(&pack(br#"{"accounts":{}}"#), true).unwrap();
-        assert_eq!((edits.len(), timestamp), (0, None));
+        let dump = Dump::read(&pack(br#"{"accounts":{}}"#)).unwrap();
+        assert!(dump.accounts.is_empty() && dump.chain.is_none());
         let bomb = pack(&[b' '; 1_000]);
         assert_eq!(unpack(&bomb, 1_000).unwrap().len(), 1_000);
         let error = unpack(&bomb, 999).unwrap_err().to_string();
@@ -327,7 +356,7 @@ mod tests {
 
     #[test]
     fn other_bytes_are_refused() {
-        assert!(matches!(read(b"{}", true), Err(DevError::Dump(_))));
-        assert!(matches!(read(&[0x1f, 0x8b, 0], true), Err(DevError::Dump(_))));
+        assert!(matches!(Dump::read(b"{}"), Err(DevError::Dump(_))));
+        assert!(matches!(Dump::read(&[0x1f, 0x8b, 0]), Err(DevError::Dump(_))));
     }
 }

@@ -25,6 +25,14 @@ impl Chain {
             Position::Pending => return Err(QueryError::Unsealed.into()),
         };
         let shared = Arc::clone(&self.shared);
+        if shared
+            .store()
+            .snapshot()
+            .and_then(|now| now.is_loaded(number))
+            .map_err(QueryError::from)?
+        {
+            return Err(QueryError::OtherRoot.into());
+        }
         self.execute(move |_| Ok(shared.store().prove(number, &targets).map_err(part_error)?)).await
     }
 }

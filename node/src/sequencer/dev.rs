@@ -159,11 +159,6 @@ impl Sequencer {
         all.len()
     }
 
-    /// Changes several accounts one after the other.
-    pub(crate) fn edit_all(&mut self, edits: &[AccountEdit]) -> Result<(), DevError> {
-        edits.iter().try_for_each(|edit| self.edit(edit))
-    }
-
     /// Adds to an account's balance.
     pub(crate) fn add_balance(&mut self, address: Address, amount: U256) -> Result<(), DevError> {
         let balance = self.account(address)?.balance.saturating_add(amount);

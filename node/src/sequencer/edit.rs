@@ -3,6 +3,7 @@
 //! It does not go through the engine: there, an account without balance, nonce and code counts as
 //! absent (EIP-161), and storage given to it would be lost before its code arrives.
 
+use alloy_primitives::Bytes;
 use alloy_primitives::map::HashMap;
 use revm::DatabaseRef;
 use revm::bytecode::Bytecode;
@@ -11,6 +12,11 @@ use revm::database::{AccountStatus, BundleAccount, BundleState};
 use revm::primitives::KECCAK_EMPTY;
 use storage::StoreError;
 use vm::AccountEdit;
+
+/// Code that may be of any kind.
+pub(crate) fn bytecode(code: &Bytes) -> Bytecode {
+    Bytecode::new_raw_checked(code.clone()).unwrap_or_else(|_| Bytecode::new_legacy(code.clone()))
+}
 
 /// The change that `edit` makes to the state of `before`.
 pub(super) fn changes<DB: DatabaseRef<Error = StoreError>>(
@@ -23,8 +29,7 @@ pub(super) fn changes<DB: DatabaseRef<Error = StoreError>>(
     info.nonce = edit.nonce.unwrap_or(info.nonce);
     let mut changes = BundleState::default();
     if let Some(code) = &edit.code {
-        let code = Bytecode::new_raw_checked(code.clone())
-            .unwrap_or_else(|_| Bytecode::new_legacy(code.clone()));
+        let code = bytecode(code);
         info.code_hash = if code.is_empty() { KECCAK_EMPTY } else { code.hash_slow() };
         info.code = Some(code.clone());
         changes.contracts.insert(info.code_hash, code);

@@ -24,6 +24,7 @@ use revm::state::AccountInfo;
 use storage::{Commit, ExecutedBlock, Frozen, Writer};
 
 pub use dev::SealedBlocks;
+pub(crate) use edit::bytecode;
 pub(crate) use seal::roots;
 pub(crate) use withdrawals::restore as restore_withdrawals;
 

@@ -107,13 +107,16 @@ impl Sequencer {
         Ok(self.renew_senders(&accounts)?)
     }
 
-    /// Goes back to the genesis block, with an empty pool.
+    /// Goes back to the genesis block, with an empty pool; what came out of a dump is gone then.
     pub(crate) fn reset(&mut self) -> Result<(), DevError> {
         self.drop_withdrawals();
         self.drop_all();
         let number = self.shared.genesis_number();
-        if self.shared.store().snapshot()?.oldest_state()? > number {
-            // The way back was pruned, and the beginning can be made anew.
+        let now = self.shared.store().snapshot()?;
+        let is_lost = now.is_loaded(number)? || now.oldest_state()? > number;
+        drop(now);
+        if is_lost {
+            // The way back was pruned, or leads to a dump; the beginning can be made anew.
             let (genesis, fork) = (self.shared.genesis().clone(), self.shared.fork().cloned());
             let settings = self.shared.settings().clone();
             self.restart(genesis, fork)?;
@@ -153,7 +156,7 @@ impl Sequencer {
     }
 
     /// Tells the pool the nonces that accounts have after going back.
-    fn renew_senders(&mut self, accounts: &[Address]) -> Result<(), Failure> {
+    pub(super) fn renew_senders(&mut self, accounts: &[Address]) -> Result<(), Failure> {
         let nonces = accounts.iter().map(|account| Ok((*account, self.account(*account)?.nonce)));
         let nonces = nonces.collect::<Result<Vec<_>, Failure>>()?;
         self.renew_nonces(nonces);

@@ -101,7 +101,7 @@ impl Chain {
         if to > head {
             return Err(QueryError::AfterHead { number: to, head });
         }
-        Ok((from.max(self.genesis().number), to))
+        Ok((from.max(self.first()), to))
     }
 }
 

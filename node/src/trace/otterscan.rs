@@ -144,7 +144,7 @@ impl Chain {
         page: Page,
     ) -> Result<Found, CallError> {
         let shared = Arc::clone(&self.shared);
-        let (genesis, head) = (self.genesis().number, self.head().number());
+        let (genesis, head) = (self.first(), self.head().number());
         self.traced(None, move |budget| {
             let mut hashes = Vec::new();
             let mut more = false;

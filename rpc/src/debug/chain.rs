@@ -60,7 +60,7 @@ async fn intermediate_roots(api: Arc<Api>, mut arguments: Arguments) -> Reply<Ve
     let hash = arguments.hash("block hash")?;
     let none = || RpcError::server(format!("block {hash} not found"));
     let block = api.chain.block(BlockId::hash(hash)).await?.ok_or_else(none)?;
-    if block.number() == api.chain.genesis().number {
+    if block.number() == api.chain.first() {
         return Err(RpcError::server("genesis is not traceable"));
     }
     Ok(api.chain.roots_within(block).await?)

@@ -251,7 +251,7 @@ async fn modified(
 ) -> Reply<Vec<Address>> {
     let (from, to) = match end {
         Some(end) => (start.number(), end.number()),
-        None if start.number() == api.chain.genesis().number => {
+        None if start.number() == api.chain.first() => {
             return Err(RpcError::server(format!("block {:x} has no parent", start.number())));
         }
         None => (start.number() - 1, start.number()),

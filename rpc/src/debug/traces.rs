@@ -92,7 +92,7 @@ async fn trace_block_at(
 }
 
 fn check_genesis(api: &Api, number: u64) -> Reply<()> {
-    if number == api.chain.genesis().number {
+    if number == api.chain.first() {
         return Err(RpcError::server("genesis is not traceable"));
     }
     Ok(())

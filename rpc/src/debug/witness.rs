@@ -73,7 +73,7 @@ async fn witness_by_hash(api: Arc<Api>, mut arguments: Arguments) -> Reply<Execu
 
 async fn witness_at(api: &Api, block: BlockId) -> Reply<ExecutionWitness> {
     let header = api.chain.header(block).await?.ok_or_else(|| RpcError::no_block(block))?;
-    if header.number == api.chain.genesis().number {
+    if header.number == api.chain.first() {
         return Err(RpcError::server("the genesis block is not executed: it has no witness"));
     }
     let BlockWitness { witness, chain_id, signers, accounts } = api.chain.witness(block).await?;

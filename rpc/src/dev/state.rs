@@ -100,8 +100,9 @@ fn remove_account(api: &Api, mut arguments: Arguments) -> Reply<bool> {
     Ok(api.chain.remove_account(arguments.required("address")?))
 }
 
-async fn dump_state(api: Arc<Api>, _: Arguments) -> Reply<Bytes> {
-    Ok(api.chain.dump_state_packed().await?.into())
+async fn dump_state(api: Arc<Api>, mut arguments: Arguments) -> Reply<Bytes> {
+    let historical: Option<bool> = arguments.optional("preserve_historical_states")?;
+    Ok(api.chain.dump_state_packed(historical.unwrap_or(false)).await?.into())
 }
 
 async fn load_state(api: Arc<Api>, mut arguments: Arguments) -> Reply<bool> {

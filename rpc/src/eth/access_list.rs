@@ -25,7 +25,7 @@ async fn find(api: &Api, id: BlockId) -> Reply<Option<BlockAccessList>> {
     if block.header.block_access_list_hash.is_none() {
         return Ok(None);
     }
-    if block.number() == api.chain.genesis().number {
+    if block.number() == api.chain.first() {
         return Ok(Some(BlockAccessList::new()));
     }
     Ok(api.chain.run_again(block).await?.1)

@@ -173,7 +173,7 @@ struct Capability {
 
 fn capabilities(api: &Api, _: Arguments) -> Reply<Capabilities> {
     let head = api.chain.head();
-    let oldest_block = U64::from(api.chain.genesis().number);
+    let oldest_block = U64::from(api.chain.first());
     let all = Capability { disabled: false, oldest_block };
     let oldest_block = U64::from(api.chain.oldest_state()?);
     let state = Capability { disabled: false, oldest_block };
