@@ -35,6 +35,7 @@ pub mod witness;
 pub use brief::dedicate_thread;
 pub use chain::{Chain, TokenValue};
 pub use config::NodeConfig;
+pub use dump::check_dump;
 pub use event::Event;
 pub use sequencer::SealedBlocks;
 pub use settings::Settings;

@@ -7,7 +7,7 @@ use std::{
 
 use alloy_consensus::{Block, TxEnvelope};
 use genesis::{DevOptions, Genesis};
-use node::{Chain, DumpHead, NodeConfig, import::BlockReader};
+use node::{Chain, NodeConfig, check_dump, import::BlockReader};
 use rpc::{Server, ServerConfig};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -70,7 +70,7 @@ pub(crate) fn request_seeds() -> Vec<Vec<u8>> {
 
 /// Any bytes as a dump of a state: refused with a reason, or loaded.
 pub(crate) fn dump(bytes: &[u8]) {
-    if let Err(error) = DumpHead::of(bytes) {
+    if let Err(error) = check_dump(bytes) {
         assert!(!error.to_string().is_empty());
     }
     let Running { runtime, chain, .. } = &mut *running();

@@ -88,10 +88,10 @@ impl Dump {
             let AccountDump { balance, code, storage, .. } = account;
             Ok((address, GenesisAccount { balance, nonce, code, storage }))
         });
-        let accounts = accounts.collect::<Result<_, DevError>>()?;
+        let accounts = accounts.collect::<Result<Accounts, DevError>>()?;
         check_balances(&accounts)?;
         let Some(env) = dump.block else { return Ok(Self { accounts, chain: None }) };
-        let best = dump.best_block_number.unwrap_or(env.number).saturating_to();
+        let best: u64 = dump.best_block_number.unwrap_or(env.number).saturating_to();
         let timestamp: u64 = env.timestamp.saturating_to();
         if best.max(timestamp) > NUMBER_MAX {
             let text = format!("block number {best} or time {timestamp} is above {NUMBER_MAX}");
@@ -288,7 +288,8 @@ impl BlockRow {
         }
         let there = self.header.withdrawals_root.map(|_| Withdrawals::default());
         let (withdrawals, ommers) = (self.withdrawals.or(there), self.ommers);
-        let bare = ExecutedBlock::bare(Sealed::new_unchecked(self.header, hash));
-        Ok(ExecutedBlock { transactions, senders, receipts, ommers, withdrawals, ..bare })
+        let header = Sealed::new_unchecked(self.header, hash);
+        let requests = Vec::new();
+        Ok(ExecutedBlock { header, transactions, senders, receipts, ommers, withdrawals, requests })
     }
 }

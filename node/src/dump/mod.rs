@@ -181,6 +181,11 @@ fn accounts(snapshot: &Snapshot) -> Result<BTreeMap<Address, AccountDump>, DevEr
     Ok(held.collect())
 }
 
+/// Says whether these bytes are a dump that a chain could go on from.
+pub fn check_dump(dump: &[u8]) -> Result<(), DevError> {
+    Dump::read(dump).map(|_| ())
+}
+
 /// Reads a dump as JSON, packed or not.
 fn parse<T: serde::de::DeserializeOwned>(dump: &[u8]) -> Result<T, DevError> {
     let unpacked = match dump.starts_with(&GZIP_MAGIC) {
