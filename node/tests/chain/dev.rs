@@ -154,7 +154,7 @@ async fn a_dump_can_be_loaded_into_another_chain() {
     let net = Devnet::start(NodeConfig::default());
     net.chain.set_storage(STRANGER, U256::from(1), U256::from(2)).await.unwrap();
     net.send(net.transfer(0, 0)).await.unwrap();
-    let dump = net.chain.dump_state().await.unwrap();
+    let dump = net.chain.dump_state(false).await.unwrap();
     let other = Devnet::start(NodeConfig::default());
     other.chain.load_state(dump).await.unwrap();
     assert_eq!(other.balance(STRANGER).await, U256::from(1));
