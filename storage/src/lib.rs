@@ -47,7 +47,7 @@ pub use folds::TreeLimits;
 pub use fork_cache::ForkCache;
 pub use forked::{ForkPoint, ForkedState};
 pub use genesis::{TxReceipt, logs_bloom};
-pub use loaded::{Loaded, dumped_transaction};
+pub use loaded::{Loaded, dumped_transaction, unsigned_hash};
 pub use logs::{LogEntry, LogFilter};
 pub use mdbx::Error as DatabaseError;
 pub use merkle::{Merkle, MerkleProof};

@@ -68,19 +68,26 @@ impl LoadedRow {
     }
 }
 
-/// Gives a transaction of a dump that its sender did not sign, as a signature of zeros says, the
-/// hash that anvil has for it: keccak256 of its bytes, as a block holds them, and of the sender.
-pub fn dumped_transaction(transaction: TxEnvelope, sender: Address) -> TxEnvelope {
-    let signature = *transaction.signature();
-    if !signature.r().is_zero() || !signature.s().is_zero() || sender.is_zero() {
-        return transaction;
-    }
+/// The hash that anvil has for a transaction which its sender did not sign: keccak256 of its bytes,
+/// as a block holds them, and of the sender.
+pub fn unsigned_hash(transaction: &TxEnvelope, sender: Address) -> B256 {
     let mut bytes = Vec::with_capacity(transaction.length());
     transaction.encode(&mut bytes);
     let mut hasher = Keccak256::new();
     hasher.update(&bytes);
     hasher.update(sender);
-    TxEnvelope::new_unchecked(transaction.into(), signature, hasher.finalize())
+    hasher.finalize()
+}
+
+/// Gives a transaction of a dump that its sender did not sign, as a signature of zeros says, the
+/// hash that anvil has for it.
+pub fn dumped_transaction(transaction: TxEnvelope, sender: Address) -> TxEnvelope {
+    let signature = *transaction.signature();
+    if !signature.r().is_zero() || !signature.s().is_zero() || sender.is_zero() {
+        return transaction;
+    }
+    let hash = unsigned_hash(&transaction, sender);
+    TxEnvelope::new_unchecked(transaction.into(), signature, hash)
 }
 
 impl Writer {

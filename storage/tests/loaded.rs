@@ -4,6 +4,7 @@
 
 mod workload;
 
+use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256, Bytes, Log, LogData, U256};
 use genesis::{Genesis, GenesisAccount};
 use proptest::prelude::*;
@@ -164,8 +165,9 @@ proptest! {
         let loaded = loaded(older, &states);
         let (store, mut writer) = workload::open(directory.path());
         seal(&store, &mut writer, store.genesis_hash().unwrap());
-        let (hash, order, bytes) = (workload::word(77), 4, Bytes::from_static(&[1, 2]));
-        store.commit(vec![Commit::PoolInsert { hash, order, bytes }]).unwrap();
+        let waits = workload::transaction(77, 1);
+        let (hash, bytes) = (*waits.tx_hash(), waits.encoded_2718().into());
+        store.commit(vec![Commit::PoolInsert { hash, order: 4, bytes }]).unwrap();
         store.commit(vec![Commit::Savepoint { id: 0, settings: vec![7] }]).unwrap();
         let waiting = store.snapshot().unwrap().waiting().unwrap();
         let genesis = workload::genesis(1337);

@@ -159,8 +159,15 @@ impl Info {
             "logs": logs.iter().enumerate().map(log).collect::<Vec<_>>(),
             "ordering": (0..logs.len()).map(|index| json!({"Log": index})).collect::<Vec<_>>(),
         });
+        // anvil looks for it by the hash that it works out itself.
+        let is_impersonated = impersonated_sender(transaction.signature()).is_some();
+        let transaction_hash = if is_impersonated {
+            storage::unsigned_hash(transaction, from)
+        } else {
+            *transaction.tx_hash()
+        };
         let more = More {
-            transaction_hash: *transaction.tx_hash(),
+            transaction_hash,
             to,
             contract_address: contract,
             traces: [root],
