@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Output},
 };
 
@@ -62,70 +62,93 @@ fn sizes(mut bytes: &[u8]) -> Vec<usize> {
     sizes
 }
 
-#[test]
-fn files_go_between_chains_and_what_is_wrong_with_one_is_said() -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let genesis = GenesisFile::write(folder.path())?;
-    let genesis = genesis.path()?;
-    let at = |name: &str| folder.path().join(name);
-    let data = at("data");
-    let node = Node::start(&["--genesis", genesis, "--datadir", path(&data)?])?;
-    let mut client = node.client()?;
-    let from = crate::support::address(0)?;
-    for _ in 0..3 {
-        client.call("eth_sendTransaction", json!([{"from": from, "to": KEPT, "value": "0x1"}]))?;
+/// A chain of eight blocks as a file, in a folder of its own.
+struct Files {
+    folder: tempfile::TempDir,
+    genesis: GenesisFile,
+    /// The file, and the same packed.
+    plain: PathBuf,
+    packed: PathBuf,
+    bytes: Vec<u8>,
+}
+
+impl Files {
+    fn make() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let genesis = GenesisFile::write(folder.path())?;
+        let data = folder.path().join("data");
+        let node = Node::start(&["--genesis", genesis.path()?, "--datadir", path(&data)?])?;
+        let mut client = node.client()?;
+        let from = crate::support::address(0)?;
+        let transfer = json!([{"from": from, "to": KEPT, "value": "0x1"}]);
+        for _ in 0..3 {
+            client.call("eth_sendTransaction", transfer.clone())?;
+        }
+        client.call("anvil_mine", json!(["0x5"]))?;
+        node.stop()?;
+        let [plain, packed] = ["chain.rlp", "chain.rlp.gz"].map(|name| folder.path().join(name));
+        for file in [&plain, &packed] {
+            done(&["export", path(file)?, "--datadir", path(&data)?])?;
+        }
+        let bytes = fs::read(&plain)?;
+        Ok(Self { folder, genesis, plain, packed, bytes })
     }
-    client.call("anvil_mine", json!(["0x5"]))?;
-    node.stop()?;
-    let [plain, packed] = [at("chain.rlp"), at("chain.rlp.gz")];
-    for file in [&plain, &packed] {
-        done(&["export", path(file)?, "--datadir", path(&data)?])?;
+
+    fn at(&self, name: &str) -> Result<String> {
+        Ok(path(&self.folder.path().join(name))?.to_owned())
     }
-    let bytes = fs::read(&plain)?;
-    ensure!(fs::read(&packed)?.starts_with(&[0x1f, 0x8b]), "not packed");
-    let sizes = sizes(&bytes);
-    ensure!(sizes.len() == 8, "{sizes:?}");
-    let write = |name: &str, bytes: &[u8]| -> Result<String> {
-        let file = at(name);
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<String> {
+        let file = self.at(name)?;
         fs::write(&file, bytes)?;
-        Ok(path(&file)?.to_owned())
-    };
-    let import = |to: &str, files: &[&str]| -> Vec<String> {
-        let files = files.iter().copied();
-        let all =
-            ["import"].into_iter().chain(files).chain(["--genesis", genesis, "--datadir", to]);
-        all.map(str::to_owned).collect()
-    };
-    let run = |to: &str, files: &[&str]| {
-        let arguments = import(to, files);
-        done(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
-    };
-    let fails = |to: &str, files: &[&str], reason: &str| {
-        let arguments = import(to, files);
-        refused(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), reason)
-    };
-    let (plain, packed) = (path(&plain)?, path(&packed)?);
+        Ok(file)
+    }
+
+    fn import(&self, to: &str, files: &[&str]) -> Result<()> {
+        let end = ["--genesis", self.genesis.path()?, "--datadir", to];
+        done(&[&["import"][..], files, &end[..]].concat())
+    }
+
+    fn refuse(&self, to: &str, files: &[&str], reason: &str) -> Result<()> {
+        let end = ["--genesis", self.genesis.path()?, "--datadir", to];
+        refused(&[&["import"][..], files, &end[..]].concat(), reason)
+    }
+}
+
+#[test]
+fn files_go_between_chains() -> Result<()> {
+    let files = Files::make()?;
+    let (plain, packed) = (path(&files.plain)?, path(&files.packed)?);
+    ensure!(fs::read(packed)?.starts_with(&[0x1f, 0x8b]), "not packed");
+    let sizes = sizes(&files.bytes);
+    ensure!(sizes.len() == 8, "{sizes:?}");
     // Packed, all at once, and again: what is known is left out; out it comes as it was.
-    let to = at("packed");
-    let to = path(&to)?;
-    run(to, &[packed])?;
-    run(to, &[plain, packed])?;
-    let again = at("again.rlp");
-    done(&["export", path(&again)?, "--datadir", to])?;
-    ensure!(fs::read(&again)? == bytes, "another file comes out");
-    let empty = write("empty.rlp", b"")?;
-    run(to, &[&empty])?;
+    let to = files.at("packed")?;
+    files.import(&to, &[packed])?;
+    files.import(&to, &[plain, packed])?;
+    let again = files.at("again.rlp")?;
+    done(&["export", &again, "--datadir", &to])?;
+    ensure!(fs::read(&again)? == files.bytes, "another file comes out");
+    files.import(&to, &[&files.write("empty.rlp", b"")?])?;
     // Every block twice.
     let mut twice = Vec::new();
-    let mut rest = &bytes[..];
+    let mut rest = &files.bytes[..];
     for size in &sizes {
         let (block, after) = rest.split_at(*size);
         twice.extend_from_slice(&[block, block].concat());
         rest = after;
     }
-    let to = at("twice");
-    run(path(&to)?, &[&write("twice.rlp", &twice)?])?;
-    ensure!(height(path(&to)?)? == 8, "twice");
+    let to = files.at("twice")?;
+    files.import(&to, &[&files.write("twice.rlp", &twice)?])?;
+    ensure!(height(&to)? == 8, "twice");
+    Ok(())
+}
+
+#[test]
+fn what_is_wrong_with_a_file_is_said() -> Result<()> {
+    let files = Files::make()?;
+    let (plain, bytes) = (path(&files.plain)?, &files.bytes);
+    let sizes = sizes(bytes);
     // Cut off, with something behind, with a gap: the blocks before it stay.
     let last = bytes.len() - sizes[7];
     let gap = [&bytes[..sizes[0]], &bytes[sizes[0] + sizes[1]..]].concat();
@@ -136,21 +159,20 @@ fn files_go_between_chains_and_what_is_wrong_with_one_is_said() -> Result<()> {
         ("gap", &gap, "block 3: number: expected 2, got 3", 1),
     ];
     for (name, bytes, reason, height) in wrong {
-        let (to, file) = (at(name), write(&format!("{name}.rlp"), bytes)?);
-        let to = path(&to)?;
-        fails(to, &[&file], reason)?;
-        ensure!(self::height(to)? == height, "{name}");
+        let (to, file) = (files.at(name)?, files.write(&format!("{name}.rlp"), bytes)?);
+        files.refuse(&to, &[&file], reason)?;
+        ensure!(self::height(&to)? == height, "{name}");
         // The right file goes on from there, even after the wrong one.
-        fails(to, &[&file, plain], reason)?;
-        ensure!(self::height(to)? == 8, "{name}: not gone on");
+        files.refuse(&to, &[&file, plain], reason)?;
+        ensure!(self::height(&to)? == 8, "{name}: not gone on");
     }
-    let to = at("fresh");
-    fails(path(&to)?, &[&empty], "the file has no blocks")?;
-    fails(path(&to)?, &[&write("chain.gz", &bytes)?], "chain.gz")?;
-    let other = fs::read_to_string(genesis)?.replacen("0x1c9c380", "0x1c9c381", 1);
-    let other = write("other.json", other.as_bytes())?;
+    let to = files.at("fresh")?;
+    files.refuse(&to, &[&files.write("empty.rlp", b"")?], "the file has no blocks")?;
+    files.refuse(&to, &[&files.write("chain.gz", bytes)?], "chain.gz")?;
+    let other = fs::read_to_string(files.genesis.path()?)?.replacen("0x1c9c380", "0x1c9c381", 1);
+    let other = files.write("other.json", other.as_bytes())?;
     refused(
-        &["import", plain, "--genesis", &other, "--datadir", path(&to)?],
+        &["import", plain, "--genesis", &other, "--datadir", &to],
         "but the file's first block is on 0x",
     )
 }
