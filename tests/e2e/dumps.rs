@@ -21,12 +21,24 @@ fn anvil(arguments: &[&str]) -> Result<Option<Node>> {
     Ok(Some(Node::spawn(command)?))
 }
 
+/// The receipt of a transaction, once there is one: anvil answers before it seals.
+fn receipt(client: &mut Client, hash: &Value) -> Result<Value> {
+    for _ in 0..100 {
+        let receipt = client.call("eth_getTransactionReceipt", json!([hash]))?;
+        if !receipt.is_null() {
+            return Ok(receipt);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    anyhow::bail!("{hash} has no receipt after five seconds")
+}
+
 /// Six blocks with a transfer, a contract, calls of it, one of them by somebody who did not sign.
 fn furnish(client: &mut Client) -> Result<Address> {
     let (from, gas) = (address(0)?, "0x20000");
     let send = |client: &mut Client, request: Value| -> Result<Value> {
         let hash = client.call("eth_sendTransaction", json!([request]))?;
-        client.call("eth_getTransactionReceipt", json!([hash]))
+        receipt(client, &hash)
     };
     send(client, json!({"from": from, "to": SOMEONE, "value": "0x7"}))?;
     let receipt = send(client, json!({"from": from, "data": LOGGER, "gas": gas}))?;
@@ -181,8 +193,11 @@ fn go_on(client: &mut Client, logger: Address, historical: bool) -> Result<()> {
 /// name it.
 fn signed(facts: &[(String, Value)]) -> Vec<(String, Value)> {
     let stranger = STRANGER.to_string().to_lowercase();
+    // Block 4 has it, and logs of block 4 are its.
+    let unsigned = [stranger.as_str(), "\"number\":\"0x4\"", "\"blockNumber\":\"0x4\""];
     let is_signed = |(question, answer): &&(String, Value)| {
-        !question.contains("0x4") && !answer.to_string().contains(&stranger)
+        let answer = answer.to_string();
+        !question.contains("0x4") && !unsigned.iter().any(|text| answer.contains(text))
     };
     facts.iter().filter(is_signed).cloned().collect()
 }
@@ -203,15 +218,15 @@ fn our_dump_is_answered_in_anvil_as_here() -> Result<()> {
     same(&expected, &found)?;
     let request = json!([{"from": address(1)?, "to": logger, "gas": "0x20000"}]);
     let hash = client.call("eth_sendTransaction", request)?;
-    let receipt = client.call("eth_getTransactionReceipt", json!([hash]))?;
+    let receipt = receipt(&mut client, &hash)?;
     ensure!(receipt["blockNumber"] == "0x7" && receipt["status"] == "0x1", "{receipt}");
-    // And back again, with what anvil has added.
+    // And back again, with what anvil has added; what was not signed has its first hash again.
     let expected = facts(&mut client, logger, true)?;
     let dump = self::dump(&mut client, true)?;
     let again = Node::start(&[])?;
     let mut client = again.client()?;
     ensure!(client.call("anvil_loadState", json!([dump]))? == true, "not taken back");
-    same(&expected, &facts(&mut client, logger, true)?)
+    same(&signed(&expected), &signed(&facts(&mut client, logger, true)?))
 }
 
 #[test]
