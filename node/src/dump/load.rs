@@ -16,15 +16,13 @@ use storage::{ExecutedBlock, Loaded};
 use super::blocks::{BlockRow, TransactionRow};
 use super::states::StateRow;
 use super::{AccountDump, number, parse};
+use crate::clock::TIMESTAMP_MAX;
 use crate::error::DevError;
 use crate::sequencer::bytecode;
 use executor::BALANCE_MAX;
 
 /// The accounts of a state.
 pub(crate) type Accounts = BTreeMap<Address, GenesisAccount>;
-
-/// The newest number or time that a block of a dump may have.
-const NUMBER_MAX: u64 = u64::MAX / 2;
 
 /// What is read of a dump.
 #[derive(Deserialize)]
@@ -93,8 +91,8 @@ impl Dump {
         let Some(env) = dump.block else { return Ok(Self { accounts, chain: None }) };
         let best: u64 = dump.best_block_number.unwrap_or(env.number).saturating_to();
         let timestamp: u64 = env.timestamp.saturating_to();
-        if best.max(timestamp) > NUMBER_MAX {
-            let text = format!("block number {best} or time {timestamp} is above {NUMBER_MAX}");
+        if best.max(timestamp) > TIMESTAMP_MAX {
+            let text = format!("block number {best} or time {timestamp} is above {TIMESTAMP_MAX}");
             return Err(DevError::Dump(text));
         }
         let blocks = chain(best, dump.blocks, dump.transactions)?;
@@ -231,15 +229,14 @@ fn changes(before: &Accounts, after: &Accounts) -> BundleState {
             continue;
         }
         let mut storage = FastMap::default();
-        let slots = |account: Option<&GenesisAccount>| {
-            account.map(|account| account.storage.clone()).unwrap_or_default()
-        };
-        let (old_slots, new_slots) = (slots(old), slots(new));
+        let none = BTreeMap::new();
+        let old_slots = old.map_or(&none, |account| &account.storage);
+        let new_slots = new.map_or(&none, |account| &account.storage);
         for slot in old_slots.keys().chain(new_slots.keys()) {
             let value = |slots: &BTreeMap<B256, B256>| {
                 U256::from_be_bytes(slots.get(slot).copied().unwrap_or_default().0)
             };
-            let (was, is) = (value(&old_slots), value(&new_slots));
+            let (was, is) = (value(old_slots), value(new_slots));
             if was != is {
                 let slot = U256::from_be_bytes(slot.0);
                 storage.insert(slot, StorageSlot::new_changed(was, is));
