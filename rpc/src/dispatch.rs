@@ -12,13 +12,8 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 use tracing::Level;
 
-/// How long an `eth_unsubscribe` waits before it looks for its subscription again.
-const UNSUBSCRIBE_WAITS: [Duration; 4] = [
-    Duration::from_millis(1),
-    Duration::from_millis(10),
-    Duration::from_millis(50),
-    Duration::from_millis(250),
-];
+/// How long an `eth_unsubscribe` waits each time before it looks for its subscription again.
+const UNSUBSCRIBE_WAITS_MS: [u64; 4] = [1, 10, 50, 250];
 
 /// Wraps a service in [`Dispatch`].
 #[derive(Clone, Debug)]
@@ -67,11 +62,9 @@ where
 
     fn call<'a>(&self, request: Request<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
         let known = self.methods.method_with_name(&request.method).map(|(name, callback)| {
-            let notifies = matches!(
-                callback,
-                MethodCallback::Subscription(_) | MethodCallback::Unsubscription(_)
-            );
-            (name, notifies, matches!(callback, MethodCallback::Unsubscription(_)))
+            let unsubscribes = matches!(callback, MethodCallback::Unsubscription(_));
+            let notifies = unsubscribes || matches!(callback, MethodCallback::Subscription(_));
+            (name, notifies, unsubscribes)
         });
         let start = start();
         let (service, limits) = (self.service.clone(), self.limits);
@@ -85,11 +78,11 @@ where
             };
             // jsonrpsee answers a subscription over HTTP with an internal error.
             let id = request.id.clone().into_owned();
-            let again = unsubscribes.then(|| request.clone());
-            let mut response = service.call(request).await;
-            if let Some(again) = again {
-                response = found_late(&service, again, response).await;
-            }
+            let mut response = if unsubscribes {
+                unsubscribe(|| service.call(request.clone())).await
+            } else {
+                service.call(request).await
+            };
             // Its texts for limits name neither the limit nor what raises it.
             let better = match response.as_error_code() {
                 Some(INTERNAL) if notifies => Some(RpcError::no_notifications()),
@@ -149,23 +142,22 @@ where
     }
 }
 
-/// Asks again for the end of a subscription that was not found.
+/// Asks for the end of a subscription, and again if it is not found.
 ///
 /// jsonrpsee tells a client the id of its subscription a moment before it enters it in its list,
 /// so a client that unsubscribes at once may be too early.
-async fn found_late<S>(service: &S, request: Request<'_>, first: MethodResponse) -> MethodResponse
+pub(crate) async fn unsubscribe<F>(call: impl Fn() -> F) -> MethodResponse
 where
-    S: RpcServiceT<MethodResponse = MethodResponse>,
+    F: Future<Output = MethodResponse>,
 {
-    let mut response = first;
-    for wait in UNSUBSCRIBE_WAITS {
+    for wait in UNSUBSCRIBE_WAITS_MS {
+        let response = call().await;
         if !response.as_json().get().ends_with("\"result\":false}") {
-            break;
+            return response;
         }
-        tokio::time::sleep(wait).await;
-        response = service.call(request.clone()).await;
+        tokio::time::sleep(Duration::from_millis(wait)).await;
     }
-    response
+    call().await
 }
 
 /// When a request began, if somebody wants to know what it took.
@@ -179,5 +171,27 @@ pub(crate) fn log(method: &str, start: Option<Instant>, error: Option<i32>) {
     if let Some(start) = start {
         let micros = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
         tracing::debug!(target: "rpc", method, micros, error, "answered");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jsonrpsee::core::server::ResponsePayload;
+    use std::cell::Cell;
+
+    #[tokio::test]
+    async fn a_subscription_that_is_listed_late_ends() {
+        for (listed, ends) in [(1, true), (4, true), (6, false)] {
+            let calls = Cell::new(0);
+            let response = unsubscribe(|| {
+                calls.set(calls.get() + 1);
+                let found = ResponsePayload::success(calls.get() >= listed);
+                std::future::ready(MethodResponse::response(Id::Number(1), found, 100))
+            });
+            let answer: serde_json::Value =
+                serde_json::from_str(response.await.as_json().get()).unwrap();
+            assert_eq!((answer["result"].as_bool(), calls.get()), (Some(ends), listed.min(5)));
+        }
     }
 }

@@ -9,6 +9,7 @@ use crate::dispatch;
 use crate::error::{Reply, RpcError};
 use crate::methods::{Answer, MethodTable, Step};
 use crate::subscription_id::SubscriptionIds;
+use http::Extensions;
 use jsonrpsee::server::{
     BoundedSubscriptions, ConnectionId, MethodCallback, MethodSink, SubscriptionState,
 };
@@ -17,6 +18,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::future;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What one connection may do.
@@ -162,22 +164,27 @@ impl Local {
             return Err(RpcError::unknown_method(method));
         };
         let sink = self.sink.clone().ok_or_else(RpcError::no_notifications)?;
-        let (start, extensions) = (dispatch::start(), ::http::Extensions::new());
+        let (start, connection) = (dispatch::start(), self.connection);
         let id = parse_id(id).unwrap_or(Id::Null);
         let response = match callback {
             MethodCallback::Subscription(call) => {
                 let max = self.limits.subscriptions;
                 let permit = self.subscriptions.acquire();
                 let state = SubscriptionState {
-                    conn_id: self.connection,
+                    conn_id: connection,
                     id_provider: &SubscriptionIds,
                     subscription_permit: permit
                         .ok_or_else(|| RpcError::too_many_subscriptions(max))?,
                 };
-                call(id, params, sink, state, extensions).await
+                call(id, params, sink, state, Extensions::new()).await
             }
             MethodCallback::Unsubscription(call) => {
-                call(id, params, self.connection, self.limits.answer_bytes, extensions)
+                let max = self.limits.answer_bytes;
+                dispatch::unsubscribe(|| {
+                    let (id, params) = (id.clone(), params.clone());
+                    future::ready(call(id, params, connection, max, Extensions::new()))
+                })
+                .await
             }
             // All others are in the table of functions too.
             MethodCallback::Sync(_) | MethodCallback::Async(_) => {
