@@ -103,11 +103,16 @@ def sealer(node):
     sealer.join()
 
 
+# Tests that replace waiting transactions or want no receipt, and one that takes the first head it
+# hears of for one of its own.
+UNSEALED = "replace_transaction", "modify_transaction", "unmined", "extradata_poa"
+
+
 @pytest.fixture(autouse=True)
-def waiting_transactions(request, sealer):
-    """Keeps transactions waiting in tests that replace them or want no receipt."""
+def unsealed(request, sealer):
+    """Keeps blocks from being sealed in the tests of UNSEALED."""
     name = request.node.name
-    holds = any(word in name for word in ("replace_transaction", "modify_transaction", "unmined"))
+    holds = any(word in name for word in UNSEALED)
     if holds and "already_mined" not in name:
         with sealer.free:
             yield
