@@ -171,7 +171,11 @@ fn end_dynamic<R: Returns>(_number: u64, _values: &R) -> ! {
 pub mod private {
     pub use super::{Answer, Entry};
     use super::{selected, sys};
+    #[cfg(feature = "heap")]
+    pub use alloc::vec::Vec;
     use crate::abi::with_words;
+    #[cfg(feature = "heap")]
+    pub use crate::abi::hashed;
     pub use crate::abi::{Abi, Kind, Name, Parameter, Reader, Simple, Source, Tuple, Writer};
     pub use crate::abi::{is_distinct, selector};
     #[cfg(not(target_os = "none"))]

@@ -68,6 +68,8 @@ fn tuple(name: &Ident, fields: &FieldsNamed) -> TokenStream {
                     }
                 }
             }
+
+            ::tandem_kit::__struct_topic! { #name: #(#idents)* }
         };
     }
 }

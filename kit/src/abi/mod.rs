@@ -20,6 +20,9 @@ pub use reader::{Calldata, Reader, ReturnData, Source, Tail};
 pub use sized::{FixedBytes, Int, Uint};
 pub use topic::Topic;
 #[cfg(feature = "heap")]
+#[doc(hidden)]
+pub use topic::hashed;
+#[cfg(feature = "heap")]
 pub use values::{Bytes, Text};
 pub use writer::Writer;
 #[cfg(feature = "heap")]
@@ -55,7 +58,7 @@ pub trait Abi: Sized {
 
 /// A type that fits in one word: a value type of Solidity.
 ///
-/// Such a type can be a mapping's key, an indexed argument of an event and a storage value.
+/// Such a type can be a mapping's key and a storage value.
 pub trait Simple: Abi {
     /// How many bytes it takes in storage.
     const BYTES: usize = 32;

@@ -104,15 +104,6 @@ impl Kind {
         }
     }
 
-    /// Whether an event may have it indexed.
-    pub(super) fn is_topic(&self) -> bool {
-        match self {
-            Self::List(of) | Self::Array(of, _) => of.is_value(),
-            Self::Struct(_) | Self::Map(..) => false,
-            _ => true,
-        }
-    }
-
     pub(super) fn is_value(&self) -> bool {
         use Kind::{Array, Bytes, List, Map, Struct, Text};
         !matches!(self, Text | Bytes | List(_) | Array(..) | Map(..) | Struct(_))

@@ -161,7 +161,7 @@ impl Twins {
         for (number, kinds) in self.arguments.iter().enumerate() {
             let (mut event, mut error) = (String::new(), String::new());
             for (n, kind) in kinds.iter().enumerate() {
-                let indexed = if kind.is_topic() { "#[indexed] " } else { "" };
+                let indexed = if is_indexed(number, n) { "#[indexed] " } else { "" };
                 event += &format!("{indexed}a{n}: {}, ", kind.rust());
                 error += &format!("a{n}: {}, ", kind.rust());
             }
@@ -228,7 +228,7 @@ impl Twins {
                 all.join(", ")
             };
             let event = each(&|n, kind| {
-                let indexed = if kind.is_topic() { " indexed" } else { "" };
+                let indexed = if is_indexed(number, n) { " indexed" } else { "" };
                 format!("{}{indexed} a{n}", kind.solidity())
             });
             let error = each(&|n, kind| format!("{} a{n}", kind.solidity()));
@@ -245,4 +245,9 @@ impl Twins {
         }
         self.solidity = text + "}\n";
     }
+}
+
+/// Whether that argument of that event is indexed: most are.
+fn is_indexed(event: usize, argument: usize) -> bool {
+    !(event + argument).is_multiple_of(4)
 }
