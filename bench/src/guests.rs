@@ -1,6 +1,9 @@
 //! The guests. Each ends by `ecall` number 93 with its result in `a0`.
 
-use crate::asm::*;
+use crate::asm::{self, *};
+
+/// Where a megabyte of writable data begins.
+pub const DATA: u64 = asm::DATA;
 
 /// A program to measure.
 pub struct Guest {
@@ -145,6 +148,29 @@ fn round(a: &mut Assembler, v: &[u32; 8], word: i32) {
     a.push(xor(A2, va, vb)).push(r(0x33, 7, 0, [A2, A2, vc])).push(r(0x33, 7, 0, [A3, va, vb]));
     a.push(xor(A2, A2, A3)).push(addw(A1, A1, A2));
     a.push(addw(vd, vd, A0)).push(addw(vh, A0, A1));
+}
+
+/// Stops at once.
+pub fn stop() -> Vec<u8> {
+    let mut a = Assembler::new();
+    a.li(A7, 0).push(ECALL);
+    image(&a.finish())
+}
+
+/// Gives back the first word of its call data.
+pub fn echo() -> Vec<u8> {
+    let mut a = Assembler::new();
+    a.li(A0, 0).push(addi(A1, SP, -32)).li(A7, 0x35).push(ECALL);
+    a.push(addi(A0, SP, -32)).li(A1, 32).li(A7, 0xf3).push(ECALL);
+    image(&a.finish())
+}
+
+/// Makes system calls without an end.
+pub fn system_calls() -> Vec<u8> {
+    let mut a = Assembler::new();
+    let top = a.here();
+    a.push(ECALL).jal(ZERO, top);
+    image(&a.finish())
 }
 
 /// Stores a register on the stack and makes a system call.

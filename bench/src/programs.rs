@@ -5,10 +5,10 @@ use std::{
     process::{Command, Stdio},
 };
 
+use toolchain::{TARGET, Toolchain};
+
 use crate::guests::Guest;
 
-/// The target that the programs are built for.
-const TARGET: &str = "riscv64imac-unknown-none-elf";
 /// The programs in Rust.
 const RUST: [&str; 10] = [
     "sha256",
@@ -25,7 +25,8 @@ const RUST: [&str; 10] = [
 
 /// Builds the Rust programs; with `bitmanip`, for a machine with Zba, Zbb, Zbc and Zbs.
 ///
-/// `None` if cargo cannot build them, for lack of the target or of the network: it has said why.
+/// `None` if they cannot be built, for lack of the network, which cargo has said, or of a toolchain:
+/// `cargo xtask contracts` says what is lacking.
 pub fn rust(bitmanip: bool) -> Option<Vec<Guest>> {
     // Cargo adds them to those in the programs' own settings.
     let mut flags = "";
@@ -34,10 +35,11 @@ pub fn rust(bitmanip: bool) -> Option<Vec<Guest>> {
         flags = "-Ctarget-feature=+zba,+zbb,+zbc,+zbs";
         folder.push("bitmanip");
     }
-    let status = Command::new("cargo")
-        .args(["build", "--release", "--locked", "--quiet", "--target", TARGET, "--target-dir"])
+    let toolchain = Toolchain::find(&sources()).ok()?;
+    let status = toolchain
+        .build(&sources())
+        .args(["--release", "--locked", "--target-dir"])
         .arg(&folder)
-        .current_dir(sources())
         .env("CARGO_TARGET_RISCV64IMAC_UNKNOWN_NONE_ELF_RUSTFLAGS", flags)
         .env_remove("RUSTFLAGS")
         .status();
