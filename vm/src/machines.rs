@@ -49,7 +49,8 @@ use crate::{
 /// Where Solidity's `console.log` calls go.
 pub const CONSOLE: Address = address!("000000000000000000636F6e736F6c652e6c6f67");
 
-/// Bytes of prints that are kept of one transaction; what comes after is dropped.
+/// Bytes of prints that are kept of one transaction, with what keeping one takes; what comes after is
+/// dropped.
 const PRINTS_SIZE_MAX: usize = 1 << 20;
 
 /// Text or console call data that a contract gave out; not part of the chain.
@@ -162,7 +163,8 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) fn print(&mut self, print: Print) {
-        self.prints_size = self.prints_size.saturating_add(print.data.len());
+        let size = size_of::<Print>() + print.data.len();
+        self.prints_size = self.prints_size.saturating_add(size);
         if self.prints_size <= PRINTS_SIZE_MAX {
             self.prints.push(print);
         }

@@ -176,7 +176,7 @@ pub fn precompile_price(gas: &RiscvGas, n: u64, input: &[u8]) -> Option<u64> {
         0x01 => signature_price(gas) + u64::from(gas.keccak_block),
         0x02 => blocks * u64::from(gas.sha256_block),
         0x03 => blocks * u64::from(gas.ripemd160_block),
-        0x04 => 0,
+        0x04 => mul,
         0x05 => modexp_products(input).saturating_add(FORM).saturating_mul(mul),
         0x06 => add + SUM * mul,
         0x07 => PRODUCT * add + 2 * mul,

@@ -316,6 +316,19 @@ fn prints_come_out_even_of_reverted_frames() {
     assert_eq!(seen, expected);
 }
 
+/// Empty prints too: a transaction can pay for millions of them.
+#[test]
+fn what_is_kept_of_prints_is_bounded() {
+    let mut guest = Program::new();
+    // `j -20`, to the first of the call's five instructions.
+    guest.call(0x1003, &[0, 0]).raw(0xfedf_f06f);
+    let world = World::new().put(A, guest.container());
+    let outcome = world.execution().call(&TxEnv { gas_limit: 1_000_000, ..call(A) }).unwrap();
+    assert!(halted(&outcome));
+    let kept = outcome.prints.len();
+    assert!((1_000..1 << 20).contains(&(kept * size_of::<vm::Print>())), "{kept} prints");
+}
+
 #[test]
 fn unknown_numbers_trap() {
     for number in [0x01, 0x50, 0x51, 0x56, 0x58, 0x59, 0x5f, 0x60, 0x80, 0x90, 0xef, 0x100] {
