@@ -172,10 +172,8 @@ pub mod private {
     pub use super::{Answer, Entry};
     use super::{selected, sys};
     #[cfg(feature = "heap")]
-    pub use alloc::vec::Vec;
-    use crate::abi::with_words;
-    #[cfg(feature = "heap")]
     pub use crate::abi::hashed;
+    use crate::abi::with_words;
     pub use crate::abi::{Abi, Kind, Name, Parameter, Reader, Simple, Source, Tuple, Writer};
     pub use crate::abi::{is_distinct, selector};
     #[cfg(not(target_os = "none"))]
@@ -183,6 +181,8 @@ pub mod private {
     pub use crate::event::SolEvent;
     pub use crate::storage::{Erase, Stored, field, layout};
     pub use crate::{Contract, Revert, Word, revert_empty};
+    #[cfg(feature = "heap")]
+    pub use alloc::vec::Vec;
 
     /// Writes text to the node's log; plain text is not put together first.
     #[cfg(feature = "heap")]
