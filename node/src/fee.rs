@@ -1,6 +1,7 @@
 //! Fees: what the node suggests, and what blocks of the past took.
 
 use alloy_consensus::Header;
+use executor::{next_base_fee, next_excess_blob_gas};
 use genesis::ChainSpec;
 
 /// The tip that the node suggests, in wei.
@@ -27,15 +28,56 @@ pub struct FeeHistory {
     pub rewards: Vec<Vec<u128>>,
 }
 
+/// What one block took.
+#[derive(Clone, Debug)]
+pub(crate) struct BlockFees {
+    pub(crate) base_fee: u128,
+    pub(crate) blob_base_fee: u128,
+    pub(crate) gas_used_ratio: f64,
+    pub(crate) blob_gas_used_ratio: f64,
+    /// Base fee and blob base fee that the next block would have after a second.
+    pub(crate) next: [u128; 2],
+    /// Tip and gas of each transaction, the least tip first.
+    pub(crate) paid: Vec<(u128, u64)>,
+}
+
+impl BlockFees {
+    /// What a block with this header took; `paid` is tip and gas of each transaction.
+    pub(crate) fn of(spec: &ChainSpec, header: &Header, mut paid: Vec<(u128, u64)>) -> Self {
+        paid.sort_unstable();
+        let blobs = spec.blob_params(header.timestamp);
+        let blob_fee = |excess: Option<u64>| {
+            blobs.zip(excess).map_or(0, |(blobs, excess)| blobs.calc_blob_fee(excess))
+        };
+        let blob_gas_max = blobs.map_or(0, |blobs| blobs.max_blob_gas_per_block());
+        let timestamp = header.timestamp + 1;
+        let next = next_base_fee(spec, header, timestamp).unwrap_or_default();
+        let excess = next_excess_blob_gas(spec, header, timestamp);
+        Self {
+            base_fee: header.base_fee_per_gas.unwrap_or_default().into(),
+            blob_base_fee: blob_fee(header.excess_blob_gas),
+            gas_used_ratio: ratio(header.gas_used, header.gas_limit),
+            blob_gas_used_ratio: ratio(header.blob_gas_used.unwrap_or_default(), blob_gas_max),
+            next: [next.into(), blob_fee(excess)],
+            paid,
+        }
+    }
+}
+
+fn ratio(part: u64, whole: u64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "a ratio for display")]
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
 /// The blob base fee of a block, from Cancun on.
 pub fn blob_base_fee(spec: &ChainSpec, header: &Header) -> Option<u128> {
     let blobs = spec.blob_params(header.timestamp)?;
     header.excess_blob_gas.map(|excess| blobs.calc_blob_fee(excess))
 }
 
-/// The tips, weighted by gas, at `percentiles` (ascending) of `(tip, gas used)` pairs.
-pub fn tips_at(percentiles: &[f64], mut paid: Vec<(u128, u64)>) -> Vec<u128> {
-    paid.sort_unstable();
+/// The tips, weighted by gas, at `percentiles` (ascending) of `(tip, gas used)` pairs, which ascend
+/// too.
+pub(crate) fn tips_at(percentiles: &[f64], paid: &[(u128, u64)]) -> Vec<u128> {
     let total: u64 = paid.iter().map(|(_, gas)| gas).sum();
     let mut tips = Vec::with_capacity(percentiles.len());
     let mut rest = paid.iter();
@@ -63,7 +105,10 @@ mod tests {
     use super::*;
 
     fn check(percentiles: &[f64], paid: &[(u128, u64)], want: &[u128]) {
-        assert_eq!(tips_at(percentiles, paid.to_vec()), want);
+        let header = Header::default();
+        let spec = genesis::Genesis::dev(genesis::DevOptions::default()).spec;
+        let fees = BlockFees::of(&spec, &header, paid.to_vec());
+        assert_eq!(tips_at(percentiles, &fees.paid), want);
     }
 
     #[test]

@@ -1,41 +1,100 @@
 //! The newest blocks, in memory: what clients ask for again and again.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::ops::RangeInclusive;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::RwLock;
-use storage::ExecutedBlock;
+use storage::{ExecutedBlock, LogEntry, LogFilter};
+
+use crate::fee::BlockFees;
 
 /// Blocks that are kept: clients look at fees this far back.
 const RECENT_MAX: usize = 32;
 
 /// The head and the blocks before it, without a gap.
 #[derive(Default)]
-pub(crate) struct Recent(RwLock<VecDeque<Arc<ExecutedBlock>>>);
+pub(crate) struct Recent(RwLock<VecDeque<RecentBlock>>);
+
+/// One of the newest blocks, with what was worked out about it.
+#[derive(Clone)]
+pub(crate) struct RecentBlock {
+    pub(crate) block: Arc<ExecutedBlock>,
+    /// What it took, once somebody has asked.
+    pub(crate) fees: Arc<OnceLock<BlockFees>>,
+}
+
+impl RecentBlock {
+    fn number(&self) -> u64 {
+        self.block.number()
+    }
+}
 
 impl Recent {
     /// Puts `head` on top; what it does not follow from goes.
     pub(crate) fn put(&self, head: &Arc<ExecutedBlock>) {
         let mut blocks = self.0.write();
-        while blocks.back().is_some_and(|block| block.number() >= head.number()) {
+        if blocks.back().is_some_and(|last| Arc::ptr_eq(&last.block, head)) {
+            return;
+        }
+        while blocks.back().is_some_and(|last| last.number() >= head.number()) {
             blocks.pop_back();
         }
-        if blocks.back().is_some_and(|block| block.hash() != head.header.parent_hash) {
+        if blocks.back().is_some_and(|last| last.block.hash() != head.header.parent_hash) {
             blocks.clear();
         }
         if blocks.len() == RECENT_MAX {
             blocks.pop_front();
         }
-        blocks.push_back(Arc::clone(head));
+        blocks.push_back(RecentBlock { block: Arc::clone(head), fees: Arc::default() });
     }
 
     /// The block with this number, if it is one of the newest.
-    pub(crate) fn find(&self, number: u64) -> Option<Arc<ExecutedBlock>> {
+    pub(crate) fn find(&self, number: u64) -> Option<RecentBlock> {
+        self.range(number..=number)?.pop()
+    }
+
+    /// The blocks of a range, if all of them are among the newest.
+    pub(crate) fn range(&self, numbers: RangeInclusive<u64>) -> Option<Vec<RecentBlock>> {
         let blocks = self.0.read();
         let first = blocks.front()?.number();
-        let index = usize::try_from(number.checked_sub(first)?).ok()?;
-        blocks.get(index).cloned()
+        let index = |number: u64| usize::try_from(number.checked_sub(first)?).ok();
+        let (start, end) = (index(*numbers.start())?, index(*numbers.end())?);
+        if start > end || end >= blocks.len() {
+            return None;
+        }
+        Some(blocks.range(start..=end).cloned().collect())
     }
+}
+
+/// The logs of these blocks that match, in the order of the chain; nothing if they are more than
+/// the filter allows.
+pub(crate) fn logs_of(blocks: &[RecentBlock], filter: &LogFilter) -> Option<Vec<LogEntry>> {
+    let mut entries = Vec::new();
+    for RecentBlock { block, .. } in blocks {
+        let mut log_index = 0;
+        let all = block.transactions.iter().zip(&block.receipts).zip(0..);
+        for ((transaction, receipt), tx_index) in all {
+            for log in &receipt.receipt.logs {
+                if filter.matches(log) {
+                    if filter.limit.is_some_and(|limit| entries.len() >= limit) {
+                        return None;
+                    }
+                    entries.push(LogEntry {
+                        number: block.number(),
+                        block_hash: block.hash(),
+                        timestamp: block.header.timestamp,
+                        tx_hash: *transaction.tx_hash(),
+                        tx_index,
+                        log_index,
+                        log: log.clone(),
+                    });
+                }
+                log_index += 1;
+            }
+        }
+    }
+    Some(entries)
 }
 
 #[cfg(test)]
@@ -58,7 +117,7 @@ mod tests {
             blocks.push(block(number, blocks[number as usize - 1].hash(), number));
         }
         blocks.iter().for_each(|block| recent.put(block));
-        let hash = |number| recent.find(number).map(|block| block.hash());
+        let hash = |number| recent.find(number).map(|found| found.block.hash());
         assert_eq!(hash(49), Some(blocks[49].hash()));
         assert_eq!(hash(18), Some(blocks[18].hash()));
         assert_eq!((hash(17), hash(50)), (None, None));
@@ -68,6 +127,8 @@ mod tests {
         let other = block(31, blocks[30].hash(), 7);
         recent.put(&other);
         assert_eq!((hash(31), hash(29)), (Some(other.hash()), Some(blocks[29].hash())));
+        assert_eq!(recent.range(30..=31).map(|found| found.len()), Some(2));
+        assert!(recent.range(30..=32).is_none() && recent.range(17..=31).is_none());
         // Another chain altogether.
         recent.put(&block(32, B256::ZERO, 9));
         assert_eq!((hash(31), hash(32).is_some()), (None, true));

@@ -1,16 +1,15 @@
 //! What the node suggests to pay, and what was paid.
 
-use std::sync::Arc;
-
-use alloy_consensus::{Header, Transaction};
+use alloy_consensus::Transaction;
 use alloy_eips::BlockNumberOrTag;
-use storage::ExecutedBlock;
+use storage::{ExecutedBlock, Snapshot};
 
 use crate::brief::brief;
 use crate::chain::Chain;
 use crate::error::{Failure, QueryError};
 use crate::fee::{
-    FEE_HISTORY_MAX, FeeHistory, PERCENTILES_MAX, SUGGESTED_TIP_WEI, blob_base_fee, tips_at,
+    BlockFees, FEE_HISTORY_MAX, FeeHistory, PERCENTILES_MAX, SUGGESTED_TIP_WEI, blob_base_fee,
+    tips_at,
 };
 use executor::{next_base_fee, next_excess_blob_gas};
 
@@ -71,27 +70,42 @@ impl Chain {
         if count == 0 {
             return Ok(FeeHistory::default());
         }
-        let (chain, snapshot) = (self.clone(), self.shared.store().snapshot()?);
-        let oldest = last + 1 - count;
+        let (chain, oldest) = (self.clone(), last + 1 - count);
         brief(move || {
             let mut history = FeeHistory { oldest, ..FeeHistory::default() };
+            let mut snapshot = None;
             for number in oldest..=last {
-                let missing = Failure::Missing { number };
-                let known = pending.clone().filter(|block| block.number() == number);
-                let known = known.or_else(|| chain.shared.recent().find(number));
-                let block = match known {
-                    None if !percentiles.is_empty() => {
-                        Some(Arc::new(snapshot.block(number)?.ok_or(missing.clone())?))
+                let pending = pending.as_ref().filter(|block| block.number() == number);
+                let recent = chain.shared.recent().find(number).filter(|_| pending.is_none());
+                let found;
+                let fees = match (pending, &recent) {
+                    (Some(block), _) => {
+                        found = chain.block_fees(block);
+                        &found
                     }
-                    known => known,
+                    (None, Some(recent)) => {
+                        recent.fees.get_or_init(|| chain.block_fees(&recent.block))
+                    }
+                    (None, None) => {
+                        let snapshot = match &snapshot {
+                            Some(snapshot) => snapshot,
+                            None => snapshot.insert(chain.shared.store().snapshot()?),
+                        };
+                        found = chain.old_block_fees(snapshot, (number, &percentiles))?;
+                        &found
+                    }
                 };
-                let header = match &block {
-                    Some(block) => block.header.clone(),
-                    None => snapshot.header(number)?.ok_or(missing)?,
-                };
-                chain.add_fees(&mut history, &header, number == last);
-                if let Some(block) = block.filter(|_| !percentiles.is_empty()) {
-                    history.rewards.push(tips_at(&percentiles, paid(&block)));
+                history.base_fees.push(fees.base_fee);
+                history.blob_base_fees.push(fees.blob_base_fee);
+                history.gas_used_ratios.push(fees.gas_used_ratio);
+                history.blob_gas_used_ratios.push(fees.blob_gas_used_ratio);
+                if number == last {
+                    let [base_fee, blob_base_fee] = fees.next;
+                    history.base_fees.push(base_fee);
+                    history.blob_base_fees.push(blob_base_fee);
+                }
+                if !percentiles.is_empty() {
+                    history.rewards.push(tips_at(&percentiles, &fees.paid));
                 }
             }
             Ok(history)
@@ -99,25 +113,22 @@ impl Chain {
         .await?
     }
 
-    /// Adds what a block's header says, and what it says of the next block if it is the last one.
-    fn add_fees(&self, history: &mut FeeHistory, header: &Header, is_last: bool) {
-        history.base_fees.push(header.base_fee_per_gas.unwrap_or_default().into());
-        history.gas_used_ratios.push(ratio(header.gas_used, header.gas_limit));
-        let blobs = self.spec().blob_params(header.timestamp);
-        let blob_fee = |excess: Option<u64>| {
-            blobs.zip(excess).map_or(0, |(blobs, excess)| blobs.calc_blob_fee(excess))
-        };
-        history.blob_base_fees.push(blob_fee(header.excess_blob_gas));
-        let blob_gas_max = blobs.map_or(0, |blobs| blobs.max_blob_gas_per_block());
-        let blob_gas_used = header.blob_gas_used.unwrap_or_default();
-        history.blob_gas_used_ratios.push(ratio(blob_gas_used, blob_gas_max));
-        if is_last {
-            let timestamp = header.timestamp + 1;
-            let next = next_base_fee(self.spec(), header, timestamp);
-            history.base_fees.push(next.unwrap_or_default().into());
-            let excess = next_excess_blob_gas(self.spec(), header, timestamp);
-            history.blob_base_fees.push(blob_fee(excess));
+    fn block_fees(&self, block: &ExecutedBlock) -> BlockFees {
+        BlockFees::of(self.spec(), &block.header, paid(block))
+    }
+
+    /// The same of a block that is read; its transactions only if they are asked for.
+    fn old_block_fees(
+        &self,
+        snapshot: &Snapshot,
+        (number, percentiles): (u64, &[f64]),
+    ) -> Result<BlockFees, QueryError> {
+        let missing = Failure::Missing { number };
+        if percentiles.is_empty() {
+            let header = snapshot.header(number)?.ok_or(missing)?;
+            return Ok(BlockFees::of(self.spec(), &header, Vec::new()));
         }
+        Ok(self.block_fees(&snapshot.block(number)?.ok_or(missing)?))
     }
 }
 
@@ -133,11 +144,6 @@ fn paid(block: &ExecutedBlock) -> Vec<(u128, u64)> {
             (transaction.effective_tip_per_gas(base_fee).unwrap_or_default(), gas)
         })
         .collect()
-}
-
-fn ratio(part: u64, whole: u64) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "a ratio for display")]
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
 fn check_percentiles(percentiles: &[f64]) -> Result<(), QueryError> {

@@ -24,6 +24,7 @@ use crate::chain::{Chain, blocking};
 use crate::error::{CallError, QueryError};
 use crate::fee;
 use crate::pool::{PoolStatus, PoolTransaction};
+use crate::recent::logs_of;
 
 /// What a block id means at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,7 +148,7 @@ impl Chain {
         match position {
             Position::Head => Ok(Some(self.shared.head())),
             Position::Number(number) => match self.shared.recent().find(number) {
-                Some(block) => Ok(Some(block)),
+                Some(found) => Ok(Some(found.block)),
                 None => Ok(self.shared.store().snapshot()?.block(number)?.map(Arc::new)),
             },
             Position::Pending => Ok(Some(self.pending().await?.block)),
@@ -197,7 +198,7 @@ impl Chain {
 
     /// The same of a transaction in one of the newest blocks, which are in memory.
     fn recent_receipt(&self, hash: B256, location: TxLocation) -> Option<IncludedReceipt> {
-        let block = self.shared.recent().find(location.number)?;
+        let block = self.shared.recent().find(location.number)?.block;
         let index = location.index as usize;
         // Another block may have come in the place of the one that was looked up.
         block.transactions.get(index).filter(|transaction| *transaction.tx_hash() == hash)?;
@@ -334,9 +335,9 @@ impl Chain {
 
     /// The logs that match, in the order of the chain.
     pub async fn logs(&self, query: LogQuery) -> Result<Vec<LogEntry>, CallError> {
-        let snapshot = self.shared.store().snapshot().map_err(QueryError::from)?;
         let blocks = match query.blocks {
             LogBlocks::Hash(hash) => {
+                let snapshot = self.shared.store().snapshot().map_err(QueryError::from)?;
                 let number = snapshot.number_of(hash).map_err(QueryError::from)?;
                 let number = number.ok_or(QueryError::BlockNotFound(BlockId::from(hash)))?;
                 number..=number
@@ -351,7 +352,13 @@ impl Chain {
             topics_min: query.topics_min,
             limit: self.config().logs_max(),
         };
+        let recent = self.shared.recent().range(blocks);
+        let chain = self.clone();
         self.execute(move |deadline| {
+            if let Some(found) = recent.and_then(|recent| logs_of(&recent, &filter)) {
+                return Ok(found);
+            }
+            let snapshot = chain.shared.store().snapshot().map_err(QueryError::from)?;
             snapshot.logs(&filter, &|| deadline.is_over()).map_err(|error| match error {
                 StoreError::TooManyLogs { limit, .. } => {
                     QueryError::TooManyLogs { max: limit }.into()
