@@ -1,10 +1,9 @@
 //! What all methods share, and the table of all of them.
 
 use crate::filters::Filters;
-use crate::methods::{MethodTable, Table};
+use crate::methods::{MethodTable, NameTaken, Table};
 use crate::server::{Server, ServerConfig, listen};
 use crate::{beacon, debug, dev, eth, net, ots, reth, rv, testing, trace, txpool};
-use jsonrpsee::server::RegisterMethodError;
 use node::Chain;
 use node::config::Profile;
 use std::sync::Arc;
@@ -32,7 +31,7 @@ pub enum ServeError {
     },
     /// Two methods have the same name.
     #[error(transparent)]
-    Register(#[from] RegisterMethodError),
+    Register(#[from] NameTaken),
 }
 
 /// Serves the methods of the chain's profile.
@@ -44,7 +43,7 @@ pub async fn serve(chain: Chain, config: ServerConfig) -> Result<Server, ServeEr
 }
 
 /// The methods of the chain's profile. Needs a tokio runtime, on which filters follow the chain.
-pub(crate) fn methods(chain: Chain) -> Result<MethodTable, RegisterMethodError> {
+pub(crate) fn methods(chain: Chain) -> Result<MethodTable, NameTaken> {
     let profile = chain.profile();
     let filters = Arc::new(Filters::new(chain.subscribe()));
     tokio::spawn(crate::filters::follow(Arc::downgrade(&filters), chain.subscribe()));

@@ -34,7 +34,7 @@ pub(crate) const INTERNAL: i32 = -32603;
 /// geth's code for all that a server refuses.
 const SERVER: i32 = -32000;
 /// A connection has as many subscriptions as it may.
-pub(crate) const SUBSCRIPTIONS: i32 = -32006;
+const SUBSCRIPTIONS: i32 = -32006;
 /// A request is longer than the limit.
 const REQUEST_TOO_LARGE: i32 = -32007;
 /// A batch has more calls than the limit.

@@ -4,10 +4,10 @@
 //! it costs the same however long nobody reads it. Only removed logs and waiting transactions are
 //! kept for it, up to a limit. Filters that nobody polls for five minutes are gone, as in geth.
 
+use crate::connection::new_id;
 use crate::convert;
 use crate::error::{Reply, RpcError};
 use crate::log_filter::LogFilter;
-use crate::subscription_id::new_id;
 use alloy_primitives::B256;
 use alloy_rpc_types_eth::{Log, Transaction};
 use node::{Chain, Event};

@@ -11,6 +11,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use jsonrpsee::types::Id;
+use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 /// Answers POST requests. On a dev chain their content type does not matter: `curl -d` says
@@ -23,8 +24,8 @@ pub(crate) struct Posts {
     origins: Origins,
     /// What a request may be like.
     pub(crate) allowed: Allowed,
-    /// Requests that may be in flight.
-    pub(crate) in_flight: Semaphore,
+    /// Requests that may be in flight, and sockets that may be open.
+    pub(crate) in_flight: Arc<Semaphore>,
     in_flight_max: u32,
 }
 
@@ -39,7 +40,7 @@ impl Posts {
                 hosts: config.hosts.clone(),
                 json_only: config.json_only,
             },
-            in_flight: Semaphore::new(config.connections_max as usize),
+            in_flight: Arc::new(Semaphore::new(config.connections_max as usize)),
             in_flight_max: config.connections_max,
         }
     }
@@ -47,11 +48,7 @@ impl Posts {
     /// Answers one request. Who is refused for its origin never comes here.
     pub(crate) async fn answer(&self, request: Request) -> Response {
         let Ok(_permit) = self.in_flight.try_acquire() else {
-            let text = format!(
-                "too many requests in flight: at most {}, see --connections-max\n",
-                self.in_flight_max
-            );
-            return (StatusCode::TOO_MANY_REQUESTS, text).into_response();
+            return self.too_many();
         };
         let content_type = request.headers().get(CONTENT_TYPE);
         if !self.allowed.content_type(content_type.map(HeaderValue::as_bytes)) {
@@ -73,6 +70,13 @@ impl Posts {
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         self.allow_origin(head.headers.get(ORIGIN), &mut response);
         response
+    }
+
+    /// Refuses a request or socket, for there are as many as there may be.
+    pub(crate) fn too_many(&self) -> Response {
+        let max = self.in_flight_max;
+        let text = format!("too many requests in flight: at most {max}, see --connections-max\n");
+        (StatusCode::TOO_MANY_REQUESTS, text).into_response()
     }
 
     fn too_large(&self) -> Response {

@@ -1,18 +1,12 @@
 //! The same methods over any stream of bytes, as geth's and anvil's IPC: JSON values one after
 //! another in both directions, with or without white space between them.
 
+use crate::connection::Connection;
 use crate::error::RpcError;
-use crate::local::{Limits, Local, error_of};
+use crate::local::{Limits, error_of};
 use crate::methods::MethodTable;
-use jsonrpsee::server::MethodSink;
 use jsonrpsee::types::Id;
-use serde_json::value::RawValue;
-use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::mpsc;
-
-/// Answers and notifications that wait for a slow reader.
-const WAITING_MAX: usize = 1_024;
 
 /// Serves the methods of `table` over one stream until the other side closes it.
 pub async fn serve_stream<S>(table: MethodTable, limits: Limits, stream: S) -> std::io::Result<()>
@@ -20,16 +14,11 @@ where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
     let (mut reader, mut writer) = tokio::io::split(stream);
-    let (answers, mut waiting) = mpsc::channel::<Box<RawValue>>(WAITING_MAX);
-    let sink = MethodSink::new(answers.clone());
-    let service = Arc::new(Local::new(table, Some(sink), limits));
+    let (connection, mut waiting) = Connection::open(table, limits);
     tokio::spawn(async move {
-        while let Some(answer) = waiting.recv().await {
-            let written = async {
-                writer.write_all(answer.get().as_bytes()).await?;
-                writer.write_all(b"\n").await
-            };
-            if written.await.is_err() {
+        while let Some(mut answer) = waiting.recv().await {
+            answer.push('\n');
+            if writer.write_all(answer.as_bytes()).await.is_err() {
                 return;
             }
         }
@@ -40,21 +29,11 @@ where
             return Ok(());
         }
         while let Some(value) = values.take_next() {
-            let (service, answers) = (service.clone(), answers.clone());
-            tokio::spawn(async move {
-                // No answer is no JSON, and an error says that the other side is gone.
-                if let Ok(answer) =
-                    serde_json::from_slice(&service.answer(&value, Vec::new()).await)
-                {
-                    let _ = answers.send(answer).await;
-                }
-            });
+            tokio::spawn(connection.clone().answer(value));
         }
         if values.bytes.len() > limits.request_bytes {
             let error = RpcError::request_too_large(limits.request_bytes);
-            if let Ok(answer) = serde_json::from_slice(&error_of(Vec::new(), &Id::Null, error)) {
-                let _ = answers.send(answer).await;
-            }
+            connection.send(error_of(Vec::new(), &Id::Null, error)).await;
             return Ok(());
         }
     }

@@ -1,25 +1,22 @@
-//! Calls methods in this process: what HTTP and IPC have in common.
+//! Calls methods in this process: what HTTP, WebSocket and IPC have in common.
 //!
-//! jsonrpsee's own way from an HTTP request to a method costs half of what a small read takes, most
-//! of it in wrapping bodies and extensions; here a request goes from its bytes to the method's
-//! function, which appends its result to the answer's. Sockets stay with jsonrpsee.
+//! A request goes from its bytes to the method's function, which appends its result to the
+//! answer's.
 
 use crate::arguments::Arguments;
-use crate::dispatch;
+use crate::connection::{Connection, Story};
 use crate::error::{Reply, RpcError};
-use crate::methods::{Answer, MethodTable, Step};
-use crate::subscription_id::SubscriptionIds;
-use http::Extensions;
-use jsonrpsee::server::{
-    BoundedSubscriptions, ConnectionId, MethodCallback, MethodSink, SubscriptionState,
-};
+use crate::methods::{Answer, Method, MethodTable, Step, Subscribe};
 use jsonrpsee::types::{ErrorCode, ErrorObjectOwned, Id, Params};
+use parking_lot::Mutex;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::future;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+use tracing::Level;
 
 /// What one connection may do.
 #[derive(Clone, Copy, Debug)]
@@ -34,33 +31,49 @@ pub struct Limits {
     pub subscriptions: u32,
 }
 
-/// Calls methods for one connection, or for many that can't be told things.
+/// Calls methods: for one request of a connection that can be told things, or for many that can't.
 #[derive(Debug)]
 pub(crate) struct Local {
     table: MethodTable,
-    /// Where notifications go; nowhere over HTTP.
-    sink: Option<MethodSink>,
-    subscriptions: BoundedSubscriptions,
-    connection: ConnectionId,
+    /// Whom to tell things; nobody over HTTP.
+    connection: Option<Arc<Connection>>,
+    /// Subscriptions, to be told once the answer is on its way.
+    begun: Mutex<Begun>,
     limits: Limits,
 }
 
+/// Subscriptions that have begun, with their ids.
+#[derive(Default)]
+struct Begun(Vec<(String, Story)>);
+
+impl fmt::Debug for Begun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(id, _)| id)).finish()
+    }
+}
+
 impl Local {
-    /// Calls the methods of `table`; notifications go into `sink`.
-    pub(crate) fn new(table: MethodTable, sink: Option<MethodSink>, limits: Limits) -> Self {
-        // Sockets have 32-bit ids of their own: these stay above.
-        static NEXT: AtomicUsize = AtomicUsize::new(1 << 32);
-        Self {
-            table,
-            sink,
-            subscriptions: BoundedSubscriptions::new(limits.subscriptions),
-            connection: ConnectionId(NEXT.fetch_add(1, Ordering::Relaxed)),
-            limits,
-        }
+    /// Calls the methods of `table`; what they tell goes to `connection`.
+    pub(crate) fn new(
+        table: MethodTable,
+        connection: Option<Arc<Connection>>,
+        limits: Limits,
+    ) -> Self {
+        Self { table, connection, begun: Mutex::default(), limits }
     }
 
-    /// Appends the answer to one request or batch to `out`. Notifications have no answer, and
-    /// subscriptions send theirs themselves.
+    /// The subscriptions that have begun, with their ids.
+    pub(crate) fn into_begun(self) -> Vec<(String, Story)> {
+        self.begun.into_inner().0
+    }
+
+    /// The methods that it calls.
+    #[cfg(test)]
+    pub(crate) const fn table(&self) -> &MethodTable {
+        &self.table
+    }
+
+    /// Appends the answer to one request or batch to `out`. Notifications have no answer.
     pub(crate) async fn answer(&self, text: &[u8], out: Vec<u8>) -> Vec<u8> {
         let text = text.trim_ascii_start();
         if text.first() == Some(&b'[') {
@@ -109,22 +122,30 @@ impl Local {
         };
         let Some(id) = incoming.id else { return out };
         let params = Params::new(incoming.params.map(RawValue::get));
-        let Some((name, call)) = self.table.find(&incoming.method) else {
-            return self.subscribe((id, &incoming.method), params, out).await;
-        };
-        let start = dispatch::start();
+        let start = start();
         let mut answer = begin(out, id);
         let member = answer.len();
         answer.extend_from_slice(b",\"result\":");
         let answer = Answer::new(answer, self.limits.answer_bytes);
-        let (answer, result) = match Arguments::new(&params) {
-            Err(error) => (answer, Err(error)),
-            Ok(arguments) => match call(arguments, answer) {
+        let found = self.table.find(&incoming.method);
+        let (answer, result) = match (found, Arguments::new(&params)) {
+            (None, _) => (answer, Err(RpcError::unknown_method(&incoming.method))),
+            (_, Err(error)) => (answer, Err(error)),
+            (Some((_, Method::Call(call))), Ok(arguments)) => match call(arguments, answer) {
                 Step::Done(answered) => answered,
                 Step::Waits(answered) => answered.await,
             },
+            (Some((_, Method::Subscribe(method))), Ok(arguments)) => {
+                answer.with(self.subscribe(method, arguments).await)
+            }
+            (Some((name, Method::Unsubscribe)), Ok(arguments)) => {
+                answer.with(self.unsubscribe(name, arguments))
+            }
         };
-        dispatch::log(name, start, result.as_ref().err().map(RpcError::code));
+        match found {
+            Some((name, _)) => log(name, start, result.as_ref().err().map(RpcError::code)),
+            None => tracing::info!(target: "rpc", method = %incoming.method, "unknown method"),
+        }
         let mut out = answer.into_text();
         match result {
             Ok(()) => out.push(b'}'),
@@ -136,63 +157,44 @@ impl Local {
         out
     }
 
-    /// Subscribes, or ends a subscription; or there is no such method.
-    async fn subscribe(
-        &self,
-        (id, method): (&RawValue, &str),
-        params: Params<'_>,
-        mut out: Vec<u8>,
-    ) -> Vec<u8> {
-        match self.notified((id, method), params).await {
-            Ok(Some(answer)) => out.extend_from_slice(answer.get().as_bytes()),
-            Ok(None) => {}
+    /// Begins a subscription; its id.
+    async fn subscribe(&self, method: &Subscribe, arguments: Arguments) -> Reply<String> {
+        let connection = self.connection()?;
+        let (id, teller) = connection
+            .subscribe(method.tells, method.end)
+            .ok_or_else(|| RpcError::too_many_subscriptions(self.limits.subscriptions))?;
+        match (method.begin)(arguments, teller).await {
+            Ok(story) => self.begun.lock().0.push((id.clone(), story)),
             Err(error) => {
-                out = begin(out, id);
-                end_with_error(&mut out, error);
+                connection.forget(&id);
+                return Err(error);
             }
         }
-        out
+        Ok(id)
     }
 
-    async fn notified(
-        &self,
-        (id, method): (&RawValue, &str),
-        params: Params<'_>,
-    ) -> Reply<Option<Box<RawValue>>> {
-        let Some((name, callback)) = self.table.methods.method_with_name(method) else {
-            tracing::info!(target: "rpc", %method, "unknown method");
-            return Err(RpcError::unknown_method(method));
-        };
-        let sink = self.sink.clone().ok_or_else(RpcError::no_notifications)?;
-        let (start, connection) = (dispatch::start(), self.connection);
-        let id = parse_id(id).unwrap_or(Id::Null);
-        let response = match callback {
-            MethodCallback::Subscription(call) => {
-                let max = self.limits.subscriptions;
-                let permit = self.subscriptions.acquire();
-                let state = SubscriptionState {
-                    conn_id: connection,
-                    id_provider: &SubscriptionIds,
-                    subscription_permit: permit
-                        .ok_or_else(|| RpcError::too_many_subscriptions(max))?,
-                };
-                call(id, params, sink, state, Extensions::new()).await
-            }
-            MethodCallback::Unsubscription(call) => {
-                let max = self.limits.answer_bytes;
-                dispatch::unsubscribe(|| {
-                    let (id, params) = (id.clone(), params.clone());
-                    future::ready(call(id, params, connection, max, Extensions::new()))
-                })
-                .await
-            }
-            // All others are in the table of functions too.
-            MethodCallback::Sync(_) | MethodCallback::Async(_) => {
-                return Err(RpcError::unknown_method(method));
-            }
-        };
-        dispatch::log(name, start, response.as_error_code());
-        Ok(response.is_method_call().then(|| response.into_json()))
+    /// Ends a subscription; whether there was one.
+    fn unsubscribe(&self, name: &str, mut arguments: Arguments) -> Reply<bool> {
+        let connection = self.connection()?;
+        Ok(connection.unsubscribe(&arguments.required::<String>("subscription id")?, name))
+    }
+
+    fn connection(&self) -> Reply<&Connection> {
+        self.connection.as_deref().ok_or_else(RpcError::no_notifications)
+    }
+}
+
+/// When a request began, if somebody wants to know what it took.
+fn start() -> Option<Instant> {
+    tracing::enabled!(target: "rpc", Level::DEBUG).then(Instant::now)
+}
+
+/// One line a request: its name at info, as anvil prints it, and what it took at debug.
+fn log(method: &str, start: Option<Instant>, error: Option<i32>) {
+    tracing::info!(target: "rpc", "{method}");
+    if let Some(start) = start {
+        let micros = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        tracing::debug!(target: "rpc", method, micros, error, "answered");
     }
 }
 
@@ -271,7 +273,7 @@ fn is_id(text: &RawValue) -> bool {
     matches!(text.get().as_bytes().first(), Some(b'"' | b'n' | b'-' | b'0'..=b'9'))
 }
 
-/// The id as jsonrpsee has it, which knows no negative numbers and no fractions.
+/// The id of what is no request; negative numbers and fractions are not told back.
 fn parse_id(text: &RawValue) -> Option<Id<'_>> {
     match text.get().as_bytes().first()? {
         b'"' => {

@@ -1,14 +1,11 @@
 //! The table of methods: a name, and the function that answers it.
 //!
-//! jsonrpsee has every method, for sockets; its way from a request to a function and back parses
-//! each answer once more and copies it twice. HTTP and IPC call the functions themselves: a
-//! [`Call`] appends its result to the bytes that go out.
+//! A [`Call`] appends its result to the bytes that go out.
 
 use crate::arguments::Arguments;
+use crate::connection::{Story, Teller};
 use crate::error::{Reply, RpcError};
 use crate::forked;
-use jsonrpsee::RpcModule;
-use jsonrpsee::server::{Methods, RegisterMethodError};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
@@ -20,12 +17,36 @@ use std::sync::Arc;
 
 /// Every method of a profile. Clones are handles to the same one.
 #[derive(Clone)]
-pub struct MethodTable {
-    /// For sockets.
-    pub(crate) methods: Methods,
-    /// The functions, without subscriptions.
-    calls: Arc<HashMap<&'static str, Call>>,
+pub struct MethodTable(pub(crate) Arc<HashMap<&'static str, Method>>);
+
+/// What stands behind a name.
+#[derive(Clone)]
+pub(crate) enum Method {
+    /// A function.
+    Call(Call),
+    /// A subscription.
+    Subscribe(Subscribe),
+    /// The end of one.
+    Unsubscribe,
 }
+
+/// Begins to tell a connection things.
+#[derive(Clone)]
+pub(crate) struct Subscribe {
+    /// The method of its notifications.
+    pub(crate) tells: &'static str,
+    /// The method that ends it.
+    pub(crate) end: &'static str,
+    /// Reads its arguments, and gives what is told once the answer is on its way.
+    pub(crate) begin: Arc<dyn Fn(Arguments, Teller) -> Beginning + Send + Sync>,
+}
+
+type Beginning = Pin<Box<dyn Future<Output = Reply<Story>> + Send>>;
+
+/// Two methods have the same name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("two methods are called {0}")]
+pub struct NameTaken(&'static str);
 
 /// A method's function: takes its arguments, and what its result is appended to.
 pub(crate) type Call = Arc<dyn Fn(Arguments, Answer) -> Step + Send + Sync>;
@@ -64,7 +85,7 @@ impl Answer {
     }
 
     /// Appends a result, or keeps the error.
-    fn with(mut self, result: Reply<impl Serialize>) -> Answered {
+    pub(crate) fn with(mut self, result: Reply<impl Serialize>) -> Answered {
         let max = self.bytes_max;
         let written = result.and_then(|value| {
             serde_json::to_writer(&mut self, &value).map_err(|error| {
@@ -90,33 +111,32 @@ impl Write for Answer {
 }
 
 impl MethodTable {
-    /// The function of a method, and its name.
-    pub(crate) fn find(&self, name: &str) -> Option<(&'static str, &Call)> {
-        self.calls.get_key_value(name).map(|(name, call)| (*name, call))
+    /// What stands behind a name, and the name.
+    pub(crate) fn find(&self, name: &str) -> Option<(&'static str, &Method)> {
+        self.0.get_key_value(name).map(|(name, method)| (*name, method))
     }
 }
 
 impl fmt::Debug for MethodTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MethodTable").field("methods", &self.calls.len()).finish_non_exhaustive()
+        f.debug_struct("MethodTable").field("methods", &self.0.len()).finish_non_exhaustive()
     }
 }
 
 /// Collects methods under their names; `C` is what all of them use.
 pub(crate) struct Table<C> {
-    pub(crate) module: RpcModule<C>,
     context: Arc<C>,
-    calls: HashMap<&'static str, Call>,
+    methods: HashMap<&'static str, Method>,
     /// Asked before a method that another node may have to answer.
     forward: Forward<C>,
-    clash: Option<RegisterMethodError>,
+    clash: Option<NameTaken>,
 }
 
 /// Another node's answer to a request, if that one has to answer.
 pub(crate) type Forward<C> = fn(&C, &str, &Arguments) -> Option<Reply<Box<RawValue>>>;
 
 /// What a method gives, or another node in its place.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(untagged)]
 enum Given<T> {
     Own(T),
@@ -126,10 +146,8 @@ enum Given<T> {
 impl<C: Send + Sync + 'static> Table<C> {
     /// An empty table over `context`.
     pub(crate) fn new(context: C) -> Self {
-        let context = Arc::new(context);
-        let module = RpcModule::from_arc(Arc::clone(&context));
-        let calls = HashMap::new();
-        Self { module, context, calls, forward: |_, _, _| None, clash: None }
+        let (context, methods) = (Arc::new(context), HashMap::new());
+        Self { context, methods, forward: |_, _, _| None, clash: None }
     }
 
     /// Lets `forward` answer requests before the methods do that are added after this.
@@ -146,7 +164,7 @@ impl<C: Send + Sync + 'static> Table<C> {
     /// than a few reads.
     pub(crate) fn quick<T>(&mut self, name: &'static str, method: fn(&C, Arguments) -> Reply<T>)
     where
-        T: Serialize + Clone + 'static,
+        T: Serialize + 'static,
     {
         let forward = self.forward_of(name);
         let own = move |context: &C, arguments: Arguments| match forward
@@ -155,20 +173,16 @@ impl<C: Send + Sync + 'static> Table<C> {
             Some(answer) => answer.map(Given::Forwarded),
             None => method(context, arguments).map(Given::Own),
         };
-        let added = self.module.register_method(name, move |params, context, _| {
-            own(context, Arguments::new(&params)?)
-        });
-        self.clash = self.clash.take().or(added.err());
         let context = Arc::clone(&self.context);
         let call =
             move |arguments, answer: Answer| Step::Done(answer.with(own(&context, arguments)));
-        self.calls.insert(name, Arc::new(call));
+        self.add(name, Method::Call(Arc::new(call)));
     }
 
     /// Adds a method that waits for others.
     pub(crate) fn task<T, F>(&mut self, name: &'static str, method: fn(Arc<C>, Arguments) -> F)
     where
-        T: Serialize + Clone + 'static,
+        T: Serialize + 'static,
         F: Future<Output = Reply<T>> + Send + 'static,
     {
         let forward = self.forward_of(name);
@@ -178,39 +192,49 @@ impl<C: Send + Sync + 'static> Table<C> {
                 None => method(context, arguments).await.map(Given::Own),
             }
         };
-        let added = self.module.register_async_method(name, move |params, context, _| async move {
-            own(context, Arguments::new(&params)?).await
-        });
-        self.clash = self.clash.take().or(added.err());
         let context = Arc::clone(&self.context);
         let call = move |arguments, answer: Answer| {
             let result = own(Arc::clone(&context), arguments);
             Step::Waits(Box::pin(async move { answer.with(result.await) }))
         };
-        self.calls.insert(name, Arc::new(call));
+        self.add(name, Method::Call(Arc::new(call)));
+    }
+
+    /// Adds a subscription, whose notifications are called `tells`, and the method that ends it.
+    pub(crate) fn subscription<F, S>(
+        &mut self,
+        [name, tells, end]: [&'static str; 3],
+        begin: impl Fn(Arc<C>, Arguments, Teller) -> F + Send + Sync + 'static,
+    ) where
+        F: Future<Output = Reply<S>> + Send + 'static,
+        S: Future<Output = ()> + Send + 'static,
+    {
+        let context = Arc::clone(&self.context);
+        let begin = move |arguments, teller| -> Beginning {
+            let begun = begin(Arc::clone(&context), arguments, teller);
+            Box::pin(async move { Ok(Box::pin(begun.await?) as Story) })
+        };
+        self.add(name, Method::Subscribe(Subscribe { tells, end, begin: Arc::new(begin) }));
+        self.add(end, Method::Unsubscribe);
     }
 
     /// Gives a method more names.
     pub(crate) fn aliases(&mut self, aliases: &[(&'static str, &'static str)]) {
         for (alias, name) in aliases {
-            let added = self.module.register_alias(alias, name);
-            self.clash = self.clash.take().or(added.err());
-            if let Some(call) = self.calls.get(name).cloned() {
-                self.calls.insert(alias, call);
+            if let Some(method) = self.methods.get(name).cloned() {
+                self.add(alias, method);
             }
         }
     }
 
-    /// Adds methods that were made elsewhere.
-    pub(crate) fn result(&mut self, added: Result<(), RegisterMethodError>) {
-        self.clash = self.clash.take().or(added.err());
+    fn add(&mut self, name: &'static str, method: Method) {
+        if self.methods.insert(name, method).is_some() {
+            self.clash.get_or_insert(NameTaken(name));
+        }
     }
 
     /// The methods, or the first name that was taken already.
-    pub(crate) fn finish(self) -> Result<MethodTable, RegisterMethodError> {
-        match self.clash {
-            Some(clash) => Err(clash),
-            None => Ok(MethodTable { methods: self.module.into(), calls: Arc::new(self.calls) }),
-        }
+    pub(crate) fn finish(self) -> Result<MethodTable, NameTaken> {
+        self.clash.map_or_else(|| Ok(MethodTable(Arc::new(self.methods))), Err)
     }
 }

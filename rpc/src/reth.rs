@@ -2,16 +2,15 @@
 
 use crate::api::Api;
 use crate::arguments::Arguments;
+use crate::connection::Teller;
 use crate::convert::{self, Sealing};
 use crate::error::{Reply, RpcError};
-use crate::eth::tell;
+use crate::eth::next_event;
 use crate::methods::Table;
 use alloy_consensus::TxType;
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{Address, B256, Bytes, Log, U256};
 use alloy_rpc_types_eth::{Block, TransactionReceipt};
-use jsonrpsee::server::{PendingSubscriptionSink, SubscriptionSink};
-use jsonrpsee::types::Params;
 use node::{Chain, Event};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -19,7 +18,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use storage::{ExecutedBlock, TxReceipt};
 use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
 
 /// Most blocks in one outcome, as in reth.
 const BLOCKS_MAX: u64 = 128;
@@ -39,14 +37,10 @@ pub(crate) fn register(table: &mut Table<Api>) {
             Kind::Finalized,
         ),
     ] {
-        let added = table.module.register_subscription(
-            name,
-            name,
-            end,
-            move |_: Params<'static>, pending, api, _| subscribe(kind, pending, api),
-        );
-        let added = added.map(|_| ());
-        table.result(added);
+        table.subscription([name, name, end], move |api, _, teller| async move {
+            let events = api.chain.subscribe();
+            Ok(follow(kind, (api, events), teller))
+        });
     }
 }
 
@@ -181,29 +175,27 @@ enum Kind {
     Finalized,
 }
 
-async fn subscribe(kind: Kind, pending: PendingSubscriptionSink, api: Arc<Api>) {
-    let mut events = api.chain.subscribe();
-    let Ok(sink) = pending.accept().await else { return };
+async fn follow(kind: Kind, (api, mut events): (Arc<Api>, Receiver<Event>), teller: Teller) {
     let mut buffered: Vec<Arc<ExecutedBlock>> = Vec::new();
-    while let Some(event) = next(&sink, &mut events).await {
+    while let Some(event) = next_event(&mut events).await {
         let told = match (kind, event) {
             (Kind::Chain, Event::Head(block)) => {
-                tell(&sink, &json!({"Commit": {"new": segment(&api.chain, &[&block])}})).await
+                teller.tell(&json!({"Commit": {"new": segment(&api.chain, &[&block])}})).await
             }
             (Kind::Chain, Event::Removed(block)) => {
                 let (old, new) = (segment(&api.chain, &[&block]), segment(&api.chain, &[]));
-                tell(&sink, &json!({"Reorg": {"old": old, "new": new}})).await
+                teller.tell(&json!({"Reorg": {"old": old, "new": new}})).await
             }
             (Kind::Persisted, Event::Head(block)) => {
                 let persisted = json!({"number": block.number(), "hash": block.hash()});
-                tell(&sink, &persisted).await
+                teller.tell(&persisted).await
             }
             (Kind::Finalized, Event::Head(block)) => {
                 if buffered.len() == BUFFERED_MAX {
                     buffered.remove(0);
                 }
                 buffered.push(block);
-                tell_finalized(&sink, &api.chain, &mut buffered).await
+                tell_finalized(&teller, &api.chain, &mut buffered).await
             }
             (Kind::Finalized, Event::Removed(_) | Event::Restarted(_)) => {
                 buffered.clear();
@@ -219,24 +211,9 @@ async fn subscribe(kind: Kind, pending: PendingSubscriptionSink, api: Arc<Api>) 
     }
 }
 
-/// The next event, unless the subscription has ended or its client reads too slowly.
-async fn next(sink: &SubscriptionSink, events: &mut Receiver<Event>) -> Option<Event> {
-    tokio::select! {
-        () = sink.closed() => None,
-        event = events.recv() => match event {
-            Ok(event) => Some(event),
-            Err(RecvError::Lagged(count)) => {
-                tracing::warn!(count, "a subscriber reads too slowly, its subscription ends");
-                None
-            }
-            Err(RecvError::Closed) => None,
-        },
-    }
-}
-
 /// Tells of the blocks that the newest one has made final.
 async fn tell_finalized(
-    sink: &SubscriptionSink,
+    teller: &Teller,
     chain: &Chain,
     buffered: &mut Vec<Arc<ExecutedBlock>>,
 ) -> bool {
@@ -250,7 +227,7 @@ async fn tell_finalized(
     }
     let commit = |block: &ExecutedBlock| json!({"Commit": {"new": segment(chain, &[block])}});
     let commits: Vec<Value> = buffered.drain(..count).map(|block| commit(&block)).collect();
-    tell(sink, &commits).await
+    teller.tell(&commits).await
 }
 
 /// A run of blocks.

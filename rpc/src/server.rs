@@ -1,29 +1,21 @@
 //! One port for everything: JSON-RPC by HTTP POST and by WebSocket, and `GET /health`.
 //!
 //! A connection begins in the [`lane`](crate::lane), which answers plain POST requests; all else
-//! goes to axum, where `http` answers POST, and jsonrpsee the WebSockets. Two traps, both found in a
-//! trial: the jsonrpsee service is built per socket, for a shared one would give all sockets one
-//! connection id; and shutdown waits for `StopHandle::shutdown`, never for
-//! `ServerHandle::stopped`, which would wait for the router that waits for it.
+//! goes to axum, where `http` answers POST, and `socket` the WebSockets.
 
-use crate::dispatch::DispatchLayer;
 use crate::hosts::Hosts;
 use crate::http::Posts;
 use crate::lane::{Handed, Lane};
 use crate::local::Limits;
 use crate::methods::MethodTable;
-use crate::subscription_id::SubscriptionIds;
+use crate::socket::{self, Sockets};
 use ::http::header::{CONTENT_TYPE, HOST, ORIGIN};
 use ::http::{HeaderValue, Method, StatusCode};
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{any, get};
 use axum::serve::Listener;
 use axum::{Router, ServiceExt};
-use jsonrpsee::server::middleware::rpc::RpcServiceBuilder;
-use jsonrpsee::server::{
-    BatchRequestConfig, PingConfig, ServerBuilder, ServerHandle, StopHandle, stop_channel,
-};
 use std::convert::Infallible;
 use std::future::Future;
 use std::io::Cursor;
@@ -34,12 +26,10 @@ use tokio::io::{AsyncReadExt, Chain, Join};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower::{Service, ServiceExt as _};
 use tower_http::cors::{AllowOrigin, CorsLayer};
-
-/// A socket that answers no ping for so long is closed.
-const SILENT_MAX: Duration = Duration::from_secs(300);
 
 /// Which web pages may use the node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -116,7 +106,7 @@ pub struct Server {
     pub more: Vec<SocketAddr>,
     methods: MethodTable,
     limits: Limits,
-    handle: ServerHandle,
+    stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
 }
 
@@ -133,10 +123,13 @@ impl Server {
 
     /// Stops listening, lets requests in flight end and closes the sockets.
     pub async fn stop(self) {
-        // An error says that it has stopped already.
-        let _ = self.handle.stop();
+        self.stop.send_replace(true);
         let mut tasks = self.tasks;
-        let ended = async { while tasks.join_next().await.is_some() {} };
+        let ended = async {
+            while tasks.join_next().await.is_some() {}
+            // Each socket has a receiver.
+            self.stop.closed().await;
+        };
         if tokio::time::timeout(Duration::from_secs(5), ended).await.is_err() {
             tracing::warn!("requests still in flight after 5 s, closing their connections");
         }
@@ -160,9 +153,11 @@ pub(crate) async fn listen(
         listeners.push((TcpListener::bind(address).await.map_err(named)?, address));
         more.push(address);
     }
-    let (stop, handle) = stop_channel();
+    let (sender, stop) = watch::channel(false);
     let posts = Arc::new(Posts::new(methods.clone(), &config));
-    let app = serve((posts.clone(), methods.clone()), (paths, &config), stop.clone());
+    let (table, limits) = (methods.clone(), config.limits());
+    let sockets = Sockets { posts: posts.clone(), table, limits, stop: stop.clone() };
+    let app = serve(sockets, (paths, &config));
     let app = app.into_make_service();
     let mut tasks = JoinSet::new();
     for (listener, local_addr) in listeners {
@@ -172,19 +167,25 @@ pub(crate) async fn listen(
         tasks.spawn(async move {
             let ends = stop.clone();
             let served = axum::serve(Leaving { connections, local_addr }, app)
-                .with_graceful_shutdown(async move { ends.shutdown().await });
+                .with_graceful_shutdown(stopped(ends));
             let (served, ()) = tokio::join!(served, accept(listener, lane, stop));
             if let Err(error) = served {
                 tracing::error!(%error, "the server has stopped");
             }
         });
     }
-    Ok(Server { local_addr, more, methods, limits: config.limits(), handle, tasks })
+    Ok(Server { local_addr, more, methods, limits, stop: sender, tasks })
+}
+
+/// Waits for the end.
+pub(crate) async fn stopped(mut stop: watch::Receiver<bool>) {
+    // An error says that nobody can tell any more: that is the end too.
+    let _ = stop.wait_for(|stopped| *stopped).await;
 }
 
 /// Takes connections until the end, and then lets their requests end.
-async fn accept(listener: TcpListener, lane: Lane, stop: StopHandle) {
-    let mut stopped = std::pin::pin!(stop.shutdown());
+async fn accept(listener: TcpListener, lane: Lane, stop: watch::Receiver<bool>) {
+    let mut stopped = std::pin::pin!(stopped(stop));
     loop {
         let accepted = tokio::select! {
             () = &mut stopped => break,
@@ -242,9 +243,8 @@ impl Listener for Leaving {
 
 /// POST goes straight to its methods; all else has the time to go through a router.
 fn serve(
-    (posts, methods): (Arc<Posts>, MethodTable),
+    sockets: Sockets,
     (paths, config): (Router, &ServerConfig),
-    stop: StopHandle,
 ) -> impl Service<
     Request,
     Response = Response,
@@ -254,7 +254,8 @@ fn serve(
 + Send
 + 'static {
     let allowed = Arc::new((config.origins.clone(), config.hosts.clone()));
-    let router = router(methods, (paths, config), stop);
+    let posts = sockets.posts.clone();
+    let router = router(sockets, (paths, config));
     tower::service_fn(move |request: Request| {
         let (posts, refused) = (posts.clone(), refuse(&allowed, &request));
         let router = (request.method() != Method::POST).then(|| router.clone());
@@ -268,44 +269,13 @@ fn serve(
     })
 }
 
-fn router(
-    MethodTable { methods, .. }: MethodTable,
-    (paths, config): (Router, &ServerConfig),
-    stop: StopHandle,
-) -> Router {
-    let builder = ServerBuilder::with_config(json_rpc_config(config))
-        .set_rpc_middleware(
-            RpcServiceBuilder::new().layer(DispatchLayer::new(methods.clone(), config.limits())),
-        )
-        .to_service_builder();
-    let sockets = tower::service_fn(move |request: Request| {
-        let mut service = builder.clone().build(methods.clone(), stop.clone());
-        async move {
-            Ok::<_, Infallible>(match service.call(request).await {
-                Ok(response) => response.into_response(),
-                Err(error) => {
-                    (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response()
-                }
-            })
-        }
-    });
+fn router(sockets: Sockets, (paths, config): (Router, &ServerConfig)) -> Router {
+    let sockets = any(socket::open).with_state(sockets);
     let app = paths.route("/health", get(health)).fallback_service(sockets);
     match cors(&config.origins) {
         Some(layer) => app.layer(layer),
         None => app,
     }
-}
-
-fn json_rpc_config(config: &ServerConfig) -> jsonrpsee::server::ServerConfig {
-    jsonrpsee::server::ServerConfig::builder()
-        .max_request_body_size(config.request_bytes_max)
-        .max_response_body_size(config.response_bytes_max)
-        .max_connections(config.connections_max)
-        .max_subscriptions_per_connection(config.subscriptions_max)
-        .set_batch_request_config(BatchRequestConfig::Unlimited)
-        .set_id_provider(SubscriptionIds)
-        .enable_ws_ping(PingConfig::new().inactive_limit(SILENT_MAX))
-        .build()
 }
 
 async fn health() -> &'static str {

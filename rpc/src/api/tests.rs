@@ -1,8 +1,9 @@
-//! Methods over a running chain, called in this process; and what is registered where.
+//! Local over a running chain, called in this process; and what is registered where.
 
 use super::*;
+use crate::connection::Connection;
+use crate::local::Local;
 use genesis::{DevOptions, Genesis};
-use jsonrpsee::server::Methods;
 use node::NodeConfig;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -13,12 +14,12 @@ mod simulate;
 mod state;
 
 /// A chain with the dev accounts, and its methods.
-async fn start(config: NodeConfig) -> (Chain, Methods) {
+async fn start(config: NodeConfig) -> (Chain, Arc<Local>) {
     start_at(config, genesis::SpecId::OSAKA).await
 }
 
 /// The same from another fork on.
-async fn start_at(config: NodeConfig, fork: genesis::SpecId) -> (Chain, Methods) {
+async fn start_at(config: NodeConfig, fork: genesis::SpecId) -> (Chain, Arc<Local>) {
     let (_, accounts) = node::accounts::dev_accounts(&config).unwrap();
     let balance = config.balance_wei();
     let accounts = accounts.into_iter().map(|account| (account.address, balance)).collect();
@@ -29,14 +30,46 @@ async fn start_at(config: NodeConfig, fork: genesis::SpecId) -> (Chain, Methods)
         ..DevOptions::default()
     });
     let chain = Chain::start(config, genesis).unwrap();
-    let methods = methods(chain.clone()).unwrap().methods;
+    let methods = calls(&chain);
     (chain, methods)
 }
 
-async fn ask(methods: &Methods, method: &str, params: Value) -> Value {
+/// The methods of a chain, for who can't be told things.
+fn calls(chain: &Chain) -> Arc<Local> {
+    let limits = crate::ServerConfig::default().limits();
+    Arc::new(Local::new(methods(chain.clone()).unwrap(), None, limits))
+}
+
+/// What a subscriber is told.
+struct Told {
+    waiting: tokio::sync::mpsc::Receiver<String>,
+    _connection: Arc<Connection>,
+}
+
+impl Told {
+    /// Subscribes over a connection of its own; or the error.
+    async fn begin(methods: &Local, method: &str, params: Value) -> Result<Self, Value> {
+        let limits = crate::ServerConfig::default().limits();
+        let (connection, mut waiting) = Connection::open(methods.table().clone(), limits);
+        let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        Arc::clone(&connection).answer(request.to_string()).await;
+        let answer: Value = serde_json::from_str(&waiting.recv().await.unwrap()).unwrap();
+        match answer.get("error") {
+            Some(error) => Err(error.clone()),
+            None => Ok(Self { waiting, _connection: connection }),
+        }
+    }
+
+    async fn next(&mut self) -> Value {
+        let told: Value = serde_json::from_str(&self.waiting.recv().await.unwrap()).unwrap();
+        told["params"]["result"].clone()
+    }
+}
+
+async fn ask(methods: &Local, method: &str, params: Value) -> Value {
     let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
-    let (answer, _) = methods.raw_json_request(&request.to_string(), 16).await.unwrap();
-    serde_json::from_str(answer.get()).unwrap()
+    let answer = methods.answer(request.to_string().as_bytes(), Vec::new()).await;
+    serde_json::from_slice(&answer).unwrap()
 }
 
 #[track_caller]
@@ -72,7 +105,7 @@ async fn docs_list_what_is_registered() {
     let (testnet_docs, dev_docs) = documented();
     for (profile, want) in [(Profile::Dev, dev_docs), (Profile::Testnet, testnet_docs)] {
         let (chain, methods) = start(NodeConfig { profile, ..NodeConfig::default() }).await;
-        let have: BTreeSet<_> = methods.method_names().map(str::to_owned).collect();
+        let have: BTreeSet<_> = methods.table().0.keys().map(|name| (*name).to_owned()).collect();
         let undocumented: Vec<_> = have.difference(&want).collect();
         let missing: Vec<_> = want.difference(&have).collect();
         assert!(undocumented.is_empty(), "{profile:?}: not in docs/rpc.md: {undocumented:?}");
@@ -88,7 +121,7 @@ async fn docs_list_what_is_registered() {
 async fn the_golden_lists_name_every_method() {
     for (profile, name) in [(Profile::Dev, "dev"), (Profile::Testnet, "testnet")] {
         let (chain, methods) = start(NodeConfig { profile, ..NodeConfig::default() }).await;
-        let names: BTreeSet<_> = methods.method_names().collect();
+        let names: BTreeSet<_> = methods.table().0.keys().copied().collect();
         let have: String = names.iter().map(|name| format!("{name}\n")).collect();
         let path = format!("{}/methods/{name}.txt", env!("CARGO_MANIFEST_DIR"));
         if std::env::var_os("TANDEM_TEST_BLESS").is_some() {
@@ -108,7 +141,7 @@ async fn the_golden_lists_name_every_method() {
 async fn testnets_have_no_dev_methods_and_no_accounts() {
     let profile = Profile::Testnet;
     let (chain, methods) = start(NodeConfig { profile, ..NodeConfig::default() }).await;
-    for name in methods.method_names() {
+    for name in methods.table().0.keys() {
         let namespace = name.split('_').next().unwrap_or_default();
         assert!(
             [
@@ -120,7 +153,7 @@ async fn testnets_have_no_dev_methods_and_no_accounts() {
         );
     }
     for name in ["eth_sendTransaction", "eth_sign", "eth_signTransaction", "eth_signTypedData_v4"] {
-        assert!(methods.method(name).is_none(), "{name}");
+        assert!(methods.table().find(name).is_none(), "{name}");
     }
     assert_eq!(result(ask(&methods, "eth_accounts", json!([])).await), json!([]));
     chain.stop().await;
@@ -270,20 +303,20 @@ async fn dev_changes_are_seen_at_once() {
 #[tokio::test]
 async fn subscribers_hear_of_heads_logs_and_removals() {
     let (chain, methods) = start(NodeConfig::default()).await;
-    let mut heads = methods.subscribe_unbounded("eth_subscribe", ["newHeads"]).await.unwrap();
-    let mut logs = methods.subscribe_unbounded("eth_subscribe", ["logs"]).await.unwrap();
+    let mut heads = Told::begin(&methods, "eth_subscribe", json!(["newHeads"])).await.unwrap();
+    let mut logs = Told::begin(&methods, "eth_subscribe", json!(["logs"])).await.unwrap();
     let mut waiting =
-        methods.subscribe_unbounded("eth_subscribe", ["newPendingTransactions"]).await.unwrap();
+        Told::begin(&methods, "eth_subscribe", json!(["newPendingTransactions"])).await.unwrap();
     let snapshot = result(ask(&methods, "evm_snapshot", json!([])).await);
     // PUSH1 0x2a, PUSH0, PUSH0, LOG1: the creation itself makes a log.
     let hash = result(ask(&methods, "eth_sendTransaction", creation("0x602a5f5fa1")).await);
-    let (head, _) = heads.next::<Value>().await.unwrap().unwrap();
+    let head = heads.next().await;
     let block = result(ask(&methods, "eth_getBlockByNumber", json!(["latest", false])).await);
     assert_eq!((&head["hash"], &head["number"]), (&block["hash"], &json!("0x1")));
-    let (log, _) = logs.next::<Value>().await.unwrap().unwrap();
+    let log = logs.next().await;
     assert_eq!((&log["transactionHash"], &log["removed"]), (&hash, &json!(false)));
     assert_eq!(log["topics"], json!([format!("0x{:064x}", 0x2a)]));
-    let (heard, _) = waiting.next::<Value>().await.unwrap().unwrap();
+    let heard = waiting.next().await;
     assert_eq!(heard, hash);
 
     let found = result(ask(&methods, "eth_getLogs", json!([{"fromBlock": "0x0"}])).await);
@@ -292,7 +325,7 @@ async fn subscribers_hear_of_heads_logs_and_removals() {
     assert_eq!(ask(&methods, "eth_getLogs", beyond).await["error"]["code"], -32602);
 
     assert_eq!(result(ask(&methods, "evm_revert", json!([snapshot])).await), true);
-    let (gone, _) = logs.next::<Value>().await.unwrap().unwrap();
+    let gone = logs.next().await;
     assert_eq!((&gone["transactionHash"], &gone["removed"]), (&hash, &json!(true)));
     chain.stop().await;
 }
@@ -300,8 +333,8 @@ async fn subscribers_hear_of_heads_logs_and_removals() {
 #[tokio::test]
 async fn subscribers_hear_of_reorgs_and_resets() {
     let (chain, methods) = start(NodeConfig::default()).await;
-    let mut heads = methods.subscribe_unbounded("eth_subscribe", ["newHeads"]).await.unwrap();
-    let mut logs = methods.subscribe_unbounded("eth_subscribe", ["logs"]).await.unwrap();
+    let mut heads = Told::begin(&methods, "eth_subscribe", json!(["newHeads"])).await.unwrap();
+    let mut logs = Told::begin(&methods, "eth_subscribe", json!(["logs"])).await.unwrap();
     let block = |number: &'static str| {
         let block = ask(&methods, "eth_getBlockByNumber", json!([number, false]));
         async move { result(block.await) }
@@ -310,24 +343,24 @@ async fn subscribers_hear_of_reorgs_and_resets() {
     for _ in 0..3 {
         let hash = ask(&methods, "eth_sendTransaction", creation("0x602a5f5fa1"));
         hashes.push(result(hash.await));
-        heads.next::<Value>().await.unwrap().unwrap();
-        assert_eq!(logs.next::<Value>().await.unwrap().unwrap().0["removed"], false);
+        heads.next().await;
+        assert_eq!(logs.next().await["removed"], false);
     }
     let old = block("0x3").await;
     // Two other blocks, of which the second one makes the log again.
     let reorg = json!([2, [[creation("0x602a5f5fa1")[0], 1]]]);
     result(ask(&methods, "anvil_reorg", reorg).await);
     for (number, hash) in [("0x3", &hashes[2]), ("0x2", &hashes[1])] {
-        let (log, _) = logs.next::<Value>().await.unwrap().unwrap();
+        let log = logs.next().await;
         assert_eq!((&log["transactionHash"], &log["removed"]), (hash, &json!(true)));
         assert_eq!(log["blockNumber"], number);
     }
     for number in ["0x2", "0x3"] {
-        let (head, _) = heads.next::<Value>().await.unwrap().unwrap();
+        let head = heads.next().await;
         let block = block(number).await;
         assert_eq!((&head["hash"], &head["number"]), (&block["hash"], &json!(number)));
     }
-    let (log, _) = logs.next::<Value>().await.unwrap().unwrap();
+    let log = logs.next().await;
     let new = block("0x3").await;
     assert_ne!(new["hash"], old["hash"]);
     assert_eq!((&log["blockHash"], &log["removed"]), (&new["hash"], &json!(false)));
@@ -335,11 +368,11 @@ async fn subscribers_hear_of_reorgs_and_resets() {
 
     result(ask(&methods, "anvil_reset", json!([])).await);
     for hash in [&new["transactions"][0], &hashes[0]] {
-        let (log, _) = logs.next::<Value>().await.unwrap().unwrap();
+        let log = logs.next().await;
         assert_eq!((&log["transactionHash"], &log["removed"]), (hash, &json!(true)));
     }
     result(ask(&methods, "evm_mine", json!([])).await);
-    let (head, _) = heads.next::<Value>().await.unwrap().unwrap();
+    let head = heads.next().await;
     let (block, genesis) = (block("0x1").await, block("0x0").await);
     assert_eq!((&head["hash"], &head["parentHash"]), (&block["hash"], &genesis["hash"]));
     chain.stop().await;

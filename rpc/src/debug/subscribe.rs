@@ -2,14 +2,12 @@
 
 use crate::api::Api;
 use crate::arguments::Arguments;
+use crate::connection::Teller;
 use crate::error::{Reply, RpcError};
-use crate::eth::tell;
 use crate::methods::Table;
 use alloy_eips::BlockId;
 use alloy_primitives::{B256, U64};
 use alloy_rpc_types_trace::geth::{GethDebugTracingOptions, GethTrace};
-use jsonrpsee::server::PendingSubscriptionSink;
-use jsonrpsee::types::Params;
 use serde::Serialize;
 use serde_json::Value;
 use std::sync::Arc;
@@ -19,14 +17,7 @@ const TRACE_CHAIN: &str = "traceChain";
 
 /// Adds the methods of this file.
 pub(super) fn register(table: &mut Table<Api>) {
-    let added = table.module.register_subscription(
-        "debug_subscribe",
-        "debug_subscription",
-        "debug_unsubscribe",
-        |params, pending, api, _| subscribe(params, pending, api),
-    );
-    let added = added.map(|_| ());
-    table.result(added);
+    table.subscription(["debug_subscribe", "debug_subscription", "debug_unsubscribe"], subscribe);
     table.aliases(&[("debug_traceChain", "debug_subscribe")]);
 }
 
@@ -52,8 +43,7 @@ struct Wanted {
     options: GethDebugTracingOptions,
 }
 
-async fn read(params: &Params<'_>, api: &Api) -> Reply<Wanted> {
-    let mut arguments = Arguments::new(params)?;
+async fn read(mut arguments: Arguments, api: &Api) -> Reply<Wanted> {
     let first: Value = arguments.required("subscription")?;
     // Under its own name the method leaves the kind out.
     let start = if first == TRACE_CHAIN {
@@ -78,30 +68,31 @@ async fn read(params: &Params<'_>, api: &Api) -> Reply<Wanted> {
     Ok(Wanted { numbers: start + 1..=end, options })
 }
 
-async fn subscribe(params: Params<'static>, pending: PendingSubscriptionSink, api: Arc<Api>) {
-    let Wanted { numbers, options } = match read(&params, &api).await {
-        Ok(wanted) => wanted,
-        Err(error) => return pending.reject(error).await,
-    };
-    let Ok(sink) = pending.accept().await else { return };
-    let last = *numbers.end();
-    for number in numbers {
-        let traced = trace(&api, number, options.clone()).await;
-        let traces = match traced {
-            Ok(traces) => traces,
-            Err(error) => {
-                tracing::warn!(number, ?error, "a chain of traces ends early");
+async fn subscribe(
+    api: Arc<Api>,
+    arguments: Arguments,
+    teller: Teller,
+) -> Reply<impl Future<Output = ()>> {
+    let Wanted { numbers, options } = read(arguments, &api).await?;
+    Ok(async move {
+        let last = *numbers.end();
+        for number in numbers {
+            let traces = match trace(&api, number, options.clone()).await {
+                Ok(traces) => traces,
+                Err(error) => {
+                    tracing::warn!(number, ?error, "a chain of traces ends early");
+                    return;
+                }
+            };
+            // geth tells nothing of blocks without transactions, but for the last one.
+            if traces.traces.is_empty() && number != last {
+                continue;
+            }
+            if !teller.tell(&traces).await {
                 return;
             }
-        };
-        // geth tells nothing of blocks without transactions, but for the last one.
-        if traces.traces.is_empty() && number != last {
-            continue;
         }
-        if sink.is_closed() || !tell(&sink, &traces).await {
-            return;
-        }
-    }
+    })
 }
 
 async fn trace(api: &Api, number: u64, options: GethDebugTracingOptions) -> Reply<BlockTraces> {

@@ -26,7 +26,7 @@ use crate::methods::Table;
 
 pub(crate) use fill::fill;
 pub(crate) use send::{Reserved, decode_recovered, send_unlocked, sender_of};
-pub(crate) use subscribe::tell;
+pub(crate) use subscribe::next as next_event;
 pub(crate) use transaction::raw_by_hash as raw_transaction;
 
 /// Adds the methods that every profile has.

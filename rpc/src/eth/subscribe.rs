@@ -1,38 +1,24 @@
 //! `eth_subscribe`: what happens on the chain, told as it happens.
-//!
-//! Each subscription has a place in the node's broadcast and a bounded queue to its socket. Who
-//! reads too slowly loses the subscription instead of filling memory.
 
 use crate::api::Api;
 use crate::arguments::Arguments;
+use crate::connection::Teller;
 use crate::convert;
 use crate::error::{Reply, RpcError};
 use crate::log_filter::LogFilter;
 use crate::methods::Table;
 use alloy_primitives::B256;
-use jsonrpsee::server::{PendingSubscriptionSink, SubscriptionSink};
-use jsonrpsee::types::Params;
 use node::{Chain, Event};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
-
-/// How long a full queue to a socket may stay full.
-const SLOW_MAX: Duration = Duration::from_secs(10);
 
 /// Adds the methods of this file.
 pub(crate) fn register(table: &mut Table<Api>) {
-    let added = table.module.register_subscription(
-        "eth_subscribe",
-        "eth_subscription",
-        "eth_unsubscribe",
-        |params, pending, api, _| subscribe(params, pending, api),
-    );
-    let added = added.map(|_| ());
-    table.result(added);
+    table.subscription(["eth_subscribe", "eth_subscription", "eth_unsubscribe"], subscribe);
 }
 
 /// What a client wants to be told.
@@ -57,8 +43,7 @@ struct ReceiptsOf {
 }
 
 impl Wanted {
-    fn read(params: &Params<'_>) -> Reply<Self> {
-        let mut arguments = Arguments::new(params)?;
+    fn read(mut arguments: Arguments) -> Reply<Self> {
         let kind: String = arguments.required("subscription")?;
         match kind.as_str() {
             "newHeads" => Ok(Self::Heads),
@@ -110,58 +95,44 @@ fn json<T: Serialize>(values: impl IntoIterator<Item = T>) -> Vec<Box<RawValue>>
     values.into_iter().filter_map(|value| serde_json::value::to_raw_value(&value).ok()).collect()
 }
 
-async fn subscribe(params: Params<'static>, pending: PendingSubscriptionSink, api: Arc<Api>) {
-    let wanted = match Wanted::read(&params) {
-        Ok(wanted) => wanted,
-        Err(error) => return pending.reject(error).await,
-    };
+async fn subscribe(
+    api: Arc<Api>,
+    arguments: Arguments,
+    teller: Teller,
+) -> Reply<impl Future<Output = ()>> {
+    let wanted = Wanted::read(arguments)?;
     // Before the answer: the client misses nothing that happens after it.
     let mut events = api.chain.subscribe();
-    let Ok(sink) = pending.accept().await else { return };
-    loop {
-        let event = tokio::select! {
-            () = sink.closed() => return,
-            event = events.recv() => event,
-        };
-        match event {
-            Ok(event) => {
-                for notification in wanted.notifications(&api.chain, &event) {
-                    if !send(&sink, notification).await {
-                        return;
-                    }
+    Ok(async move {
+        while let Some(event) = next(&mut events).await {
+            for notification in wanted.notifications(&api.chain, &event) {
+                if !teller.tell(&notification).await {
+                    return;
                 }
             }
-            Err(RecvError::Lagged(count)) => {
-                tracing::warn!(count, "a subscriber reads too slowly, its subscription ends");
-                return;
-            }
-            Err(RecvError::Closed) => return,
         }
-    }
+    })
 }
 
-/// Tells a subscriber `value`; false if its subscription has ended.
-pub(crate) async fn tell<T: Serialize>(sink: &SubscriptionSink, value: &T) -> bool {
-    match serde_json::value::to_raw_value(value) {
-        Ok(notification) => send(sink, notification).await,
-        Err(_) => false,
+/// The next event; nothing at the end, or if a subscriber has missed some.
+pub(crate) async fn next(events: &mut Receiver<Event>) -> Option<Event> {
+    match events.recv().await {
+        Ok(event) => Some(event),
+        Err(RecvError::Lagged(count)) => {
+            tracing::warn!(count, "a subscriber reads too slowly, its subscription ends");
+            None
+        }
+        Err(RecvError::Closed) => None,
     }
-}
-
-async fn send(sink: &SubscriptionSink, notification: Box<RawValue>) -> bool {
-    let sent = sink.send_timeout(notification, SLOW_MAX).await;
-    if let Err(error) = &sent {
-        tracing::debug!(%error, "subscription ends");
-    }
-    sent.is_ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jsonrpsee::types::Params;
 
     fn read(params: &'static str) -> Reply<Wanted> {
-        Wanted::read(&Params::new(Some(params)))
+        Wanted::read(Arguments::new(&Params::new(Some(params)))?)
     }
 
     #[test]

@@ -21,19 +21,15 @@ fn methods() -> MethodTable {
         tokio::time::sleep(Duration::from_millis(200)).await;
         Ok("rested")
     });
-    let added = table.module.register_subscription(
-        "eth_subscribe",
-        "eth_subscription",
-        "eth_unsubscribe",
-        |_, pending, _, _| async move {
-            let Ok(sink) = pending.accept().await else { return };
-            let message = serde_json::value::to_raw_value("hello").expect("a string");
-            let _ = sink.send(message).await;
-            sink.closed().await;
+    table.subscription(
+        ["eth_subscribe", "eth_subscription", "eth_unsubscribe"],
+        |_, _, teller| async move {
+            Ok(async move {
+                teller.tell(&"hello").await;
+                std::future::pending::<()>().await;
+            })
         },
     );
-    let added = added.map(|_| ());
-    table.result(added);
     table.finish().unwrap()
 }
 
@@ -279,6 +275,37 @@ async fn sockets_call_subscribe_and_close() {
     server.stop().await;
     assert_eq!(read_frame(&mut socket).await.0, 0x8, "a Close frame");
     assert!(stop.elapsed() < Duration::from_secs(2), "{:?}", stop.elapsed());
+}
+
+#[tokio::test]
+async fn sockets_answer_whatever_the_id_and_whatever_the_batch() {
+    let server = start(ServerConfig { request_bytes_max: 300, ..Default::default() }).await;
+    let mut socket = open_socket(&server).await;
+    for id in ["-1", "1.5", "18446744073709551616", "null", "\"a\"", "7"] {
+        let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"context"}}"#);
+        socket.write_all(&frame(&text)).await.unwrap();
+        let want = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":7}}"#);
+        assert_eq!(read_frame(&mut socket).await.1, want);
+    }
+    // The answer with the id of a subscription stands in the batch's, and before all that is told.
+    let batch = r#"[{"id":1,"method":"eth_subscribe"},{"id":-2,"method":"nap"},
+        {"id":3,"method":"eth_unsubscribe"},{"method":"context"}]"#;
+    let answer = ask(&mut socket, batch).await;
+    let id = answer[0]["result"].as_str().unwrap().to_owned();
+    assert_eq!((&answer[0]["id"], &answer[1]["result"]), (&json!(1), &json!("rested")));
+    assert_eq!((&answer[1]["id"], &answer[2]["error"]["code"]), (&json!(-2), &json!(-32602)));
+    assert_eq!(answer.as_array().unwrap().len(), 3, "{answer}");
+    let told = json_of(&read_frame(&mut socket).await.1);
+    assert_eq!(told["params"], json!({"subscription": id, "result": "hello"}));
+    let text = format!(r#"{{"id":4,"method":"eth_unsubscribe","params":["{id}"]}}"#);
+    assert_eq!(ask(&mut socket, &text).await["result"], true);
+    assert_eq!(ask(&mut socket, &text).await["result"], false);
+    // A message that is too long is told so, with the limit, and the socket is closed.
+    let answer = ask(&mut socket, &format!("{batch}{}", " ".repeat(300))).await;
+    let text = "request is too big: at most 300 bytes, see --request-size-max";
+    assert_eq!(answer["error"], json!({"code": -32007, "message": text}));
+    assert_eq!(read_frame(&mut socket).await.0, 0x8, "a Close frame");
+    server.stop().await;
 }
 
 #[tokio::test]

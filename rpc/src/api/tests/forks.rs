@@ -27,7 +27,7 @@ async fn check(url: String, head: u64) {
     assert_eq!(start.fork.number(), head, "{shown}");
     let forked = Chain::start_forked(NodeConfig::default(), start).unwrap();
     assert_eq!(forked.head().number(), head);
-    let methods = methods(forked.clone()).unwrap().methods;
+    let methods = calls(&forked);
     let balance = result(ask(&methods, "eth_getBalance", json!([BOB, "latest"])).await);
     assert_eq!(balance, "0x21e19e0c9bab24000f1", "{shown}");
     // Once more after a pause, over the same connection or a new one.
@@ -75,20 +75,20 @@ async fn subscribers_hear_of_the_chain_that_a_reset_forks() {
     let server = serve(remote.clone(), config).await.unwrap();
 
     let (chain, methods) = start(NodeConfig::default()).await;
-    let mut heads = methods.subscribe_unbounded("eth_subscribe", ["newHeads"]).await.unwrap();
-    let mut logs = methods.subscribe_unbounded("eth_subscribe", ["logs"]).await.unwrap();
+    let mut heads = Told::begin(&methods, "eth_subscribe", json!(["newHeads"])).await.unwrap();
+    let mut logs = Told::begin(&methods, "eth_subscribe", json!(["logs"])).await.unwrap();
     let hash = result(ask(&methods, "eth_sendTransaction", creation("0x602a5f5fa1")).await);
-    heads.next::<Value>().await.unwrap().unwrap();
-    assert_eq!(logs.next::<Value>().await.unwrap().unwrap().0["removed"], false);
+    heads.next().await;
+    assert_eq!(logs.next().await["removed"], false);
     let url = format!("http://{}", server.local_addr);
     let reset = json!([{"forking": {"jsonRpcUrl": url}}]);
     result(ask(&methods, "anvil_reset", reset).await);
-    let (log, _) = logs.next::<Value>().await.unwrap().unwrap();
+    let log = logs.next().await;
     assert_eq!((&log["transactionHash"], &log["removed"]), (&hash, &json!(true)));
-    let (head, _) = heads.next::<Value>().await.unwrap().unwrap();
+    let head = heads.next().await;
     assert_eq!((&head["number"], &head["hash"]), (&json!("0x7"), &json!(remote.head().hash())));
     result(ask(&methods, "evm_mine", json!([])).await);
-    let (next, _) = heads.next::<Value>().await.unwrap().unwrap();
+    let next = heads.next().await;
     assert_eq!((&next["number"], &next["parentHash"]), (&json!("0x8"), &head["hash"]));
     chain.stop().await;
     server.stop().await;

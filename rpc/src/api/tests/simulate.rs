@@ -5,7 +5,7 @@ use super::*;
 const CAROL: &str = "0xc000000000000000000000000000000000000000";
 const DAVE: &str = "0xc100000000000000000000000000000000000000";
 
-async fn simulate(methods: &Methods, blocks: Value, options: Value) -> Value {
+async fn simulate(methods: &Local, blocks: Value, options: Value) -> Value {
     let mut request = json!({"blockStateCalls": blocks});
     for (key, value) in options.as_object().unwrap() {
         request[key] = value.clone();

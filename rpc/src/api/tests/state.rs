@@ -8,7 +8,7 @@ const STORE: &str = "0x602a60015500";
 const CONTRACT: &str = "0x00000000000000000000000000000000000000aa";
 
 /// A chain with one block of two transfers and a call that stores a slot.
-async fn one_block(config: NodeConfig) -> (Chain, Methods, Value) {
+async fn one_block(config: NodeConfig) -> (Chain, Arc<Local>, Value) {
     let (chain, methods) = start(config).await;
     result(ask(&methods, "anvil_setCode", json!([CONTRACT, STORE])).await);
     result(ask(&methods, "evm_setAutomine", json!([false])).await);
@@ -253,9 +253,9 @@ async fn the_node_says_what_it_is() {
 #[tokio::test]
 async fn traces_of_a_chain_are_told_block_by_block() {
     let (chain, methods, block) = one_block(NodeConfig::default()).await;
-    let params = ("traceChain", "0x0", "0x1", json!({"tracer": "callTracer"}));
-    let mut traces = methods.subscribe_unbounded("debug_subscribe", params).await.unwrap();
-    let (told, _) = traces.next::<Value>().await.unwrap().unwrap();
+    let params = json!(["traceChain", "0x0", "0x1", {"tracer": "callTracer"}]);
+    let mut traces = Told::begin(&methods, "debug_subscribe", params).await.unwrap();
+    let told = traces.next().await;
     assert_eq!((&told["block"], &told["hash"]), (&json!("0x1"), &block["hash"]));
     for (index, to) in [BOB, CONTRACT, BOB].into_iter().enumerate() {
         assert_eq!(told["traces"][index]["txHash"], block["transactions"][index]["hash"]);
@@ -264,10 +264,8 @@ async fn traces_of_a_chain_are_told_block_by_block() {
     for params in
         [("other", "0x0", "0x1"), ("traceChain", "0x1", "0x1"), ("traceChain", "0x0", "0x9")]
     {
-        assert!(
-            methods.subscribe_unbounded("debug_subscribe", params).await.is_err(),
-            "{params:?}"
-        );
+        let begun = Told::begin(&methods, "debug_subscribe", json!(params)).await;
+        assert!(begun.is_err(), "{params:?}");
     }
     chain.stop().await;
 }
@@ -276,28 +274,26 @@ async fn traces_of_a_chain_are_told_block_by_block() {
 async fn reth_tells_of_blocks() {
     let (chain, methods) =
         start(NodeConfig { slots_in_an_epoch: 1, ..NodeConfig::default() }).await;
-    let none: [u8; 0] = [];
     let mut all =
-        methods.subscribe_unbounded("reth_subscribeChainNotifications", none).await.unwrap();
-    let mut kept = methods.subscribe_unbounded("reth_subscribePersistedBlock", none).await.unwrap();
-    let mut finals = methods
-        .subscribe_unbounded("reth_subscribeFinalizedChainNotifications", none)
+        Told::begin(&methods, "reth_subscribeChainNotifications", json!([])).await.unwrap();
+    let mut kept = Told::begin(&methods, "reth_subscribePersistedBlock", json!([])).await.unwrap();
+    let mut finals = Told::begin(&methods, "reth_subscribeFinalizedChainNotifications", json!([]))
         .await
         .unwrap();
     let snapshot = result(ask(&methods, "evm_snapshot", json!([])).await);
     result(ask(&methods, "anvil_mine", json!(["0x3"])).await);
     let first = result(ask(&methods, "eth_getBlockByNumber", json!(["0x1", true])).await);
-    let (told, _) = all.next::<Value>().await.unwrap().unwrap();
+    let told = all.next().await;
     assert_eq!(told["Commit"]["new"]["blocks"]["1"], first);
-    let (told, _) = kept.next::<Value>().await.unwrap().unwrap();
+    let told = kept.next().await;
     assert_eq!(told, json!({"number": 1, "hash": first["hash"]}));
-    let (told, _) = finals.next::<Value>().await.unwrap().unwrap();
+    let told = finals.next().await;
     assert_eq!(told[0]["Commit"]["new"]["blocks"]["1"], first, "two epochs later");
     let third = result(ask(&methods, "eth_getBlockByNumber", json!(["0x3", true])).await);
     result(ask(&methods, "evm_revert", json!([snapshot])).await);
     let mut told = json!({});
     for _ in 0..3 {
-        told = all.next::<Value>().await.unwrap().unwrap().0;
+        told = all.next().await;
     }
     assert_eq!(told["Reorg"]["old"]["blocks"]["3"], third, "{told}");
     chain.stop().await;

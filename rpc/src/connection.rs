@@ -1,0 +1,182 @@
+//! A connection that can be told things, over WebSocket or IPC: its requests, what waits to be sent
+//! to it, and its subscriptions.
+//!
+//! Each subscription has a place in the node's broadcast and goes into the connection's bounded
+//! queue. Who reads too slowly loses the subscription instead of filling memory.
+
+use crate::local::{Limits, Local};
+use crate::methods::MethodTable;
+use parking_lot::Mutex;
+use serde::Serialize;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::task::AbortHandle;
+
+/// Answers and notifications that wait for a slow reader.
+const WAITING_MAX: usize = 1_024;
+/// How long a full queue may stay full.
+const SLOW_MAX: Duration = Duration::from_secs(10);
+
+/// What tells a subscriber things until there is no more to tell.
+pub(crate) type Story = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// One connection; what it subscribed to ends with it.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    table: MethodTable,
+    limits: Limits,
+    queue: Sender<String>,
+    subscriptions: Mutex<HashMap<String, Subscription>>,
+}
+
+#[derive(Debug)]
+struct Subscription {
+    /// The method that ends it.
+    end: &'static str,
+    /// Nothing until the answer with its id is on its way.
+    task: Option<AbortHandle>,
+}
+
+/// Tells one subscriber things.
+#[derive(Debug)]
+pub(crate) struct Teller {
+    queue: Sender<String>,
+    /// The method of its notifications.
+    method: &'static str,
+    id: String,
+}
+
+impl Connection {
+    /// A connection without subscriptions, and what is to be sent to it.
+    pub(crate) fn open(table: MethodTable, limits: Limits) -> (Arc<Self>, Receiver<String>) {
+        let (queue, waiting) = channel(WAITING_MAX);
+        (Arc::new(Self { table, limits, queue, subscriptions: Mutex::default() }), waiting)
+    }
+
+    /// Answers one request or batch, and then begins to tell what was subscribed to.
+    pub(crate) async fn answer(self: Arc<Self>, text: impl AsRef<[u8]>) {
+        let local = Local::new(self.table.clone(), Some(Arc::clone(&self)), self.limits);
+        let answer = local.answer(text.as_ref(), Vec::new()).await;
+        self.send(answer).await;
+        for (id, story) in local.into_begun() {
+            self.tell(id, story);
+        }
+    }
+
+    /// Sends an answer, unless it is empty.
+    pub(crate) async fn send(&self, answer: Vec<u8>) {
+        match String::from_utf8(answer) {
+            Ok(answer) if answer.is_empty() => {}
+            // An error says that the other side is gone.
+            Ok(answer) => drop(self.queue.send(answer).await),
+            Err(error) => tracing::error!(%error, "an answer is no text"),
+        }
+    }
+
+    /// Makes room for a subscription that `end` will end: its id, and who tells it things. Nothing
+    /// if there are as many as there may be.
+    pub(crate) fn subscribe(
+        &self,
+        method: &'static str,
+        end: &'static str,
+    ) -> Option<(String, Teller)> {
+        let mut subscriptions = self.subscriptions.lock();
+        if subscriptions.len() >= self.limits.subscriptions as usize {
+            return None;
+        }
+        let id = new_id();
+        subscriptions.insert(id.clone(), Subscription { end, task: None });
+        let teller = Teller { queue: self.queue.clone(), method, id: id.clone() };
+        Some((id, teller))
+    }
+
+    /// Ends a subscription; false if `end` ends none that has this id.
+    pub(crate) fn unsubscribe(&self, id: &str, end: &str) -> bool {
+        let mut subscriptions = self.subscriptions.lock();
+        if subscriptions.get(id).is_none_or(|found| found.end != end) {
+            return false;
+        }
+        if let Some(task) = subscriptions.remove(id).and_then(|found| found.task) {
+            task.abort();
+        }
+        true
+    }
+
+    /// Gives up a subscription that did not come about, or that is at its end.
+    pub(crate) fn forget(&self, id: &str) {
+        self.subscriptions.lock().remove(id);
+    }
+
+    fn tell(self: &Arc<Self>, id: String, story: Story) {
+        let mut subscriptions = self.subscriptions.lock();
+        // It may have been ended in the same batch.
+        let Some(subscription) = subscriptions.get_mut(&id) else { return };
+        let connection = Arc::downgrade(self);
+        let task = tokio::spawn(async move {
+            story.await;
+            if let Some(connection) = connection.upgrade() {
+                connection.forget(&id);
+            }
+        });
+        subscription.task = Some(task.abort_handle());
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        for task in self.subscriptions.get_mut().values().filter_map(|found| found.task.as_ref()) {
+            task.abort();
+        }
+    }
+}
+
+impl Teller {
+    /// Tells the subscriber `value`; false if nobody listens any more.
+    pub(crate) async fn tell<T: Serialize>(&self, value: &T) -> bool {
+        #[derive(Serialize)]
+        struct Notification<'a, T> {
+            jsonrpc: &'static str,
+            method: &'static str,
+            params: Params<'a, T>,
+        }
+        #[derive(Serialize)]
+        struct Params<'a, T> {
+            subscription: &'a str,
+            result: &'a T,
+        }
+        let params = Params { subscription: &self.id, result: value };
+        let notification = Notification { jsonrpc: "2.0", method: self.method, params };
+        let Ok(text) = serde_json::to_string(&notification) else { return false };
+        let sent = self.queue.send_timeout(text, SLOW_MAX).await;
+        if let Err(error) = &sent {
+            tracing::debug!(%error, "subscription ends");
+        }
+        sent.is_ok()
+    }
+}
+
+/// A new id of a subscription or filter that can't be guessed from another one: 128 bits in hex, as
+/// Ethereum clients expect.
+pub(crate) fn new_id() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(1);
+    static KEYS: OnceLock<(RandomState, RandomState)> = OnceLock::new();
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    // `RandomState` is keyed anew, from the system's randomness, in every process.
+    let keys = KEYS.get_or_init(|| (RandomState::new(), RandomState::new()));
+    format!("0x{:016x}{:016x}", keys.0.hash_one(count) | 1 << 63, keys.1.hash_one(count))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn ids_differ_and_are_hex_strings() {
+        let (a, b) = (super::new_id(), super::new_id());
+        assert_ne!(a, b);
+        assert!(a.starts_with("0x") && a.len() == 34, "{a}");
+    }
+}
