@@ -6,7 +6,9 @@ use crate::arguments::Arguments;
 use crate::connection::{Story, Teller};
 use crate::error::{Reply, RpcError};
 use crate::forked;
-use serde::Serialize;
+use alloy_primitives::{Bytes, hex};
+use serde::{Serialize, Serializer};
+use serde_json::ser::Formatter;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::fmt;
@@ -14,6 +16,9 @@ use std::future::Future;
 use std::io::{self, Write};
 use std::pin::Pin;
 use std::sync::Arc;
+
+/// Bytes that are made digits at a time.
+const HEX_CHUNK: usize = 1_024;
 
 /// Every method of a profile. Clones are handles to the same one.
 #[derive(Clone)]
@@ -88,11 +93,38 @@ impl Answer {
     pub(crate) fn with(mut self, result: Reply<impl Serialize>) -> Answered {
         let max = self.bytes_max;
         let written = result.and_then(|value| {
-            serde_json::to_writer(&mut self, &value).map_err(|error| {
+            let mut to = serde_json::Serializer::with_formatter(&mut self, PlainHex);
+            value.serialize(&mut to).map_err(|error| {
                 if error.is_io() { RpcError::too_long(max) } else { RpcError::internal(error) }
             })
         });
         (self, written)
+    }
+}
+
+/// Bytes as `0x` and hex digits, in which serde_json would look for characters to escape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Hex(pub(crate) Bytes);
+
+impl Serialize for Hex {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+/// Writes JSON as serde_json does, and [`Hex`].
+struct PlainHex;
+
+impl Formatter for PlainHex {
+    fn write_byte_array<W: Write + ?Sized>(&mut self, out: &mut W, bytes: &[u8]) -> io::Result<()> {
+        let mut digits = [0; 2 * HEX_CHUNK];
+        out.write_all(b"\"0x")?;
+        for chunk in bytes.chunks(HEX_CHUNK) {
+            let digits = &mut digits[..2 * chunk.len()];
+            hex::encode_to_slice(chunk, digits).map_err(io::Error::other)?;
+            out.write_all(digits)?;
+        }
+        out.write_all(b"\"")
     }
 }
 
@@ -236,5 +268,24 @@ impl<C: Send + Sync + 'static> Table<C> {
     /// The methods, or the first name that was taken already.
     pub(crate) fn finish(self) -> Result<MethodTable, NameTaken> {
         self.clash.map_or_else(|| Ok(MethodTable(Arc::new(self.methods))), Err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hex_is_written_as_bytes_are() {
+        for length in [0, 1, 31, HEX_CHUNK - 1, HEX_CHUNK, 3 * HEX_CHUNK + 7] {
+            let bytes: Bytes = (0..length).map(|n| (n * 7) as u8).collect();
+            let (answer, written) =
+                Answer::new(b"x".to_vec(), 1 << 20).with(Ok(Some(Hex(bytes.clone()))));
+            assert!(written.is_ok());
+            let want = format!("x{}", serde_json::to_string(&bytes).unwrap());
+            assert_eq!(String::from_utf8(answer.into_text()).unwrap(), want);
+        }
+        let (_, written) = Answer::new(Vec::new(), 10).with(Ok(Hex(vec![1; 5].into())));
+        assert_eq!(written, Err(RpcError::too_long(10)));
     }
 }

@@ -3,10 +3,10 @@
 use crate::api::Api;
 use crate::arguments::Arguments;
 use crate::error::{Reply, RpcError};
-use crate::methods::Table;
+use crate::methods::{Hex, Table};
 use crate::request;
 use alloy_eips::BlockId;
-use alloy_primitives::{Bytes, U64, U256};
+use alloy_primitives::{U64, U256};
 use alloy_rpc_types_eth::state::StateOverride;
 use alloy_rpc_types_eth::{
     AccessListResult, BlockOverrides, Bundle, EthCallResponse, StateContext, TransactionRequest,
@@ -32,10 +32,10 @@ fn read(arguments: &mut Arguments) -> Reply<(Call, BlockId, Overrides)> {
     Ok((call, block, request::overrides(state, block_overrides)))
 }
 
-async fn call(api: Arc<Api>, mut arguments: Arguments) -> Reply<Bytes> {
+async fn call(api: Arc<Api>, mut arguments: Arguments) -> Reply<Hex> {
     let (call, block, overrides) = read(&mut arguments)?;
     let outcome = api.chain.call(call, block, overrides).await?;
-    Ok(outcome.output)
+    Ok(Hex(outcome.output))
 }
 
 async fn estimate_gas(api: Arc<Api>, mut arguments: Arguments) -> Reply<U64> {

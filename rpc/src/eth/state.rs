@@ -4,10 +4,10 @@ use crate::api::Api;
 use crate::arguments::Arguments;
 use crate::convert::Account;
 use crate::error::{Reply, RpcError};
-use crate::methods::Table;
+use crate::methods::{Hex, Table};
 use crate::request::Slot;
 use alloy_eips::BlockId;
-use alloy_primitives::{Address, B256, Bytes, U64, U256};
+use alloy_primitives::{Address, B256, U64, U256};
 use alloy_rpc_types_eth::AccountInfo;
 use node::query::StateView;
 use std::collections::BTreeMap;
@@ -33,10 +33,10 @@ async fn balance(api: Arc<Api>, mut arguments: Arguments) -> Reply<U256> {
     Ok(state.balance(address)?)
 }
 
-async fn code(api: Arc<Api>, mut arguments: Arguments) -> Reply<Bytes> {
+async fn code(api: Arc<Api>, mut arguments: Arguments) -> Reply<Hex> {
     let address = arguments.required("address")?;
     let state = api.chain.state(arguments.block()?).await?;
-    Ok(state.code(address)?)
+    Ok(Hex(state.code(address)?))
 }
 
 async fn storage_at(api: Arc<Api>, mut arguments: Arguments) -> Reply<B256> {
