@@ -293,7 +293,7 @@ impl Chain {
             Some(fork) => fork.rules().clone(),
             None => self.fork_rules(),
         };
-        let start = blocking(move || fork::begin(config, rules)).await??;
+        let start = blocking(move || fork::begin_now(config, rules)).await??;
         let ForkStart { fork, mut genesis, .. } = start;
         // The store keeps its tree's hash.
         genesis.spec.tree_hash = self.spec().tree_hash;

@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use storage::StoreError;
 
-use super::error::{ForkError, Place, RemoteError};
+use super::error::{ForkError, Place, Reason, RemoteError};
 use super::flights::Flights;
 use super::item::{Item, Quantity, answer_key};
 use super::remote::{Remote, RemoteConfig};
@@ -126,6 +126,15 @@ pub fn begin(config: ForkConfig, rules: ForkRules) -> Result<ForkStart, ForkErro
         keep(path, &fork, &genesis)?;
     }
     Ok(ForkStart { fork: Arc::new(fork), genesis, replay })
+}
+
+/// The same for somebody who waits for it: a node that can't be reached is not tried again.
+pub(crate) fn begin_now(config: ForkConfig, rules: ForkRules) -> Result<ForkStart, ForkError> {
+    let once = Remote::new(RemoteConfig { retries: 0, ..config.remote.clone() })?;
+    match once.call("eth_chainId", json!([])) {
+        Err(error) if matches!(*error.reason, Reason::Transport(_)) => Err(error.into()),
+        _ => begin(config, rules),
+    }
 }
 
 /// Whether a data directory has a chain that was forked.

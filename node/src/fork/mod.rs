@@ -27,6 +27,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use storage::{ForkCache, ForkPoint, StoreError};
 
+pub(crate) use begin::begin_now;
 pub use begin::{
     ForkBlock, ForkConfig, ForkRules, ForkStart, KEPT_FILE, Replayed, begin, is_kept, kept_genesis,
 };

@@ -94,3 +94,18 @@ async fn subscribers_hear_of_the_chain_that_a_reset_forks() {
     server.stop().await;
     remote.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_reset_to_who_refuses_connections_says_so_at_once() {
+    let (chain, methods) = start(NodeConfig::default()).await;
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for scheme in ["http", "ws"] {
+        let reset = json!([{"forking": {"jsonRpcUrl": format!("{scheme}://{free}")}}]);
+        let error = ask(&methods, "anvil_reset", reset).await["error"].clone();
+        let text = error["message"].as_str().unwrap();
+        assert!(text.contains("eth_chainId") && text.contains(&free.to_string()), "{text}");
+        assert!(text.to_lowercase().contains("refused") && !text.contains("attempts"), "{text}");
+    }
+    assert!(chain.fork().is_none());
+    chain.stop().await;
+}
