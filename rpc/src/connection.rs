@@ -58,10 +58,14 @@ impl Connection {
         (Arc::new(Self { table, limits, queue, subscriptions: Mutex::default() }), waiting)
     }
 
-    /// Answers one request or batch, and then begins to tell what was subscribed to.
+    /// Answers one request or batch, and then begins to tell what was subscribed to. What still
+    /// waits when the other side goes is given up.
     pub(crate) async fn answer(self: Arc<Self>, text: impl AsRef<[u8]>) {
         let local = Local::new(self.table.clone(), Some(Arc::clone(&self)), self.limits);
-        let answer = local.answer(text.as_ref(), Vec::new()).await;
+        let answer = tokio::select! {
+            () = self.queue.closed() => return,
+            answer = local.answer(text.as_ref(), Vec::new()) => answer,
+        };
         self.send(answer).await;
         for (id, story) in local.into_begun() {
             self.tell(id, story);
