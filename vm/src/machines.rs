@@ -7,7 +7,6 @@
 use alloc::{
     boxed::Box,
     string::{String, ToString},
-    sync::Arc,
     vec::Vec,
 };
 use core::fmt::Display;
@@ -40,7 +39,7 @@ use crate::{
     Engine,
     create::{self, Instructions},
     precompiles::Precompiles,
-    riscv::{Image, Machine, Pool, Units, syscall::Guest},
+    riscv::{Machine, Pool, Units, syscall::Guest},
     source::Context,
     stop,
     watch::{MachineEnd, Watch},
@@ -318,8 +317,8 @@ fn load(
         return Err(Refused::OutOfGas);
     }
     let loaded = if constructor {
-        // Init code runs once: its image is cached only when it is deployed.
-        Image::load(image, &params.gas).map(Arc::new)
+        // A factory deploys one image with many tails, so init code is known by its image.
+        host.engine.image(blake3::hash(image).as_bytes().into(), image)
     } else {
         let hash = interpreter.bytecode.get_or_calculate_hash();
         host.engine.image(hash, image)
