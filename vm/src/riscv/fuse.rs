@@ -33,8 +33,8 @@ macro_rules! pairs {
 pairs! {
     Addi: Addi Add Sub Xor And Or Andi Slli Srli Lui Auipc Addiw Sltu Mul Ld Lw Lbu Lhu Sd Sw Sb
         Sh1add Sh2add Sh3add;
-    Add: Addi Add Sub Xor And Andn Slli Srli Auipc Srliw Sltu Mul Ld Lw Lbu Lhu Sd Sw Sb Roriw
-        Sh3add;
+    Add: Addi Add Sub Xor And Andn Slli Srli Auipc Srliw Sltu Mul Divuw Ld Lw Lbu Lhu Sd Sw Sb
+        Roriw Sh3add;
     Sub: Addi Add Xor And;
     Xor: Add Xor And Or Xori Andn Slli Srli Addw Slliw Srliw Mul Ld Sd Sw Rori Roriw;
     And: Add Xor And Or Sltu Sd;
@@ -54,10 +54,12 @@ pairs! {
     Sltu: Addi Add Sub Or Xori Sltu Ld Sd;
     Mul: Addi Add Sub Sltu Mul Mulhu Sd;
     Mulhu: Add Mul;
+    Divuw: Mul;
     Ld: Addi Add Sub Xor And Or Andn Slli Srli Sltu Mul Ld Lbu Sd Rori Sh3add;
     Lw: Addi Add Xor And Slli Srli Addw Lw Sw;
     Lwu: Add Xor Slli Addw;
-    Lbu: Addi Add Xor Or Andi Slli Ld Lbu Lhu Sb;
+    Lb: Slli;
+    Lbu: Addi Add Xor Or Andi Slli Ld Lb Lbu Lhu Sb;
     Lhu: Addi Add;
     Sd: Addi Add Xor Or Xori Andn Slli Srli Auipc Srliw Ld Lbu Sd;
     Sw: Addi Xor Addw Lw Sw;
@@ -95,8 +97,8 @@ pairs! {
 
 /// Fused triples. Their numbers have the bits of a pair's, and bit 2 for the third `rs1`.
 macro_rules! triples {
-    ($($first:ident $second:ident $third:ident;)*) => {
-        const TRIPLES: &[Fused<3, 8>] = &[$((
+    ($($first:ident $second:ident: $($third:ident)*;)*) => {
+        const TRIPLES: &[Fused<3, 8>] = &[$($((
             [Operation::$first, Operation::$second, Operation::$third],
             [
                 three::<$first, $second, $third, false, false, false>,
@@ -108,60 +110,55 @@ macro_rules! triples {
                 three::<$first, $second, $third, false, true, true>,
                 three::<$first, $second, $third, true, true, true>,
             ],
-        ),)*];
+        ),)*)*];
     };
 }
 
 triples! {
-    Addi Addi Sd;
-    Addi Mul Addi;
-    Addi Sd Add;
-    Addi Sd Sd;
-    Add Add Add;
-    Add Add Xor;
-    Add Ld Ld;
-    Add Sltu Add;
-    Add Xor Add;
-    Add Xor Xor;
-    Xor Xor Xor;
-    Xor Xor Ld;
-    Xor Xor Roriw;
-    Xor Ld Xor;
-    Xor Andn Xor;
-    And And Xor;
-    Andn Xor Andn;
-    Slli Slli Add;
-    Slli Add Add;
-    Mul Mulhu Add;
-    Mul Sub Addi;
-    Ld Addi Add;
-    Ld Add Add;
-    Ld Xor Xor;
-    Ld Ld Addi;
-    Ld Ld Ld;
-    Ld Sd Addi;
-    Lw Srli Addi;
-    Sd Addi Addi;
-    Sd Sd Addi;
-    Sd Sd Sd;
-    Roriw Roriw Roriw;
-    Roriw Roriw Add;
-    Roriw Add Add;
-    Rori Rori Rori;
-    // The third one ends the block.
-    Addi Addi Bltu;
-    Addi Addi Bne;
-    Addi Addi Beq;
-    Addi Add Bne;
-    Addi Add Bltu;
-    Add Addi Bne;
-    Sb Add Bne;
-    Sb Addi Bne;
-    Addi Sw Bne;
-    Srli Addi Bne;
-    Lbu Addi Bne;
-    Sd Add Bne;
-    Ld Addi Jalr;
+    Addi Addi: Sd Beq Bltu Bne;
+    Addi Add: Bltu Bne;
+    Addi Sub: Xor;
+    Addi Mul: Addi;
+    Addi Sd: Add Sd;
+    Addi Sw: Bne;
+    Add Addi: Bltu Bne;
+    Add Add: Add Xor Bgeu;
+    Add Xor: Add Xor;
+    Add Sltu: Add;
+    Add Ld: Ld;
+    Xor Xor: Xor Ld Roriw;
+    Xor Andn: Xor;
+    Xor Ld: Xor;
+    And And: Xor;
+    Andn Xor: Andn;
+    Slli Add: Add;
+    Slli Slli: Add;
+    Srli Addi: Slli Bne;
+    Srli Slli: Or;
+    Mul Sub: Addi;
+    Mul Mulhu: Add Sd;
+    Divuw Mul: Sub;
+    Ld Addi: Add Jalr;
+    Ld Add: Add;
+    Ld Xor: Xor;
+    Ld Mulhu: Mul;
+    Ld Ld: Addi Slli Ld;
+    Ld Lw: Add;
+    Ld Sd: Addi;
+    Lw Addi: Mul;
+    Lw Srli: Addi;
+    Lb Slli: Or;
+    Lbu Addi: Mul Sb Bne;
+    Lbu Lbu: Lbu;
+    Sd Addi: Addi Bltu;
+    Sd Add: Bne;
+    Sd Sd: Addi Sd;
+    Sb Addi: Bne;
+    Sb Add: Bne;
+    Rori Rori: Rori;
+    Roriw Roriw: Add Roriw;
+    Roriw Add: Add;
+    Sh1add Slli: Add;
 }
 
 /// Fused rotations: their steps by whether the value of the first `rs1` is what the step before

@@ -15,7 +15,7 @@ use super::{
 };
 
 /// Steps in the table: a power of two, so that any number finds one.
-pub(super) const STEPS: usize = 2048;
+pub(super) const STEPS: usize = 4096;
 /// The number of the step that stops the loop after one instruction.
 pub(super) const STOP: u16 = STEPS as u16 - 1;
 /// Where the steps of fused instructions begin.
