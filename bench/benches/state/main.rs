@@ -1,13 +1,15 @@
 //! The state tree beside NOMT and alloy-trie: `cargo bench -p tandem-bench --bench state`.
 //!
 //! A million leaves, then 1, 100, 1,000 and 10,000 of them changed at a time: the time to the new
-//! root, and the time until it is on the disk. All peers in turn, in one run; the median counts.
+//! root, and the time until it is on the disk. All peers in turn, in one run; the median counts. Of
+//! what is durable the mean is shown, too: a peer may leave work to later commits.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench may panic and print")]
 
 mod hexary;
 mod store;
 
+use alloy_primitives::B256;
 use hexary::Hexary;
 use nomt::{KeyReadWrite, Nomt, Options, SessionParams, hasher::Blake3Hasher};
 use std::{
@@ -16,7 +18,7 @@ use std::{
 };
 use store::Chain;
 use tandem_bench::rates;
-use tree::{Blake3, Tree, Update};
+use tree::{Blake3, Hash, Message, Tree, Update};
 
 const LEAVES: u64 = 1_000_000;
 const COUNTS: [u64; 4] = [1, 100, 1_000, 10_000];
@@ -40,8 +42,11 @@ fn main() {
         limit / 1e6,
         ours / limit * 100.0,
     );
-    println!("| updates | tree | NOMT | ratio | alloy-trie | ratio | store | NOMT | ratio |");
-    println!("|---|---|---|---|---|---|---|---|---|");
+    println!(
+        "| updates | tree | without hashing | NOMT | ratio | alloy-trie | ratio | store | NOMT | \
+         ratio | store, mean | NOMT, mean | ratio |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
     for count in COUNTS {
         peers.compare(count);
     }
@@ -50,9 +55,22 @@ fn main() {
     );
 }
 
+/// No hash: what is left of the time to the root is finding the nodes and putting hashes in.
+#[derive(Debug, Clone, Copy)]
+struct Nothing;
+
+impl Hash for Nothing {
+    fn hash(self, _: &[u8]) -> B256 {
+        B256::ZERO
+    }
+
+    fn hash_all(self, _: &[Message], _: &mut [B256]) {}
+}
+
 /// The same million entries in every peer.
 struct Peers {
     tree: Tree<Blake3>,
+    without_hash: Tree<Nothing>,
     nomt: Nomt<Blake3Hasher>,
     hexary: Hexary,
     chain: Chain,
@@ -63,6 +81,7 @@ struct Peers {
 #[derive(Default)]
 struct Times {
     tree: Vec<Duration>,
+    without_hash: Vec<Duration>,
     nomt: Vec<Duration>,
     hexary: Vec<Duration>,
     store: Vec<Duration>,
@@ -74,6 +93,8 @@ impl Peers {
         let entries = entries(0..LEAVES, 0);
         let mut tree = Tree::new(Blake3);
         tree.apply(&updates(&entries));
+        let mut without_hash = Tree::new(Nothing);
+        without_hash.apply(&updates(&entries));
         let mut options = Options::new();
         options.path(directory.join("nomt"));
         options.commit_concurrency(2);
@@ -85,7 +106,7 @@ impl Peers {
         }
         let hexary = Hexary::new(&entries);
         let chain = Chain::new(&directory.join("store"), LEAVES);
-        Self { tree, nomt, hexary, chain, round: 0 }
+        Self { tree, without_hash, nomt, hexary, chain, round: 0 }
     }
 
     fn compare(&mut self, count: u64) {
@@ -94,15 +115,26 @@ impl Peers {
         for _ in 0..rounds {
             self.run(count, &mut times);
         }
-        let [tree, nomt, hexary, store, durable] =
-            [times.tree, times.nomt, times.hexary, times.store, times.nomt_durable].map(median);
+        let means = [&times.store, &times.nomt_durable].map(|times| mean(times));
+        let [tree, without_hash, nomt, hexary, store, durable] = [
+            times.tree,
+            times.without_hash,
+            times.nomt,
+            times.hexary,
+            times.store,
+            times.nomt_durable,
+        ]
+        .map(median);
         let ratio = |peer: Duration, ours: Duration| peer.as_secs_f64() / ours.as_secs_f64();
         println!(
-            "| {count} | {tree:.2?} | {nomt:.2?} | {:.1} | {hexary:.2?} | {:.1} | {store:.2?} | \
-             {durable:.2?} | {:.1} |",
+            "| {count} | {tree:.2?} | {without_hash:.2?} | {nomt:.2?} | {:.1} | {hexary:.2?} | {:.1} \
+             | {store:.2?} | {durable:.2?} | {:.1} | {:.2?} | {:.2?} | {:.1} |",
             ratio(nomt, tree),
             ratio(hexary, tree),
             ratio(durable, store),
+            means[0],
+            means[1],
+            ratio(means[1], means[0]),
         );
     }
 
@@ -113,6 +145,8 @@ impl Peers {
         let updates = updates(&entries);
         let (_, spent) = timed(|| self.tree.apply(&updates));
         times.tree.push(spent);
+        let (_, spent) = timed(|| self.without_hash.apply(&updates));
+        times.without_hash.push(spent);
         let writes = writes(&entries);
         let (finished, root_time) =
             timed(|| self.nomt.begin_session(SessionParams::default()).finish(writes).unwrap());
@@ -156,6 +190,10 @@ fn timed<T>(run: impl FnOnce() -> T) -> (T, Duration) {
     let start = Instant::now();
     let result = run();
     (result, start.elapsed())
+}
+
+fn mean(times: &[Duration]) -> Duration {
+    times.iter().sum::<Duration>() / times.len() as u32
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {
