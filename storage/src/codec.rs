@@ -425,10 +425,13 @@ impl LogPosition {
 /// A key of the log index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct LogKey {
-    bytes: [u8; 33],
+    bytes: [u8; Self::LEN],
 }
 
 impl LogKey {
+    /// Bytes of it.
+    pub(crate) const LEN: usize = 33;
+
     /// Logs that `address` emitted; the address fills the last 20 bytes.
     pub(crate) fn address(address: Address) -> Self {
         Self::new(0, address.into_word())
@@ -440,7 +443,7 @@ impl LogKey {
     }
 
     fn new(kind: u8, word: B256) -> Self {
-        let mut bytes = [kind; 33];
+        let mut bytes = [kind; Self::LEN];
         bytes[1..].copy_from_slice(word.as_slice());
         Self { bytes }
     }

@@ -6,7 +6,8 @@ use crate::{
         self, BLOCK_PART, BodyRow, ChangeRow, ChangedLeaf, Head, HistoryKey, LogKey, LogPosition,
         SavepointRow,
     },
-    mdbx::{Meaning, Write},
+    database::Write,
+    mdbx::Meaning,
     merkle::Merkle,
     store::{self, Shared},
     tables::{SCHEMA, meta},
@@ -92,13 +93,12 @@ impl Shared {
         }
         let sequence = self.write_batch(batch).map_err(|error| self.explain(error))?;
         self.committed.fetch_max(sequence, Ordering::AcqRel);
-        self.keep_view();
         self.commits.fetch_add(1, Ordering::AcqRel);
         Ok(())
     }
 
     fn write_batch(&self, batch: Vec<Commit>) -> Result<u64, StoreError> {
-        let tx = self.env.write()?;
+        let tx = self.database.write()?;
         let head = self.head(&tx)?;
         let newest = newest_merkle(&batch);
         let mut writes = Batch::new(self, &tx, head);
@@ -123,8 +123,8 @@ impl Shared {
                     self.put_savepoint(&tx, id, &SavepointRow { mark, undo, settings })?;
                 }
                 Commit::ForgetSavepoints => {
-                    tx.clear(self.tables.savepoints)?;
-                    tx.clear(self.tables.pool_undo)?;
+                    tx.clear(self.tables.savepoints);
+                    tx.clear(self.tables.pool_undo);
                     writes.undo = None;
                 }
                 Commit::Blobs { hash, blob_hashes, bytes } => {
@@ -184,9 +184,10 @@ impl Shared {
                 StoreError::Full { size_max: self.size_max }
             }
             StoreError::Database(error) => match store::free_bytes(&self.lock, error) {
-                Some(free) => {
-                    StoreError::NoSpace { free, used: self.env.used_bytes().unwrap_or_default() }
-                }
+                Some(free) => StoreError::NoSpace {
+                    free,
+                    used: self.database.used_bytes().unwrap_or_default(),
+                },
                 None => error.into(),
             },
             other => other,

@@ -5,8 +5,9 @@ use crate::{
     BadFile, StoreError,
     check::{self, pages::PageCount},
     codec::{Head, Pruned},
+    database::{Read, Records},
     loaded::LoadedRow,
-    mdbx::{self, Env, Meaning, PAGE_SIZE, Read, Rows, Sync, Table},
+    mdbx::{Env, Meaning, PAGE_SIZE, Rows, Sync, Table},
     store::{self, DATABASE_FILE},
     tables::{self, SCHEMA, Tables, meta},
 };
@@ -20,6 +21,9 @@ use std::{
 const COPY_BATCH: usize = 1 << 16;
 /// Bytes of values that are copied in one transaction.
 const COPY_BYTES: usize = 64 << 20;
+
+/// How often a journal is read that is being written.
+const READS_MAX: usize = 10;
 
 /// One commit of a database, read only. It keeps the pages of that commit while it is open: a node
 /// that goes on writing meanwhile needs more of them.
@@ -94,7 +98,7 @@ impl DataDir {
 
     fn open_with(
         path: &Path,
-        walk: impl FnOnce(&Path, u64) -> Result<PageCount, StoreError>,
+        walk: impl Fn(&Path, u64) -> Result<PageCount, StoreError>,
     ) -> Result<Self, StoreError> {
         let file = path.join(DATABASE_FILE);
         let has = match fs::metadata(&file) {
@@ -102,14 +106,6 @@ impl DataDir {
             Err(_) => return Err(StoreError::NoDatabase { path: path.into() }),
         };
         let bad = |reason| StoreError::NotADatabase { path: file.clone(), reason };
-        let explain = |error: mdbx::Error| match error.meaning() {
-            Meaning::NotMdbx => bad(BadFile::NotMdbx),
-            Meaning::OtherFormat => bad(BadFile::OtherFormat),
-            Meaning::Damaged => bad(BadFile::Damaged),
-            Meaning::Unsynced => bad(BadFile::Unsynced),
-            Meaning::Locked => StoreError::Locked { path: path.into() },
-            Meaning::Full | Meaning::Failed | Meaning::Other => error.into(),
-        };
         let env = match Env::open_read_only(path) {
             Err(error) if error.meaning() == Meaning::Unsynced => {
                 store::finish(path)?;
@@ -117,19 +113,31 @@ impl DataDir {
             }
             env => env,
         };
-        let env = env.map_err(explain)?;
-        let needs = env.used_bytes()?;
-        if has < needs {
-            return Err(bad(BadFile::Truncated { has, needs }));
+        let env = env.map_err(|error| store::bad_file(&file, error))?;
+        store::check_length(&file, has, env.used_bytes()?)?;
+        let open = || -> Result<_, StoreError> {
+            // The journal first: what it lacks by then is settled in what is read after it.
+            let records = Records::load(path)?;
+            let base = env.read()?;
+            let pages = walk(&file, base.commit_number()?)?;
+            if base.open_table(tables::META, Rows::Unique)?.is_none() {
+                return Err(bad(BadFile::NoTables));
+            }
+            let tables = Tables::list(|name, rows| {
+                base.open_table(name, rows)?.ok_or_else(|| bad(BadFile::NoTable { name }))
+            })?;
+            let tx = Read::over(base, &records, &tables.all().collect::<Vec<_>>())?;
+            Ok((tables, tx, pages))
+        };
+        let mut opened = open();
+        for _ in 1..READS_MAX {
+            match &opened {
+                // Parts of it may have been read before a node wrote them, and parts after.
+                Err(StoreError::NotADatabase { path, .. }) if *path != file => opened = open(),
+                _ => break,
+            }
         }
-        let tx = env.read()?;
-        let pages = walk(&file, tx.commit_number()?)?;
-        if tx.open_table(tables::META)?.is_none() {
-            return Err(bad(BadFile::NoTables));
-        }
-        let tables = Tables::list(|name, _| {
-            tx.open_table(name)?.ok_or_else(|| bad(BadFile::NoTable { name }))
-        })?;
+        let (tables, tx, pages) = opened?;
         let row = |key: &[u8]| -> Result<Vec<u8>, StoreError> {
             let row = tx.value(tables.meta, key)?;
             Ok(row.ok_or_else(|| store::bad_row(tables.meta, key))?.into_owned())
@@ -234,11 +242,7 @@ impl DataDir {
     }
 
     fn copy_table(&self, table: Table, to: &Env) -> Result<(), StoreError> {
-        let rows = if table.name() == self.tables.logs.name() {
-            Rows::FixedDuplicates
-        } else {
-            Rows::Unique
-        };
+        let rows = table.rows();
         let mut from = self.tx.cursor(table)?;
         let mut row = from.first()?;
         loop {

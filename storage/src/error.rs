@@ -232,6 +232,21 @@ pub enum BadFile {
         /// What is wrong.
         what: &'static str,
     },
+    /// A sector of the journal is not what was written.
+    #[error("the sector at byte {at} is damaged")]
+    Sector {
+        /// Where it begins.
+        at: u64,
+    },
+    /// A record of the journal is gone.
+    #[error("record {number}, which was synced, is not there")]
+    LostRecord {
+        /// Its number.
+        number: u64,
+    },
+    /// The database was not closed, and its journal is gone.
+    #[error("it is not there, and the database was not closed: it has commits that lack there")]
+    NoJournal,
     /// A table is missing that another version did not have.
     #[error("it has no table {name}: start the node on it once, which makes what is missing")]
     NoTable {

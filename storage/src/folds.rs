@@ -10,7 +10,7 @@
 use crate::{
     Snapshot, StoreError, Writer,
     codec::{self, ChangeRow, Head},
-    mdbx::{Read, TransactionKind, Txn, Write},
+    database::{Read, TransactionKind, Txn, Write},
     store::Shared,
     tables::meta,
 };
@@ -24,7 +24,7 @@ use tree::{Below, Fold, FoldChanges, Key, Update, Value};
 /// Leaves that are fed to the tree at a time when it is rebuilt.
 const REBUILD_BATCH: usize = 1 << 14;
 
-/// How much of the tree is kept in memory.
+/// How much of the tree is kept in memory, and how many rows that the file has not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TreeLimits {
     /// Leaves that a fold has at most.
@@ -36,6 +36,9 @@ pub struct TreeLimits {
     pub leaves_max: usize,
     /// Changed leaves after which folds are written.
     pub save_interval: usize,
+    /// Rows that are only in the journal and in memory from which on they are settled in the
+    /// database's file.
+    pub settle_rows: usize,
 }
 
 impl Default for TreeLimits {
@@ -45,6 +48,7 @@ impl Default for TreeLimits {
             whole_leaves_max: 1 << 16,
             leaves_max: 1 << 21,
             save_interval: 1 << 12,
+            settle_rows: 1 << 14,
         }
     }
 }

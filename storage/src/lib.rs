@@ -16,6 +16,7 @@ mod code_cache;
 mod codec;
 mod commit;
 mod data_dir;
+mod database;
 mod error;
 mod export;
 mod folds;

@@ -9,8 +9,8 @@ use crate::{
     ExecutedBlock, Snapshot, StoreError, Writer,
     codec::{self, BLOCK_PART, ChangeRow, Head, Pruned},
     commit::Batch,
+    database::{TransactionKind, Txn, Write},
     forked::Origin,
-    mdbx::{TransactionKind, Txn, Write},
     store::{self, Shared},
     tables::{SCHEMA, meta},
     writer::Mark,
@@ -110,7 +110,7 @@ impl Writer {
         let alloc = accounts.clone();
         let delta = self.genesis_delta(&Genesis { alloc, number, ..genesis.clone() })?;
         let shared = self.shared.clone();
-        let tx = shared.env.write()?;
+        let tx = shared.database.write()?;
         shared.clear(&tx, true)?;
         let about = LoadedRow {
             first: oldest.number(),

@@ -3,7 +3,7 @@
 use crate::{
     Snapshot, StoreError, StoredReceipt, TxLocation,
     codec::{LogKey, LogPosition},
-    mdbx::{Cursor, RoSync},
+    database::{Cursor, Reading},
     store::Shared,
 };
 use alloy_primitives::{Address, B256, Log};
@@ -121,7 +121,7 @@ struct Union<'a> {
 /// The places of the logs under one key.
 struct Stream<'a> {
     key: LogKey,
-    rows: Cursor<'a, RoSync>,
+    rows: Cursor<'a, Reading>,
     /// Where the cursor is; `None` at the end.
     at: Option<LogPosition>,
     started: bool,

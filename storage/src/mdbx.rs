@@ -1,13 +1,14 @@
-//! The database library behind typed handles: the only file that names it.
+//! The database library behind typed handles: the only file that names it. [`crate::database`] is
+//! what everything else reads and writes.
 //!
 //! The C library aborts the process on keys and values of a size that a table cannot have, so
 //! every key is checked here before it crosses over.
 
+use rustix::io::Errno;
 use signet_libmdbx::{
     Database, DatabaseFlags, Environment, EnvironmentFlags, Geometry, MdbxError, Mode, ReadError,
-    Rw, SyncMode, WriteFlags, tx,
+    RoSync, Rw, SyncMode, TransactionKind, WriteFlags, tx,
 };
-pub(crate) use signet_libmdbx::{RoSync, TransactionKind};
 use std::{borrow::Cow, ops::RangeInclusive, path::Path, time::Duration};
 
 /// Bytes of a page; a row of up to about half of this shares a page with others.
@@ -82,6 +83,12 @@ impl From<MdbxError> for Error {
     }
 }
 
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        Self(Cause::System(error.raw_os_error().unwrap_or(Errno::IO.raw_os_error())))
+    }
+}
+
 impl From<ReadError> for Error {
     fn from(error: ReadError) -> Self {
         match error {
@@ -102,6 +109,8 @@ pub(crate) enum Sync {
     EveryCommit,
     /// After so many bytes or seconds; what was synced last stays intact until then.
     Lazy(LazySync),
+    /// When [`Env::sync`] asks for it; what was synced last stays intact until then.
+    OnDemand,
     /// Never: the file is gone with the process.
     Never,
 }
@@ -125,8 +134,11 @@ pub(crate) struct Size {
 pub(crate) enum Rows {
     /// One value for each key.
     Unique,
-    /// Many sorted values of one size for each key.
-    FixedDuplicates,
+    /// Many sorted values of one size for each key, and keys of one size too.
+    FixedDuplicates {
+        /// Bytes of a key.
+        key_len: usize,
+    },
 }
 
 /// An open table, valid as long as its environment.
@@ -134,11 +146,27 @@ pub(crate) enum Rows {
 pub(crate) struct Table {
     name: &'static str,
     handle: Database,
+    rows: Rows,
+    place: usize,
 }
 
 impl Table {
     pub(crate) const fn name(&self) -> &'static str {
         self.name
+    }
+
+    pub(crate) const fn rows(&self) -> Rows {
+        self.rows
+    }
+
+    /// Where it stands among all tables.
+    pub(crate) const fn place(&self) -> usize {
+        self.place
+    }
+
+    /// Puts it at a place among all tables.
+    pub(crate) const fn at(self, place: usize) -> Self {
+        Self { place, ..self }
     }
 }
 
@@ -150,7 +178,7 @@ impl Env {
     pub(crate) fn open(path: &Path, sync: Sync, size: Size) -> Result<Self> {
         let sync_mode = match sync {
             Sync::EveryCommit => SyncMode::Durable,
-            Sync::Lazy(_) => SyncMode::SafeNoSync,
+            Sync::Lazy(_) | Sync::OnDemand => SyncMode::SafeNoSync,
             Sync::Never => SyncMode::UtterlyNoSync,
         };
         let mut builder = Environment::builder();
@@ -241,9 +269,9 @@ pub(crate) type Row<'tx> = (Cow<'tx, [u8]>, Cow<'tx, [u8]>);
 
 impl<K: TransactionKind> Txn<K> {
     /// Opens a table that is there.
-    pub(crate) fn open_table(&self, name: &'static str) -> Result<Option<Table>> {
+    pub(crate) fn open_table(&self, name: &'static str, rows: Rows) -> Result<Option<Table>> {
         match self.0.open_db(Some(name)) {
-            Ok(handle) => Ok(Some(Table { name, handle })),
+            Ok(handle) => Ok(Some(Table { name, handle, rows, place: 0 })),
             Err(MdbxError::NotFound) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -284,25 +312,15 @@ impl Write {
     pub(crate) fn make_table(&self, name: &'static str, rows: Rows) -> Result<Table> {
         let flags = match rows {
             Rows::Unique => DatabaseFlags::empty(),
-            Rows::FixedDuplicates => DatabaseFlags::DUP_SORT | DatabaseFlags::DUP_FIXED,
+            Rows::FixedDuplicates { .. } => DatabaseFlags::DUP_SORT | DatabaseFlags::DUP_FIXED,
         };
-        Ok(Table { name, handle: self.0.create_db(Some(name), flags)? })
+        Ok(Table { name, handle: self.0.create_db(Some(name), flags)?, rows, place: 0 })
     }
 
     /// Sets the value of a key.
     pub(crate) fn put(&self, table: Table, key: &[u8], value: &[u8]) -> Result<()> {
         check_key(key)?;
         Ok(self.0.put(table.handle, key, value, WriteFlags::UPSERT)?)
-    }
-
-    /// Sets the value of a key that has none; returns whether it had none.
-    pub(crate) fn put_new(&self, table: Table, key: &[u8], value: &[u8]) -> Result<bool> {
-        check_key(key)?;
-        match self.0.put(table.handle, key, value, WriteFlags::NO_OVERWRITE) {
-            Ok(()) => Ok(true),
-            Err(MdbxError::KeyExist) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
     }
 
     /// Removes a key with all its values; returns whether it was there.
@@ -332,6 +350,9 @@ impl Write {
 /// A position in a table.
 #[derive(Debug)]
 pub(crate) struct Cursor<'tx, K: TransactionKind>(signet_libmdbx::Cursor<'tx, K>);
+
+/// A position of a read transaction.
+pub(crate) type ReadCursor<'tx> = Cursor<'tx, RoSync>;
 
 impl<'tx, K: TransactionKind> Cursor<'tx, K> {
     /// Goes to the first row whose key is `key` or after it.
@@ -385,18 +406,14 @@ impl Cursor<'_, Rw> {
         check_key(key)?;
         let flags = match rows {
             Rows::Unique => WriteFlags::APPEND,
-            Rows::FixedDuplicates => WriteFlags::APPEND_DUP,
+            Rows::FixedDuplicates { .. } => WriteFlags::APPEND_DUP,
         };
         Ok(self.0.put(key, value, flags)?)
     }
-
-    /// Removes the row at hand.
-    pub(crate) fn remove(&mut self) -> Result<()> {
-        Ok(self.0.del()?)
-    }
 }
 
-const fn check_key(key: &[u8]) -> Result<()> {
+/// Demands that a key has a length that the library takes.
+pub(crate) const fn check_key(key: &[u8]) -> Result<()> {
     if key.is_empty() || key.len() > KEY_LEN_MAX {
         return Err(Error(Cause::KeyLength(key.len())));
     }

@@ -4,7 +4,7 @@
 use crate::{
     Store, StoreError,
     codec::{self, ChangeRow, HistoryKey, Pruned},
-    mdbx::{TransactionKind, Txn, Write},
+    database::{TransactionKind, Txn, Write},
     store::Shared,
     tables::meta,
 };
@@ -21,11 +21,10 @@ impl Store {
 
     /// Lets go of some old history, in a database transaction of its own.
     pub fn prune(&self) -> Result<(), StoreError> {
-        let tx = self.0.env.write()?;
+        let tx = self.0.database.write()?;
         let head = self.0.head(&tx)?.number;
         let more = self.0.prune(&tx, head)?;
         tx.commit().map_err(|error| self.0.explain(error.into()))?;
-        self.0.keep_view();
         self.0.has_to_prune.store(more, Ordering::Relaxed);
         Ok(())
     }
@@ -62,9 +61,12 @@ impl Shared {
         }
         let table = self.tables.changes;
         let (mut rows, mut budget, mut more) = (tx.cursor(table)?, STEP_ROWS, false);
-        while let Some((key, value)) = rows.first()? {
+        let oldest = self.oldest_change.load(Ordering::Relaxed);
+        let mut row = rows.seek(&codec::pair_key(oldest, 0))?;
+        while let Some((key, value)) = row {
             let bad_row = || self.bad_row(table, &key);
             let (number, _) = codec::read_pair(&key).ok_or_else(bad_row)?;
+            self.oldest_change.store(number, Ordering::Relaxed);
             if number >= pruned.kept {
                 break;
             }
@@ -78,13 +80,14 @@ impl Shared {
                 (pruned.done, budget) = (pruned.done + 1, budget - 1);
             }
             if pruned.done as usize == change.leaves.len() && budget > 0 {
-                rows.remove()?;
+                rows.remove();
                 (pruned.done, budget) = (0, budget - 1);
             }
             if budget == 0 {
                 more = true;
                 break;
             }
+            row = rows.next()?;
         }
         drop(rows);
         if pruned != before {

@@ -6,7 +6,7 @@
 use crate::{
     Mark, Snapshot, StoreError, Waiting, Writer,
     codec::{self, SavepointRow},
-    mdbx::{TransactionKind, Txn, Write},
+    database::{TransactionKind, Txn, Write},
     store::Shared,
     tables::meta,
 };
@@ -119,10 +119,14 @@ impl Shared {
     /// Returns the place of the next undo row of the pool; nothing if there is no savepoint, and so
     /// nothing to undo it for.
     pub(crate) fn pool_undo_end(&self, tx: &Write) -> Result<Option<u64>, StoreError> {
-        if tx.size(self.tables.savepoints)?.rows == 0 {
+        if tx.cursor(self.tables.savepoints)?.first()?.is_none() {
             return Ok(None);
         }
-        Ok(Some(tx.size(self.tables.pool_undo)?.rows))
+        let (table, mut end) = (self.tables.pool_undo, 0);
+        if let Some((key, _)) = tx.cursor(table)?.last()? {
+            end = codec::read_number(&key).ok_or_else(|| self.bad_row(table, &key))? + 1;
+        }
+        Ok(Some(end))
     }
 
     /// Takes savepoints away, newest first, as long as `goes` says so of id and row; with the last
@@ -134,29 +138,32 @@ impl Shared {
     ) -> Result<(), StoreError> {
         let table = self.tables.savepoints;
         let mut rows = tx.cursor(table)?;
-        while let Some((key, value)) = rows.last()? {
+        let mut newest = rows.last()?;
+        while let Some((key, value)) = newest {
             let row = codec::read_number(&key).zip(SavepointRow::decode(&key, &value));
             let (id, row) = row.ok_or_else(|| self.bad_row(table, &key))?;
             if !goes(id, &row) {
                 return Ok(());
             }
-            rows.remove()?;
+            rows.remove();
+            newest = rows.previous()?;
         }
-        Ok(tx.clear(self.tables.pool_undo)?)
+        tx.clear(self.tables.pool_undo);
+        Ok(())
     }
 
     /// Undoes what the journal has changed from undo row `from` on.
     fn undo_pool(&self, tx: &Write, from: u64, reverted: &mut Reverted) -> Result<(), StoreError> {
         let (table, pool) = (self.tables.pool_undo, self.tables.pool);
-        let mut before = BTreeMap::new();
+        let (mut before, from_key) = (BTreeMap::new(), codec::number_key(from));
         let mut rows = tx.cursor(table)?;
-        while let Some((key, value)) = rows.last()?
-            && *key >= codec::number_key(from)[..]
-        {
+        let mut newest = rows.last()?;
+        while let Some((key, value)) = newest.filter(|(key, _)| **key >= from_key[..]) {
             let bad_row = || self.bad_row(table, &key);
             let (hash, row) = codec::read_pool_undo(&key, &value).ok_or_else(bad_row)?;
             before.insert(hash, row.map(<[u8]>::to_vec));
-            rows.remove()?;
+            rows.remove();
+            newest = rows.previous()?;
         }
         drop(rows);
         for (hash, row) in before {

@@ -3,9 +3,9 @@
 use crate::{
     Mark, StoreError, Writer,
     codec::{self, BLOCK_PART, ChangeRow},
+    database::Read,
     folds::{keys_below, put_back},
     forked::Origin,
-    mdbx::Read,
     store::Shared,
 };
 use alloy_primitives::{B256, Bytes};
@@ -69,7 +69,7 @@ impl Writer {
         if pending > 0 {
             return Err(StoreError::Uncommitted { pending });
         }
-        let tx = self.shared.env.read()?;
+        let tx = self.shared.database.read()?;
         let (shared, origin) = (self.shared.clone(), self.origin.clone());
         Ok(Frozen { shared, origin, tree: self.tree.clone(), head: self.head, tx })
     }

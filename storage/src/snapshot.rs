@@ -3,8 +3,8 @@
 use crate::{
     StoreError,
     codec::{self, BLOCK_PART, ChangeRow, Head, HistoryKey},
+    database::Read,
     forked::Origin,
-    mdbx::Read,
     merkle::Merkle,
     store::Shared,
 };

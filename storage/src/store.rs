@@ -5,9 +5,10 @@ use crate::{
     code_cache::CodeCache,
     codec::{self, ChangeRow, Head},
     commit::Commit,
+    database::{Database, Journal, Read, Records, TransactionKind, Txn, Write},
     folds::TreeLimits,
     forked::{self, ForkPoint, Origin},
-    mdbx::{self, Env, LazySync, Meaning, Read, Size, Sync, Table, TransactionKind, Txn, Write},
+    mdbx::{self, Env, LazySync, Meaning, Rows, Size, Sync, Table},
     merkle::{Kept, Merkle},
     past::PastTree,
     tables::{self, SCHEMA, Tables, meta},
@@ -17,7 +18,7 @@ use alloy_consensus::Sealable;
 use alloy_eips::eip4895::Withdrawals;
 use alloy_primitives::{B256, Bytes};
 use genesis::Genesis;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use rustix::io::Errno;
 use state::{AccountFields, Scratch};
 use std::{
@@ -25,7 +26,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -73,16 +74,15 @@ pub struct Store(pub(crate) Arc<Shared>);
 /// What a store, its writer and its snapshots share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) env: Env,
+    pub(crate) database: Database,
     pub(crate) tables: Tables,
-    /// A view of the newest commit. Once a write has failed the library begins no transaction any
-    /// more, and readers share this one.
-    pub(crate) view: Mutex<Option<Arc<Read>>>,
     pub(crate) size_max: u64,
     /// How many blocks before the newest one keep their state.
     pub(crate) prune: Option<u64>,
     /// Whether there may be history to let go of.
     pub(crate) has_to_prune: AtomicBool,
+    /// There is no change of a block before this one.
+    pub(crate) oldest_change: AtomicU64,
     /// What the chain begins with; changes together with what is in the tables.
     pub(crate) origin: RwLock<Arc<Origin>>,
     /// The hash of the state tree.
@@ -150,9 +150,9 @@ impl Store {
         self.0.commit(batch)
     }
 
-    /// Writes everything committed through to the disk.
+    /// Writes everything committed through to the disk, and settles it in the database's file.
     pub fn sync(&self) -> Result<(), StoreError> {
-        Ok(self.0.env.sync()?)
+        Ok(self.0.database.settle()?)
     }
 
     /// Returns the hash of the genesis block.
@@ -189,17 +189,25 @@ fn open_directory(
 ) -> Result<(Store, Writer), StoreError> {
     fs::create_dir_all(path).map_err(|source| StoreError::Io { path: path.into(), source })?;
     let lock = lock(path)?;
-    let env = open_env(options, path)?;
-    let (tables, stored) = open_tables(&env, path)?;
+    let (env, journal) = open_files(options, path)?;
+    let (tables, is_new) = open_tables(&env, path)?;
+    let database = {
+        let tables = (tables.all().collect(), is_new);
+        Database::open(env, journal, tables, limits.settle_rows)?
+    };
+    let stored = match is_new {
+        true => None,
+        false => Some(stored_genesis(&database, tables.meta)?),
+    };
     let origin = Origin::new(genesis, point);
     let shared = Shared {
-        env,
+        database,
         tables,
-        view: Mutex::default(),
         size_max: options.size_max,
         prune: options.prune,
         // Of an earlier run some may be left to do, whatever is set now.
         has_to_prune: AtomicBool::new(true),
+        oldest_change: AtomicU64::new(0),
         origin: RwLock::new(Arc::new(origin)),
         hash: state::tree_hash(genesis.spec.tree_hash),
         limits,
@@ -230,11 +238,10 @@ fn open_directory(
     }
     let forked = point.map(|point| point.state.clone());
     let merkle = shared.origin.read().merkle;
-    let loaded = shared.loaded(&shared.env.read()?)?;
+    let loaded = shared.loaded(&shared.database.read()?)?;
     let first = loaded.map_or(number, |loaded| loaded.first);
     *shared.origin.write() = Arc::new(Origin { first, forked, merkle });
     let shared = Arc::new(shared);
-    shared.keep_view();
     let writer = Writer::load(shared.clone())?;
     Ok((Store(shared), writer))
 }
@@ -284,28 +291,49 @@ pub(crate) const fn file_size(max: u64) -> Size {
     Size { max, growth_step: GROWTH_STEP }
 }
 
-fn open_env(options: &OpenOptions, path: &Path) -> Result<Env, StoreError> {
+type Files = (Env, Option<(Journal, Records)>);
+
+fn open_files(options: &OpenOptions, path: &Path) -> Result<Files, StoreError> {
     let file = path.join(DATABASE_FILE);
-    let has = fs::metadata(&file).map_or(0, |metadata| metadata.len());
-    let sync = match options.durability {
-        _ if options.temporary => Sync::Never,
-        Durability::Process => Sync::Lazy(LAZY_SYNC),
-        Durability::Disk => Sync::EveryCommit,
-    };
+    let has = file_bytes(&file);
+    let sync = if options.temporary { Sync::Never } else { Sync::OnDemand };
     let size = file_size(options.size_max);
-    let bad = |reason| StoreError::NotADatabase { path: file.clone(), reason };
-    let env = Env::open(path, sync, size).map_err(|error| match error.meaning() {
-        Meaning::NotMdbx => bad(BadFile::NotMdbx),
-        Meaning::OtherFormat => bad(BadFile::OtherFormat),
-        Meaning::Damaged | Meaning::Unsynced => bad(BadFile::Damaged),
-        Meaning::Locked => StoreError::Locked { path: path.into() },
-        Meaning::Full | Meaning::Failed | Meaning::Other => error.into(),
-    })?;
-    let needs = env.used_bytes()?;
-    if has > 0 && has < needs {
-        return Err(bad(BadFile::Truncated { has, needs }));
+    let env = Env::open(path, sync, size).map_err(|error| bad_file(&file, error))?;
+    check_length(&file, has, env.used_bytes()?)?;
+    let lazy = match options.durability {
+        _ if options.temporary => return Ok((env, None)),
+        Durability::Process => Some(LAZY_SYNC),
+        Durability::Disk => None,
+    };
+    Ok((env, Some((Journal::new(path, lazy), Records::load(path)?))))
+}
+
+/// Bytes of a file; 0 if there is none.
+pub(crate) fn file_bytes(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |metadata| metadata.len())
+}
+
+/// Refuses a file that is shorter than it says itself; `has` is what it was before it was opened.
+pub(crate) fn check_length(path: &Path, has: u64, needs: u64) -> Result<(), StoreError> {
+    if has == 0 || has >= needs {
+        return Ok(());
     }
-    Ok(env)
+    Err(StoreError::NotADatabase { path: path.into(), reason: BadFile::Truncated { has, needs } })
+}
+
+/// Says why a file of a data directory cannot be opened.
+pub(crate) fn bad_file(path: &Path, error: mdbx::Error) -> StoreError {
+    let reason = match error.meaning() {
+        Meaning::NotMdbx => BadFile::NotMdbx,
+        Meaning::OtherFormat => BadFile::OtherFormat,
+        Meaning::Damaged => BadFile::Damaged,
+        Meaning::Unsynced => BadFile::Unsynced,
+        Meaning::Locked => {
+            return StoreError::Locked { path: path.parent().unwrap_or(path).into() };
+        }
+        Meaning::Full | Meaning::Failed | Meaning::Other => return error.into(),
+    };
+    StoreError::NotADatabase { path: path.into(), reason }
 }
 
 /// Finishes the last commits of a node that was killed, as its next start would: nobody reads them
@@ -315,10 +343,10 @@ pub(crate) fn finish(path: &Path) -> Result<(), StoreError> {
     Ok(Env::open(path, Sync::EveryCommit, file_size(SIZE_MAX))?.sync()?)
 }
 
-/// Opens the tables and checks whose they are; returns the genesis block's number and hash.
-fn open_tables(env: &Env, path: &Path) -> Result<(Tables, Option<(u64, B256)>), StoreError> {
+/// Opens the tables and checks whose they are; returns whether they are empty.
+fn open_tables(env: &Env, path: &Path) -> Result<(Tables, bool), StoreError> {
     let tx = env.write()?;
-    let known = tx.open_table(tables::META)?;
+    let known = tx.open_table(tables::META, Rows::Unique)?;
     if known.is_none() && !tx.is_empty()? {
         let path = path.join(DATABASE_FILE);
         return Err(StoreError::NotADatabase { path, reason: BadFile::NoTables });
@@ -330,20 +358,22 @@ fn open_tables(env: &Env, path: &Path) -> Result<(Tables, Option<(u64, B256)>), 
     let Some(schema) = stored else {
         let tables = Tables::make(&tx)?;
         tx.commit()?;
-        return Ok((tables, None));
+        return Ok((tables, true));
     };
     let stored = schema.try_into().map_or(0, u32::from_be_bytes);
     if stored != SCHEMA {
         return Err(StoreError::Schema { path: path.into(), stored, supported: SCHEMA });
     }
     let tables = Tables::make(&tx)?;
-    let row = tx.value(tables.meta, meta::GENESIS)?.map(|row| row.into_owned());
-    let genesis = row.as_deref().and_then(read_genesis);
     tx.commit()?;
-    match genesis {
-        Some(genesis) => Ok((tables, Some(genesis))),
-        None => Err(bad_row(tables.meta, meta::GENESIS)),
-    }
+    Ok((tables, false))
+}
+
+/// Returns the genesis block's number and hash.
+fn stored_genesis(database: &Database, meta: Table) -> Result<(u64, B256), StoreError> {
+    let tx = database.read()?;
+    let row = tx.value(meta, meta::GENESIS)?;
+    row.as_deref().and_then(read_genesis).ok_or_else(|| bad_row(meta, meta::GENESIS))
 }
 
 /// Reads number and hash of the genesis block.
@@ -396,17 +426,7 @@ impl Shared {
     /// A read transaction over the newest commit, with the origin of the chain that it sees.
     pub(crate) fn read(&self) -> Result<(Arc<Read>, Arc<Origin>), StoreError> {
         let origin = self.origin.read();
-        let view = self.view.lock().clone();
-        // To begin one costs more than most reads take: who reads alone takes the view that is
-        // kept. Others begin their own, for one transaction serves one thread at a time.
-        let tx = match view {
-            Some(view) if Arc::strong_count(&view) == 2 => view,
-            view => match (self.env.read(), view) {
-                (Err(error), Some(view)) if error.meaning() == Meaning::Failed => view,
-                (tx, _) => Arc::new(tx?),
-            },
-        };
-        Ok((tx, origin.clone()))
+        Ok((Arc::new(self.database.read()?), origin.clone()))
     }
 
     /// Empties all tables, for another chain; transactions that wait may stay. Ids of savepoints
@@ -414,20 +434,9 @@ impl Shared {
     pub(crate) fn clear(&self, tx: &Write, keeps_pool: bool) -> Result<(), StoreError> {
         let next_savepoint = self.next_savepoint(tx)?;
         let stays = |table: &Table| keeps_pool && table.name() == self.tables.pool.name();
-        let mut gone = self.tables.all().filter(|table| !stays(table));
-        gone.try_for_each(|table| tx.clear(table))?;
+        self.tables.all().filter(|table| !stays(table)).for_each(|table| tx.clear(table));
+        self.oldest_change.store(0, Ordering::Relaxed);
         self.put_next_savepoint(tx, next_savepoint)
-    }
-
-    /// Keeps a view of what was just committed.
-    pub(crate) fn keep_view(&self) {
-        match self.env.read() {
-            Ok(tx) => *self.view.lock() = Some(Arc::new(tx)),
-            // Nothing is committed any more, and reads go on.
-            Err(error) if error.meaning() == Meaning::Failed => {}
-            // What was kept is not the newest any more.
-            Err(_) => *self.view.lock() = None,
-        }
     }
 
     pub(crate) fn head<K: TransactionKind>(&self, tx: &Txn<K>) -> Result<Head, StoreError> {

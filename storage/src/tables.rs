@@ -1,10 +1,14 @@
 //! Every table in one list. Keys and values are described byte by byte in `docs/spec/state.md`.
 
-use crate::mdbx::{Result, Rows, Table, TransactionKind, Txn, Write};
-use std::borrow::Cow;
+use crate::{
+    codec::LogKey,
+    database::{self, TransactionKind},
+    mdbx::{Result, Rows, Table, Write},
+};
+use std::{borrow::Cow, cell::Cell};
 
 /// Version of the tables' layout; a directory of another version is refused.
-pub(crate) const SCHEMA: u32 = 2;
+pub(crate) const SCHEMA: u32 = 3;
 
 /// The open tables.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +69,12 @@ impl Tables {
     pub(crate) fn list<E>(
         open: impl Fn(&'static str, Rows) -> std::result::Result<Table, E>,
     ) -> std::result::Result<Self, E> {
+        let place = Cell::new(0);
+        let open = |name, rows| {
+            let table = open(name, rows)?.at(place.get());
+            place.set(place.get() + 1);
+            Ok(table)
+        };
         let unique = |name| open(name, Rows::Unique);
         Ok(Self {
             leaves: unique("leaves")?,
@@ -80,7 +90,7 @@ impl Tables {
             receipts: unique("receipts")?,
             numbers: unique("numbers")?,
             locations: unique("locations")?,
-            logs: open("logs", Rows::FixedDuplicates)?,
+            logs: open("logs", Rows::FixedDuplicates { key_len: LogKey::LEN })?,
             pool: unique("pool")?,
             savepoints: unique("savepoints")?,
             pool_undo: unique("pool_undo")?,
@@ -96,7 +106,7 @@ impl Tables {
     /// tells what a block of another chain was.
     pub(crate) fn first_rows<K: TransactionKind>(
         &self,
-        tx: &Txn<K>,
+        tx: &database::Txn<K>,
         number: u64,
     ) -> Result<Vec<u8>> {
         let key = number.to_be_bytes();

@@ -4,8 +4,8 @@ use crate::{
     Mark, StoreError, Writer,
     codec::{self, BLOCK_PART, ChangeRow, Head, HistoryKey},
     commit,
+    database::Write,
     forked::Origin,
-    mdbx::Write,
     store::Shared,
     tables::meta,
 };
@@ -54,7 +54,7 @@ impl Writer {
             return Err(StoreError::Uncommitted { pending });
         }
         let shared = self.shared.clone();
-        let tx = shared.env.write()?;
+        let tx = shared.database.write()?;
         also(&shared, &tx)?;
         let moves = to != self.mark();
         let mut accounts = Vec::new();
@@ -63,7 +63,6 @@ impl Writer {
             accounts = self.undo(&tx, to)?;
         }
         tx.commit()?;
-        shared.keep_view();
         shared.commits.fetch_add(1, Ordering::AcqRel);
         if moves {
             self.begin_at(to);
@@ -152,8 +151,8 @@ impl Shared {
             if part == BLOCK_PART {
                 self.remove_block(tx, number)?;
             }
-            rows.remove()?;
-            row = rows.last()?;
+            rows.remove();
+            row = rows.previous()?;
         }
         Ok(past)
     }
@@ -224,7 +223,7 @@ impl Shared {
             }
             if let Some(stored) = self.decode(tx, tables.receipts, &place, codec::read_receipt)? {
                 for (log_key, position) in commit::log_rows(&stored, number, index) {
-                    tx.remove_value(tables.logs, log_key.as_slice(), &position.encode())?;
+                    tx.remove_value(tables.logs, log_key.as_slice(), &position.encode());
                 }
             }
             tx.remove(tables.transactions, &place)?;

@@ -4,9 +4,9 @@ use crate::{
     Snapshot, StoreError,
     codec::{BLOCK_PART, HistoryKey},
     commit,
+    database::{Read, Write},
     folds::{FoldRows, Saved},
     forked::{ForkPoint, Origin},
-    mdbx::{Read, Write},
     merkle::Merkle,
     store::{self, Shared},
 };
@@ -144,7 +144,7 @@ impl Writer {
 
     /// Makes the writer of a store that is there, with its tree, whose root is checked.
     pub(crate) fn load(shared: Arc<Shared>) -> Result<Self, StoreError> {
-        let tx = shared.env.read()?;
+        let tx = shared.database.read()?;
         let head = shared.head(&tx)?;
         let origin = shared.origin.read().clone();
         let mark = Mark { number: head.number, edits: head.edits };
@@ -208,7 +208,7 @@ impl Writer {
         if point.is_none() {
             commit::check_root(block.header.state_root, delta.state_root())?;
         }
-        let tx = shared.env.write()?;
+        let tx = shared.database.write()?;
         shared.clear(&tx, false)?;
         shared.commit_genesis(&block, &delta, &tx)?;
         self.begun(tx)
@@ -233,7 +233,6 @@ impl Writer {
         let mut now = shared.origin.write();
         tx.commit().map_err(|error| shared.explain(error.into()))?;
         *now = self.origin.clone();
-        shared.keep_view();
         drop(now);
         if let Some(merkle) = &self.merkle {
             shared.merkles.put_newest(self.root(), merkle.clone());
@@ -397,7 +396,7 @@ impl Writer {
         }
         let (_, tx) = match &mut *base {
             Some(open) => open,
-            None => base.insert((commits, self.shared.env.read()?)),
+            None => base.insert((commits, self.shared.database.read_apart()?)),
         };
         read(tx)
     }

@@ -6,7 +6,8 @@
 //!
 //! A power cut is simulated with `strace`: the writes and syncs of the child are recorded, and a
 //! file is made of all the writes that a sync has covered, and of nothing else. That is the
-//! strictest disk allowed: whatever was not synced is gone.
+//! strictest disk allowed: whatever was not synced is gone. The database's file and the
+//! journal's are each a file of their own to the disk: a sync of one says nothing of the others.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and print")]
 
@@ -22,13 +23,17 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tandem_storage::{Commit, Durability, Mark, Store, Writer};
+use tandem_storage::{Commit, Durability, Mark, Store, TreeLimits, Writer};
 use workload::{Change, Fields};
 
 const CHILD_DIRECTORY: &str = "TANDEM_STORE_CHILD";
 const CHILD_DURABILITY: &str = "TANDEM_STORE_CHILD_DURABILITY";
 const CHILD_BLOCKS: &str = "TANDEM_STORE_CHILD_BLOCKS";
 const ACCOUNTS: u64 = 7;
+/// The database's file and the journal's.
+const FILES: [&str; 3] = ["mdbx.dat", "journal0.dat", "journal1.dat"];
+/// Rows that are settled together: those of a few blocks.
+const SETTLE_ROWS: usize = 150;
 
 /// The accounts that block `number` touches, and what they become.
 fn changes(number: u64) -> Vec<Change> {
@@ -101,7 +106,9 @@ fn child() {
     let durability = if disk { Durability::Disk } else { Durability::Process };
     let blocks = std::env::var(CHILD_BLOCKS).unwrap().parse().unwrap();
     let options = workload::options(Path::new(&directory), durability);
-    let (store, mut writer) = Store::open(&options, &workload::genesis(1337)).unwrap();
+    let limits = TreeLimits { settle_rows: SETTLE_ROWS, ..TreeLimits::default() };
+    let (store, mut writer) =
+        Store::open_within(&options, &workload::genesis(1337), limits).unwrap();
     write_chain(&store, &mut writer, blocks);
 }
 
@@ -183,16 +190,20 @@ fn what_was_acknowledged_survives_a_kill() {
     }
 }
 
-/// A system call of the traced child that changes the database file.
+/// A system call of the traced child that changes one of its files.
 enum Traced {
     Write {
+        file: usize,
         offset: u64,
         bytes: Vec<u8>,
         /// Whether the file was opened with O_DSYNC: the write is on disk when the call returns.
         through: bool,
     },
-    Resize(u64),
-    Sync,
+    Resize {
+        file: usize,
+        length: u64,
+    },
+    Sync(usize),
     /// Something the child printed.
     Acknowledged(u64),
     Unwinding(u64),
@@ -237,43 +248,47 @@ fn cut_power(durability: Durability) {
 /// covered none reach the disk, or some do.
 fn cut_everywhere(trace: &[Traced], directory: &Path, durability: Durability) {
     let disk = durability == Durability::Disk;
-    let (mut synced, mut written): (Image, Image) = Default::default();
-    let mut unsynced = Vec::new();
+    let (mut synced, mut written): (Images, Images) = Default::default();
+    let mut unsynced: [Vec<(u64, &[u8])>; 3] = Default::default();
     let (mut least, mut cuts) = (0, 0);
     for (index, call) in trace.iter().enumerate() {
         match call {
-            Traced::Write { offset, bytes, through } => {
-                written.write_at(*offset, bytes);
+            Traced::Write { file, offset, bytes, through } => {
+                written[*file].write_at(*offset, bytes);
                 if *through {
-                    synced.write_at(*offset, bytes);
+                    synced[*file].write_at(*offset, bytes);
                 } else {
-                    unsynced.push((*offset, bytes));
+                    unsynced[*file].push((*offset, bytes));
                 }
             }
-            Traced::Resize(length) => written.resize(*length),
-            Traced::Sync => {
-                synced.clone_from(&written);
-                unsynced.clear();
+            Traced::Resize { file, length } => written[*file].resize(*length),
+            Traced::Sync(file) => {
+                synced[*file].clone_from(&written[*file]);
+                unsynced[*file].clear();
             }
             Traced::Acknowledged(number) | Traced::Unwinding(number) => least = *number,
         }
-        let before_sync = matches!(trace.get(index + 1), Some(Traced::Sync) | None);
+        let before_sync = matches!(trace.get(index + 1), Some(Traced::Sync(_)) | None);
         if least == 0 || !(before_sync || matches!(call, Traced::Acknowledged(_))) {
             continue;
         }
         let expected = if disk { least } else { 0 };
         check_cut(directory, &synced, expected);
         let mut torn = synced.clone();
-        for (offset, bytes) in unsynced.iter().skip(index % 2).step_by(2) {
-            torn.write_at(*offset, bytes);
+        for (torn, unsynced) in torn.iter_mut().zip(&unsynced) {
+            for (offset, bytes) in unsynced.iter().skip(index % 2).step_by(2) {
+                torn.write_at(*offset, bytes);
+            }
         }
-        torn.forget_boot();
+        torn[0].forget_boot();
         check_cut(directory, &torn, expected);
         cuts += 1;
     }
     assert!(least >= 40, "{least} blocks were acknowledged");
     assert!(cuts >= 20, "{cuts} cuts");
 }
+
+type Images = [Image; 3];
 
 /// A file; what is after its bytes is a hole.
 #[derive(Clone, Default)]
@@ -308,12 +323,14 @@ impl Image {
     }
 }
 
-fn check_cut(directory: &Path, image: &Image, least: u64) {
+fn check_cut(directory: &Path, images: &Images, least: u64) {
     let cut = directory.join("cut");
     fs::create_dir(&cut).unwrap();
-    let path = cut.join("mdbx.dat");
-    fs::write(&path, &image.bytes).unwrap();
-    fs::File::options().write(true).open(&path).unwrap().set_len(image.length).unwrap();
+    for (image, name) in images.iter().zip(FILES) {
+        let path = cut.join(name);
+        fs::write(&path, &image.bytes).unwrap();
+        fs::File::options().write(true).open(&path).unwrap().set_len(image.length).unwrap();
+    }
     let head = check(&cut);
     assert!(head >= least, "{least} was acknowledged, head is {head}");
     fs::remove_dir_all(&cut).unwrap();
@@ -353,26 +370,26 @@ fn read_call(call: &str, through: &mut BTreeSet<String>) -> Vec<Traced> {
     if name == "openat" && arguments.contains("O_DSYNC") {
         through.insert(descriptor(result));
     }
-    let file_name: String = "mdbx.dat".bytes().map(|byte| format!("\\x{byte:02x}")).collect();
-    let database = arguments
-        .split_once('>')
-        .is_some_and(|(file, _)| file.ends_with(&file_name) || file.ends_with("mdbx.dat"));
-    assert!(!result.starts_with('-') || !database, "a call on the database failed: {name}");
-    if !database {
-        return Vec::new();
-    }
+    let target = arguments.split_once('>').map_or("", |(target, _)| target);
+    let is = |name: &str| {
+        let digits: String = name.bytes().map(|byte| format!("\\x{byte:02x}")).collect();
+        target.ends_with(&digits) || target.ends_with(name)
+    };
+    let Some(file) = FILES.iter().position(|name| is(name)) else { return Vec::new() };
+    assert!(!result.starts_with('-'), "a call on {} failed: {name}", FILES[file]);
     match name {
         "pwrite64" | "pwritev" => {
             let offset = arguments.rsplit(", ").next().unwrap().parse().unwrap();
             let bytes = quoted(arguments).concat();
             assert_eq!(bytes.len().to_string(), result);
             let through = through.contains(&descriptor(arguments));
-            vec![Traced::Write { offset, bytes, through }]
+            vec![Traced::Write { file, offset, bytes, through }]
         }
         "ftruncate" => {
-            vec![Traced::Resize(arguments.rsplit(", ").next().unwrap().parse().unwrap())]
+            let length = arguments.rsplit(", ").next().unwrap().parse().unwrap();
+            vec![Traced::Resize { file, length }]
         }
-        "fdatasync" | "fsync" => vec![Traced::Sync],
+        "fdatasync" | "fsync" => vec![Traced::Sync(file)],
         "msync" | "sync_file_range" => panic!("{name} on the database: not understood"),
         _ => Vec::new(),
     }

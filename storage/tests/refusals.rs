@@ -90,7 +90,7 @@ fn another_schema_and_a_stranger_s_database_are_refused() {
     let mut bytes = fs::read(&path).unwrap();
     let schema = b"schema";
     let places: Vec<_> = (0..bytes.len() - 10)
-        .filter(|at| bytes[*at..].starts_with(schema) && bytes[at + 6..at + 10] == [0, 0, 0, 2])
+        .filter(|at| bytes[*at..].starts_with(schema) && bytes[at + 6..at + 10] == [0, 0, 0, 3])
         .collect();
     assert!(!places.is_empty(), "the schema row is in the file");
     for at in places {
@@ -98,7 +98,7 @@ fn another_schema_and_a_stranger_s_database_are_refused() {
     }
     fs::write(&path, bytes).unwrap();
     let error = refusal(directory.path());
-    assert!(matches!(error, StoreError::Schema { stored: 9, supported: 2, .. }), "{error}");
+    assert!(matches!(error, StoreError::Schema { stored: 9, supported: 3, .. }), "{error}");
 }
 
 #[test]

@@ -542,9 +542,10 @@ proptest! {
     fn a_folded_tree_and_the_twin_agree(
         steps in prop::collection::vec(step(), 1..40),
         save_interval in 1..8usize,
+        settle_rows in 1..200usize,
     ) {
         let limits = TreeLimits {
-            fold_leaves_max: 4, whole_leaves_max: 3, leaves_max: 4, save_interval,
+            fold_leaves_max: 4, whole_leaves_max: 3, leaves_max: 4, save_interval, settle_rows,
         };
         run(limits, steps);
     }

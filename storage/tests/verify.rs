@@ -10,6 +10,7 @@ use genesis::Genesis;
 use std::{fs, os::unix::fs::FileExt, panic, path::Path, sync::Arc};
 use tandem_storage::{
     Commit, DataDir, Durability, Fault, Mark, OpenOptions, Rules, Store, StoreError, Verified,
+    Writer,
 };
 use workload::{Change, Fields};
 
@@ -63,11 +64,11 @@ fn logs(number: u64) -> Vec<Vec<Log>> {
 }
 
 /// Makes a chain with a bit of everything, and two changes pending.
-fn make_chain(path: &Path, genesis: &Genesis) {
-    make_chain_with(path, genesis, Durability::Process);
+fn make_chain(path: &Path, genesis: &Genesis) -> (Store, Writer) {
+    make_chain_with(path, genesis, Durability::Process)
 }
 
-fn make_chain_with(path: &Path, genesis: &Genesis, durability: Durability) {
+fn make_chain_with(path: &Path, genesis: &Genesis, durability: Durability) -> (Store, Writer) {
     let options = workload::options(path, durability);
     let (store, mut writer) = Store::open(&options, genesis).unwrap();
     let mut parent = store.genesis_hash().unwrap();
@@ -106,6 +107,7 @@ fn make_chain_with(path: &Path, genesis: &Genesis, durability: Durability) {
         let delta = writer.edit(&workload::bundle(&changes(edit))).unwrap();
         store.commit(vec![Commit::Edit { delta }]).unwrap();
     }
+    (store, writer)
 }
 
 fn verify(path: &Path, genesis: &Genesis) -> Result<Verified, Vec<Fault>> {
@@ -162,6 +164,102 @@ fn judge(path: &Path, genesis: &Genesis, sound: B256) -> Result<bool, String> {
     outcome.unwrap_or_else(|_| Err("panic".to_owned()))
 }
 
+/// Flips a bit of a file of a data directory for a moment.
+fn is_found(
+    (file, bytes): (&Path, &[u8]),
+    (at, bit): (usize, u8),
+    (genesis, sound): (&Genesis, B256),
+) -> bool {
+    let options = fs::File::options().write(true).open(file).unwrap();
+    options.write_at(&[bytes[at] ^ bit], at as u64).unwrap();
+    let judged = judge(file.parent().unwrap(), genesis, sound);
+    options.write_at(&[bytes[at]], at as u64).unwrap();
+    let place = format!("page {}, byte {}, bit {bit:#x}", at / PAGE, at % PAGE);
+    judged.unwrap_or_else(|error| panic!("{place}: {error}"))
+}
+
+/// The database's file, the journal's other file, and the one that has records.
+const FILES: [&str; 3] = ["mdbx.dat", "journal0.dat", "journal1.dat"];
+
+fn copy_files(from: &Path, to: &Path) {
+    for name in FILES {
+        fs::copy(from.join(name), to.join(name)).unwrap();
+    }
+}
+
+/// A chain as a node that was killed leaves it: most of it in the journal.
+fn make_unsettled(path: &Path, genesis: &Genesis) {
+    let directory = tempfile::tempdir().unwrap();
+    let open = make_chain(directory.path(), genesis);
+    copy_files(directory.path(), path);
+    drop(open);
+}
+
+#[test]
+fn what_is_in_the_journal_counts_as_what_is_in_the_file() {
+    let (directory, genesis) = (tempfile::tempdir().unwrap(), workload::genesis(1337));
+    let (killed, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    make_chain(directory.path(), &genesis);
+    make_unsettled(killed.path(), &genesis);
+    let (found, expected) = (verify(killed.path(), &genesis), verify(directory.path(), &genesis));
+    let (found, expected) = (found.unwrap(), expected.unwrap());
+    assert_eq!(Verified { pages: expected.pages, ..found }, expected);
+    assert!(found.pages.used < expected.pages.used, "{found:?}, {expected:?}");
+    let data = DataDir::open(killed.path()).unwrap();
+    assert_eq!(data.digest().unwrap(), digest(directory.path()).unwrap());
+    let rows = |data: &DataDir| {
+        let tables = data.stats().unwrap().tables;
+        tables.iter().map(|table| (table.name, table.rows)).collect::<Vec<_>>()
+    };
+    assert_eq!(rows(&data), rows(&DataDir::open(directory.path()).unwrap()));
+    data.copy(copy.path()).unwrap();
+    assert_eq!(digest(copy.path()).unwrap(), digest(directory.path()).unwrap());
+}
+
+#[test]
+fn a_journal_that_is_damaged_or_not_there_is_refused() {
+    let (whole, genesis) = (tempfile::tempdir().unwrap(), workload::genesis(1337));
+    make_unsettled(whole.path(), &genesis);
+    let sound = digest(whole.path()).unwrap();
+    let file = whole.path().join(FILES[2]);
+    let bytes = fs::read(&file).unwrap();
+    let used = bytes.len() - bytes.iter().rev().take_while(|byte| **byte == 0).count();
+    let opens = |path: &Path| {
+        let options = workload::options(path, Durability::Process);
+        Store::open(&options, &genesis).map(drop)
+    };
+    let cuts = [1, 4096, 12_288, used / 2, used - 4097].map(Some);
+    for (name, keep) in cuts.map(|keep| (FILES[2], keep)).into_iter().chain([
+        (FILES[1], None),
+        (FILES[2], None),
+        (FILES[1], Some(0)),
+        (FILES[2], Some(0)),
+    ]) {
+        let cut = tempfile::tempdir().unwrap();
+        copy_files(whole.path(), cut.path());
+        match keep {
+            Some(keep) => fs::write(cut.path().join(name), &bytes[..keep]).unwrap(),
+            None => fs::remove_file(cut.path().join(name)).unwrap(),
+        }
+        let error = opens(cut.path()).unwrap_err();
+        assert!(error.to_string().contains(name), "{keep:?} of {used} bytes: {error}");
+        assert!(verify(cut.path(), &genesis).is_err(), "{keep:?} of {used} bytes");
+    }
+    let flips = std::env::var("TANDEM_FLIPS").map_or(300, |text| text.parse().unwrap());
+    let found = (0..flips).filter(|flip| {
+        let at = match flip % 4 {
+            0 => flip * 7919 % (used / PAGE) * PAGE + flip % 48,
+            _ => flip * 1_000_003 % used,
+        };
+        is_found((&file, &bytes), (at, 1 << (flip % 8)), (&genesis, sound))
+    });
+    let found = found.count();
+    println!("{found} of {flips} flipped bits of the journal are found, no other matters");
+    assert!(found * 4 > flips, "{found} of {flips}");
+    opens(whole.path()).unwrap();
+    assert_eq!(digest(whole.path()).unwrap(), sound);
+}
+
 #[test]
 fn a_flipped_bit_is_found_or_does_not_matter() {
     let (directory, genesis) = (tempfile::tempdir().unwrap(), workload::genesis(1337));
@@ -195,23 +293,7 @@ fn a_flipped_bit_is_found_or_does_not_matter() {
                 _ => seed as usize % used,
             };
             let bit = 1 << (seed >> 60 & 7);
-            let byte = [bytes[at] ^ bit];
-            fs::File::options()
-                .write(true)
-                .open(&file)
-                .unwrap()
-                .write_at(&byte, at as u64)
-                .unwrap();
-            let judged = judge(copy.path(), &genesis, sound);
-            let place = format!("page {}, byte {}, bit {bit:#x}", at / PAGE, at % PAGE);
-            found += usize::from(judged.unwrap_or_else(|error| panic!("{place}: {error}")));
-            let byte = [bytes[at]];
-            fs::File::options()
-                .write(true)
-                .open(&file)
-                .unwrap()
-                .write_at(&byte, at as u64)
-                .unwrap();
+            found += usize::from(is_found((&file, &bytes), (at, bit), (&genesis, sound)));
         }
         println!("compact: {compact}: {found} of {flips} flipped bits are found, no other matters");
         // Of a compact copy most bytes hold something.
@@ -227,23 +309,27 @@ fn a_torn_page_that_names_a_commit_is_told_of_and_the_commit_before_it_is_sound(
     let bytes = fs::read(directory.path().join("mdbx.dat")).unwrap();
     let whole = verify(directory.path(), &genesis).unwrap();
     assert_eq!(whole.pages.torn, 0);
-    let mut edits = Vec::new();
+    let root = DataDir::open(directory.path()).unwrap().stats().unwrap().root;
+    let mut refused = 0;
     for page in 0..3 {
         let copy = tempfile::tempdir().unwrap();
+        copy_files(directory.path(), copy.path());
         let mut torn = bytes.clone();
         // The number of the commit stands at both ends of what is written.
         torn[page * PAGE + 20 + 8] ^= 0x40;
         fs::write(copy.path().join("mdbx.dat"), torn).unwrap();
+        // What the commit before it lacks is in the journal.
         let found = verify(copy.path(), &genesis).unwrap();
         assert_eq!((found.pages.torn, found.blocks), (1, whole.blocks), "page {page}");
         let stats = DataDir::open(copy.path()).unwrap().stats().unwrap();
+        assert_eq!((stats.root, stats.edits), (root, 2), "page {page}");
         let (_, writer) = workload::open(copy.path());
-        assert_eq!(writer.root(), stats.root, "page {page}");
-        edits.push(stats.edits);
+        assert_eq!(writer.root(), root, "page {page}");
+        let alone = tempfile::tempdir().unwrap();
+        fs::copy(copy.path().join("mdbx.dat"), alone.path().join("mdbx.dat")).unwrap();
+        refused += usize::from(verify(alone.path(), &genesis).is_err());
     }
-    // The newest commit was the second edit after the newest block.
-    edits.sort_unstable();
-    assert_eq!(edits, [1, 2, 2]);
+    assert_eq!(refused, 1, "without the journal the newest commit is missed");
 }
 
 #[test]

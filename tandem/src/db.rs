@@ -23,9 +23,6 @@ use crate::{
     settings::Settings,
 };
 
-/// Name of the database file in a data directory.
-const DATABASE_FILE: &str = "mdbx.dat";
-
 /// What to do with the data of a chain.
 #[derive(Debug, Subcommand)]
 pub(crate) enum DbCommand {
@@ -267,7 +264,7 @@ fn restore(settings: &Settings, datadir: &Path, from: &Path) -> Result<String, D
     }
     fs::create_dir_all(datadir).map_err(|source| DbError::File { path: datadir.into(), source })?;
     // The genesis comes last: a node refuses a database without it.
-    copy_file(&from.join(DATABASE_FILE), &datadir.join(DATABASE_FILE))?;
+    data.copy(datadir)?;
     let kept = if forked { fork::KEPT_FILE } else { KEPT_FILE };
     copy_file(&from.join(kept), &datadir.join(kept))?;
     let (number, hash) = data.head();

@@ -1,8 +1,8 @@
 //! The disk is full, or fails: the node says so, seals nothing more, loses nothing it has
 //! acknowledged, answers what it can from what is there, and goes on after a restart.
 //!
-//! `strace` answers the node's system calls on its database file with an error, from a random call
-//! on; where the machine lets it, a small file system is filled up, too.
+//! `strace` answers the node's system calls on its database's files with an error, from a random
+//! call on; where the machine lets it, a small file system is filled up, too.
 
 use std::{
     fs,
@@ -56,7 +56,11 @@ fn injected(fault: &Fault, after: u32, data: &Path) -> Result<Command> {
     let mut command = Command::new("strace");
     let inject = format!("inject={}:error={}:when={after}+", fault.calls, fault.error);
     command.args(["-D", "-f", "-qq", "-o", "/dev/null", "-e", &inject, "-P"]);
-    command.arg(data.join("mdbx.dat")).arg(node::binary()?);
+    command.arg(data.join("mdbx.dat"));
+    for name in ["journal0.dat", "journal1.dat"] {
+        command.arg("-P").arg(data.join(name));
+    }
+    command.arg(node::binary()?);
     Ok(command)
 }
 

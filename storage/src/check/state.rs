@@ -5,7 +5,8 @@ use super::{Fault, Rules, Verified, ensure_root, ensure_row, row_fault};
 use crate::{
     DataDir, Merkle,
     codec::{self, BLOCK_PART, ChangeRow, HistoryKey},
-    mdbx::{Cursor, RoSync, Row, Table},
+    database::{Cursor, Reading},
+    mdbx::{Row, Table},
     tables::meta,
 };
 use alloy_primitives::{Address, B256, keccak256};
@@ -273,7 +274,7 @@ impl DataDir {
     fn verify_pruned<'a>(
         &'a self,
         walk: &mut Undo<'_>,
-        (mut rows, mut row): (Cursor<'a, RoSync>, Option<Row<'a>>),
+        (mut rows, mut row): (Cursor<'a, Reading>, Option<Row<'a>>),
     ) -> Result<u64, Fault> {
         let (table, mut left, mut newer) = (self.tables.changes, 0, (self.pruned.kept, 0));
         while let Some((key, value)) = row.take() {

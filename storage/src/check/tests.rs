@@ -21,8 +21,13 @@ use workload::{Change, Fields};
 mod workload;
 
 const BLOCKS: u64 = 14;
-const LIMITS: TreeLimits =
-    TreeLimits { fold_leaves_max: 4, whole_leaves_max: 3, leaves_max: 64, save_interval: 2 };
+const LIMITS: TreeLimits = TreeLimits {
+    fold_leaves_max: 4,
+    whole_leaves_max: 3,
+    leaves_max: 64,
+    save_interval: 2,
+    settle_rows: 100,
+};
 
 /// A transaction that has blobs by name.
 fn blob_transaction(nonce: u64) -> TxEnvelope {

@@ -14,8 +14,13 @@ use revm::{
 };
 use std::path::Path;
 
-const LIMITS: TreeLimits =
-    TreeLimits { fold_leaves_max: 8, whole_leaves_max: 40, leaves_max: 60, save_interval: 10 };
+const LIMITS: TreeLimits = TreeLimits {
+    fold_leaves_max: 8,
+    whole_leaves_max: 40,
+    leaves_max: 60,
+    save_interval: 10,
+    settle_rows: 50,
+};
 
 struct Chain {
     directory: tempfile::TempDir,
@@ -93,7 +98,7 @@ impl Chain {
     fn check(&self) {
         let writer = self.writer();
         let shared = &writer.shared;
-        let tx = shared.env.read().unwrap();
+        let tx = shared.database.read().unwrap();
         let head = shared.head(&tx).unwrap();
         assert_eq!(head.root, writer.root());
         let tree = shared.load_folds(&tx).unwrap().unwrap();
@@ -145,7 +150,7 @@ fn wrong_folds_are_made_anew() {
     let (root, shared) = (chain.writer().root(), chain.writer().shared.clone());
     let tables = shared.tables;
     let row = |at: usize| {
-        let tx = shared.env.read().unwrap();
+        let tx = shared.database.read().unwrap();
         let mut rows = tx.cursor(tables.folds).unwrap();
         let mut row = rows.first().unwrap();
         for _ in 0..at {
@@ -169,7 +174,7 @@ fn wrong_folds_are_made_anew() {
     ];
     for (index, damage) in damages.iter().enumerate() {
         let shared = chain.writer().shared.clone();
-        let tx = shared.env.write().unwrap();
+        let tx = shared.database.write().unwrap();
         damage(&shared, &tx);
         tx.commit().unwrap();
         drop(shared);
@@ -192,7 +197,7 @@ fn a_leaf_that_was_changed_behind_its_fold_is_refused() {
     chain.fill();
     let shared = chain.writer().shared.clone();
     let mut rows = Vec::new();
-    let tx = shared.env.read().unwrap();
+    let tx = shared.database.read().unwrap();
     let mut cursor = tx.cursor(shared.tables.leaves).unwrap();
     let mut row = cursor.first().unwrap();
     while let Some((key, value)) = row {
@@ -201,7 +206,7 @@ fn a_leaf_that_was_changed_behind_its_fold_is_refused() {
     }
     drop(cursor);
     drop(tx);
-    let tx = shared.env.write().unwrap();
+    let tx = shared.database.write().unwrap();
     for (key, _) in &rows {
         tx.put(shared.tables.leaves, key, B256::repeat_byte(9).as_slice()).unwrap();
     }
