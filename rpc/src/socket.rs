@@ -14,14 +14,14 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use jsonrpsee::types::Id;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::{interval, timeout};
+use tokio::time::{Instant, interval_at, timeout};
 use tungstenite::Error;
 use tungstenite::error::CapacityError;
 
 /// How often a socket is asked whether it is still there.
-const PING_PAUSE: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_secs(30);
 /// A socket that says nothing for so long is closed.
 const SILENT_MAX: Duration = Duration::from_secs(300);
 /// Requests of one socket that are answered at a time; the next ones wait in the kernel.
@@ -59,7 +59,7 @@ async fn serve(mut socket: WebSocket, sockets: Sockets, _permit: OwnedSemaphoreP
     let mut stopped = std::pin::pin!(stopped(stop));
     let (connection, mut waiting) = Connection::open(table, limits);
     let places = Arc::new(Semaphore::new(REQUESTS_MAX));
-    let (mut ping, mut heard) = (interval(PING_PAUSE), Instant::now());
+    let (mut ping, mut heard) = (interval_at(Instant::now() + PAUSE, PAUSE), Instant::now());
     let last = loop {
         let message = tokio::select! {
             () = &mut stopped => break close(close_code::AWAY, "the node stops"),
@@ -94,8 +94,8 @@ async fn serve(mut socket: WebSocket, sockets: Sockets, _permit: OwnedSemaphoreP
                     return;
                 }
                 let error = RpcError::request_too_large(limits.request_bytes);
-                let text =
-                    String::from_utf8_lossy(&error_of(Vec::new(), &Id::Null, error)).into_owned();
+                let text = error_of(Vec::new(), &Id::Null, error);
+                let text = String::from_utf8_lossy(&text).into_owned();
                 send(&mut socket, Message::Text(text.into())).await;
                 break close(close_code::SIZE, "too long");
             }
