@@ -324,7 +324,9 @@ impl Crowd {
     /// Has one more thread work; says whether there is one.
     fn help(self: &Arc<Self>, state: &mut State) -> bool {
         if state.unused > 0 {
-            return self.work.notify_one();
+            // If nobody waits any more, one was woken already and comes once it has a core.
+            self.work.notify_one();
+            return true;
         }
         if state.threads >= THREADS_MAX {
             return false;

@@ -92,8 +92,11 @@ async fn a_long_call_holds_up_no_other_connection() {
         other.ask("context", &json!([])).await;
         assert_eq!(other.result().await, 7);
     }
-    for hog in hogs {
+    // All of them before the first result: they end within milliseconds of each other.
+    for hog in &mut *hogs {
         assert!(hog.waits(), "the others were answered first");
+    }
+    for hog in hogs {
         assert_eq!(hog.result().await, "done");
     }
     server.stop().await;
