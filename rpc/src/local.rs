@@ -122,7 +122,8 @@ impl Local {
         };
         let Some(id) = incoming.id else { return out };
         let params = Params::new(incoming.params.map(RawValue::get));
-        let start = start();
+        // If somebody wants to know what it took.
+        let start = tracing::enabled!(target: "rpc", Level::DEBUG).then(Instant::now);
         let mut answer = begin(out, id);
         let member = answer.len();
         answer.extend_from_slice(b",\"result\":");
@@ -182,11 +183,6 @@ impl Local {
     fn connection(&self) -> Reply<&Connection> {
         self.connection.as_deref().ok_or_else(RpcError::no_notifications)
     }
-}
-
-/// When a request began, if somebody wants to know what it took.
-fn start() -> Option<Instant> {
-    tracing::enabled!(target: "rpc", Level::DEBUG).then(Instant::now)
 }
 
 /// One line a request: its name at info, as anvil prints it, and what it took at debug.

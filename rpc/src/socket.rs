@@ -55,9 +55,8 @@ pub(crate) async fn open(
 
 /// Answers what a socket asks until it closes or the node stops.
 async fn serve(mut socket: WebSocket, sockets: Sockets, _permit: OwnedSemaphorePermit) {
-    let Sockets { table, limits, stop, .. } = sockets;
-    let mut stopped = std::pin::pin!(stopped(stop));
-    let (connection, mut waiting) = Connection::open(table, limits);
+    let mut stopped = std::pin::pin!(stopped(sockets.stop));
+    let (connection, mut waiting) = Connection::open(sockets.table, sockets.limits);
     let places = Arc::new(Semaphore::new(REQUESTS_MAX));
     let (mut ping, mut heard) = (interval_at(Instant::now() + PAUSE, PAUSE), Instant::now());
     let last = loop {
@@ -93,7 +92,7 @@ async fn serve(mut socket: WebSocket, sockets: Sockets, _permit: OwnedSemaphoreP
                 if !is_too_long(error) {
                     return;
                 }
-                let error = RpcError::request_too_large(limits.request_bytes);
+                let error = RpcError::request_too_large(sockets.limits.request_bytes);
                 let text = error_of(Vec::new(), &Id::Null, error);
                 let text = String::from_utf8_lossy(&text).into_owned();
                 send(&mut socket, Message::Text(text.into())).await;
