@@ -29,7 +29,7 @@ pub struct Reverted {
     pub accounts: Vec<Address>,
     /// Transactions that wait no longer.
     pub gone: Vec<B256>,
-    /// Transactions that wait again.
+    /// Transactions that wait again, or at another place in the order of arrival.
     pub back: Vec<Waiting>,
 }
 
@@ -175,7 +175,7 @@ impl Shared {
             };
             let entry = codec::read_pool_row(hash.as_slice(), &row);
             let (order, bytes) = entry.ok_or_else(|| self.bad_row(pool, hash.as_slice()))?;
-            if tx.value(pool, hash.as_slice())?.is_none() {
+            if tx.value(pool, hash.as_slice())?.as_deref() != Some(&row[..]) {
                 let bytes = Bytes::copy_from_slice(bytes);
                 reverted.back.push(Waiting { hash, order, bytes });
             }

@@ -52,7 +52,8 @@ impl Sequencer {
             self.note_withdrawals();
         }
         let mut pool = self.shared.pool_mut();
-        for hash in &reverted.gone {
+        // What is back may wait already, dropped and sent anew since then.
+        for hash in reverted.gone.iter().chain(reverted.back.iter().map(|waits| &waits.hash)) {
             pool.remove(hash);
         }
         for waits in &reverted.back {

@@ -199,7 +199,13 @@ impl Pair {
         (self.now.state, self.now.edits) = (self.read().await.state, 0);
         self.after.push(self.now.state.clone());
         self.now.hashes.push(head.hash());
-        self.now.waiting.retain(|(hash, ..)| !sealed.contains(hash));
+        // Balances are nothing or more than all transfers cost. Who has nothing to pay the next
+        // one with loses it.
+        let World { state, waiting, .. } = &mut self.now;
+        waiting.retain(|(hash, from, nonce)| {
+            let has_nothing = state.get(from).is_some_and(|a| a.0 == *nonce && a.1.is_zero());
+            !sealed.contains(hash) && !has_nothing
+        });
         let paid = head.withdrawals.as_ref().map_or(0, |paid| paid.len());
         self.now.withdrawals.drain(..paid);
     }
@@ -281,4 +287,17 @@ proptest! {
             .unwrap()
             .block_on(run(steps));
     }
+}
+
+#[tokio::test]
+async fn what_was_dropped_and_sent_anew_waits_where_it_did() {
+    let net = Devnet::start(NodeConfig { no_mining: true, ..NodeConfig::default() });
+    let first = net.send(net.transfer(1, 0)).await.unwrap();
+    let second = net.send(net.transfer(0, 0)).await.unwrap();
+    let id = net.chain.savepoint().await.unwrap();
+    assert!(net.chain.drop_transaction(first).await.unwrap().is_some());
+    assert_eq!(net.send(net.transfer(1, 0)).await.unwrap(), first);
+    assert!(net.chain.revert(id).await.unwrap());
+    let waiting: Vec<_> = net.chain.pool_content().into_iter().map(|(tx, _)| tx.hash).collect();
+    assert_eq!(waiting, [first, second]);
 }

@@ -399,3 +399,55 @@ impl Records {
         StoreError::NotADatabase { path: self.directory.join(FILES[file]), reason }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{database::layer::Layer, mdbx::Table};
+    use proptest::prelude::*;
+
+    /// Number, place, the first bytes of the data, and whether the check fails.
+    type Drawn = (u64, u32, [u64; 3], bool);
+
+    fn file() -> impl Strategy<Value = Vec<u8>> {
+        let word = || prop_oneof![0..4u64, 400..2_000u64, any::<u64>()];
+        let drawn = (0..5u64, 0..3u32, [word(), word(), word()], any::<u8>().prop_map(|n| n < 8));
+        let sectors = (prop::collection::vec(drawn, 0..20), prop_oneof![0..9_000u64, any::<u64>()]);
+        sectors.prop_map(|(sectors, len): (Vec<Drawn>, u64)| {
+            let mut file = Vec::new();
+            put_sector(&mut file, (0, 0), &[&len.to_be_bytes()]);
+            file.resize(PAGE, 0);
+            for (number, place, words, is_damaged) in sectors {
+                let words = words.map(u64::to_be_bytes);
+                put_sector(&mut file, (number, place), &words.each_ref().map(|word| &word[..]));
+                if let (true, Some(last)) = (is_damaged, file.last_mut()) {
+                    *last ^= 1;
+                }
+            }
+            file
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn sectors_that_say_anything_are_read_or_refused(
+            files in [file(), file()],
+            settled in 0..4u64,
+            is_needed in any::<bool>(),
+        ) {
+            let bytes: usize = files.iter().map(Vec::len).sum();
+            let records = Records { directory: PathBuf::new(), files };
+            let Ok(found) = records.after(settled, is_needed) else { return Ok(()) };
+            let mut next = settled + 1;
+            for part in found.parts {
+                prop_assert_eq!(part.first, next);
+                next += part.records.len() as u64;
+                for record in part.records {
+                    prop_assert!(record.len() < bytes);
+                    let no_tables: [Table; 0] = [];
+                    prop_assert_eq!(Layer::default().add(&record, &no_tables).is_some(), record.is_empty());
+                }
+            }
+        }
+    }
+}

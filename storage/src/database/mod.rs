@@ -267,6 +267,10 @@ impl Core {
             {
                 return Ok((Arc::new(base), layers));
             }
+            // Of what was settled last a view may not have been had, and then none follows.
+            if self.failed().is_err() {
+                return Ok((newest.base, layers));
+            }
             thread::yield_now();
         }
     }
