@@ -13,6 +13,9 @@ pub(crate) struct Cursor<'tx, K: TransactionKind> {
     base: ReadCursor<'tx>,
     /// The row of the file that comes next on the way.
     ahead: Option<(Way, Option<Row<'tx>>)>,
+    /// The row of the layers that comes next on the way, and whether the file's rows are gone; kept
+    /// where no row is written on the way.
+    over: Option<(Way, Option<Over>, bool)>,
     /// Where it is: a key, with the value where a key has many.
     at: Option<Vec<u8>>,
 }
@@ -36,7 +39,7 @@ impl Way {
 
 impl<'tx, K: TransactionKind> Cursor<'tx, K> {
     pub(super) const fn new(tx: &'tx Txn<K>, table: Table, base: ReadCursor<'tx>) -> Self {
-        Self { tx, table, base, ahead: None, at: None }
+        Self { tx, table, base, ahead: None, over: None, at: None }
     }
 
     /// Whether there is a row of this key; where keys have many values, of this key and value.
@@ -47,13 +50,13 @@ impl<'tx, K: TransactionKind> Cursor<'tx, K> {
 
     /// Goes to the first row whose key is `key` or after it.
     pub(crate) fn seek(&mut self, key: &[u8]) -> Result<Option<Row<'tx>>> {
-        self.ahead = None;
+        self.forget_ahead();
         self.step(Way::Forth, Bound::Included(key.to_vec()))
     }
 
     /// Goes to the first row.
     pub(crate) fn first(&mut self) -> Result<Option<Row<'tx>>> {
-        self.ahead = None;
+        self.forget_ahead();
         self.step(Way::Forth, Bound::Unbounded)
     }
 
@@ -71,7 +74,7 @@ impl<'tx, K: TransactionKind> Cursor<'tx, K> {
 
     /// Goes to the last row.
     pub(crate) fn last(&mut self) -> Result<Option<Row<'tx>>> {
-        self.ahead = None;
+        self.forget_ahead();
         self.step(Way::Back, Bound::Unbounded)
     }
 
@@ -88,8 +91,7 @@ impl<'tx, K: TransactionKind> Cursor<'tx, K> {
     /// Goes to the nearest row on the way from a place.
     fn step(&mut self, way: Way, mut from: Bound<Vec<u8>>) -> Result<Option<Row<'tx>>> {
         loop {
-            let (over, is_cleared) =
-                self.tx.nearest(self.table, way, from.as_ref().map(|key| &**key));
+            let (over, is_cleared) = self.over(way, &from);
             let below = if is_cleared { None } else { self.below(way, &from)? };
             let order = match (&over, &below) {
                 (None, None) => {
@@ -121,7 +123,8 @@ impl<'tx, K: TransactionKind> Cursor<'tx, K> {
                     let value = if self.table.rows() == Rows::Unique { &value } else { rest };
                     return Ok(Some((Cow::Owned(own.to_vec()), Cow::Owned(value.to_vec()))));
                 }
-                (_, Some(row)) => {
+                (over, Some(row)) => {
+                    self.over = Some((way, over, is_cleared));
                     at.extend_from_slice(&row.0);
                     if self.table.rows() != Rows::Unique {
                         at.extend_from_slice(&row.1);
@@ -132,6 +135,27 @@ impl<'tx, K: TransactionKind> Cursor<'tx, K> {
                 (_, None) => return Ok(None),
             }
         }
+    }
+
+    /// Leaves the way, for another place.
+    fn forget_ahead(&mut self) {
+        (self.ahead, self.over) = (None, None);
+    }
+
+    /// The layers' nearest row on the way from a place, and whether the file's rows are gone.
+    fn over(&mut self, way: Way, from: &Bound<Vec<u8>>) -> (Option<Over>, bool) {
+        if let Some((ahead, over, is_cleared)) = self.over.take()
+            && ahead == way
+            && self.tx.kind.staged().is_none()
+            && over.as_ref().is_none_or(|(key, _)| match from {
+                Bound::Unbounded => false,
+                Bound::Included(at) => way.order(key[..].cmp(at)).is_ge(),
+                Bound::Excluded(at) => way.order(key[..].cmp(at)).is_gt(),
+            })
+        {
+            return (over, is_cleared);
+        }
+        self.tx.nearest(self.table, way, from.as_ref().map(|key| &**key))
     }
 
     /// The file's nearest row on the way from a place.
