@@ -3,8 +3,8 @@
 use alloy_rlp::Decodable;
 use serde::{Deserialize, Serialize};
 
-/// The latest time that a user can ask for, and the highest number of a first block or a dump: what is
-/// left above it is for the blocks after that.
+/// The latest time that a user can ask for, and the highest number of a first block or a dump:
+/// what is left above it is for the blocks after that.
 pub const TIMESTAMP_MAX: u64 = u64::MAX >> 1;
 
 /// The rules of time: an offset to the wall clock, an interval, one exact next time.

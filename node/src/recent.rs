@@ -51,20 +51,24 @@ impl Recent {
 
     /// The block with this number, if it is one of the newest.
     pub(crate) fn find(&self, number: u64) -> Option<RecentBlock> {
-        self.range(number..=number)?.pop()
+        let blocks = self.0.read();
+        blocks.get(index(&blocks, number)?).cloned()
     }
 
     /// The blocks of a range, if all of them are among the newest.
     pub(crate) fn range(&self, numbers: RangeInclusive<u64>) -> Option<Vec<RecentBlock>> {
         let blocks = self.0.read();
-        let first = blocks.front()?.number();
-        let index = |number: u64| usize::try_from(number.checked_sub(first)?).ok();
-        let (start, end) = (index(*numbers.start())?, index(*numbers.end())?);
+        let (start, end) = (index(&blocks, *numbers.start())?, index(&blocks, *numbers.end())?);
         if start > end || end >= blocks.len() {
             return None;
         }
         Some(blocks.range(start..=end).cloned().collect())
     }
+}
+
+/// Where a block with this number stands, or would stand.
+fn index(blocks: &VecDeque<RecentBlock>, number: u64) -> Option<usize> {
+    usize::try_from(number.checked_sub(blocks.front()?.number())?).ok()
 }
 
 /// The logs of these blocks that match, in the order of the chain; nothing if they are more than

@@ -104,8 +104,8 @@ impl Engine {
         Ok(code)
     }
 
-    /// The decoded image that `hash` stands for: keccak-256 of a deployed container, or BLAKE3 of the
-    /// image alone.
+    /// The decoded image that `hash` stands for: keccak-256 of a deployed container, or BLAKE3 of
+    /// the image alone.
     pub(crate) fn image(&self, hash: B256, file: &[u8]) -> Result<Arc<Image>, ImageError> {
         if let Some(image) = self.0.images.find(&hash) {
             return Ok(image);

@@ -48,8 +48,8 @@ use crate::{
 /// Where Solidity's `console.log` calls go.
 pub const CONSOLE: Address = address!("000000000000000000636F6e736F6c652e6c6f67");
 
-/// Bytes of prints that are kept of one transaction, with what keeping one takes; what comes after is
-/// dropped.
+/// Bytes of prints that are kept of one transaction, with what keeping one takes; what comes after
+/// is dropped.
 const PRINTS_SIZE_MAX: usize = 1 << 20;
 
 /// Text or console call data that a contract gave out; not part of the chain.

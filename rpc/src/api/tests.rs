@@ -1,4 +1,4 @@
-//! Local over a running chain, called in this process; and what is registered where.
+//! Methods over a running chain, called in this process; and what is registered where.
 
 use super::*;
 use crate::connection::Connection;

@@ -339,7 +339,7 @@ impl<DB: DatabaseRef, W: Watch<Context<DB>>> Guest<'_, DB, W> {
 
     fn serve_own(&mut self, number: u64) -> Result<(), Halt> {
         if matches!(number, number::TAIL_SIZE | number::TAIL_COPY | number::PRINT) {
-            // As a product does: to be asked takes a node longer than what `ecall` costs.
+            // The price of a product, for to be asked takes a node longer than what `ecall` costs.
             let price = self.live.machine.image().gas().mul_add256;
             self.live.units.charge_call(price.into())?;
         }
