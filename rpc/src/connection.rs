@@ -22,8 +22,8 @@ const WAITING_MAX: usize = 1_024;
 /// How long a full queue may stay full.
 const SLOW_MAX: Duration = Duration::from_secs(10);
 
-/// What tells a subscriber things until there is no more to tell.
-pub(crate) type Story = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// What notifies a subscriber, until there is nothing more to tell.
+pub(crate) type Feed = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// One connection; what it subscribed to ends with it.
 #[derive(Debug)]
@@ -42,9 +42,9 @@ struct Subscription {
     task: Option<AbortHandle>,
 }
 
-/// Tells one subscriber things.
+/// Notifies one subscriber.
 #[derive(Debug)]
-pub(crate) struct Teller {
+pub(crate) struct Notifier {
     queue: Sender<String>,
     /// The method of its notifications.
     method: &'static str,
@@ -67,8 +67,8 @@ impl Connection {
             answer = local.answer(text.as_ref(), Vec::new()) => answer,
         };
         self.send(answer).await;
-        for (id, story) in local.into_begun() {
-            self.tell(id, story);
+        for (id, feed) in local.into_begun() {
+            self.start(id, feed);
         }
     }
 
@@ -82,21 +82,21 @@ impl Connection {
         }
     }
 
-    /// Makes room for a subscription that `end` will end: its id, and who tells it things. Nothing
+    /// Makes room for a subscription that `end` will end: its id, and what notifies of it. Nothing
     /// if there are as many as there may be.
     pub(crate) fn subscribe(
         &self,
         method: &'static str,
         end: &'static str,
-    ) -> Option<(String, Teller)> {
+    ) -> Option<(String, Notifier)> {
         let mut subscriptions = self.subscriptions.lock();
         if subscriptions.len() >= self.limits.subscriptions as usize {
             return None;
         }
         let id = new_id();
         subscriptions.insert(id.clone(), Subscription { end, task: None });
-        let teller = Teller { queue: self.queue.clone(), method, id: id.clone() };
-        Some((id, teller))
+        let notifier = Notifier { queue: self.queue.clone(), method, id: id.clone() };
+        Some((id, notifier))
     }
 
     /// Ends a subscription; false if `end` ends none that has this id.
@@ -116,13 +116,13 @@ impl Connection {
         self.subscriptions.lock().remove(id);
     }
 
-    fn tell(self: &Arc<Self>, id: String, story: Story) {
+    fn start(self: &Arc<Self>, id: String, feed: Feed) {
         let mut subscriptions = self.subscriptions.lock();
         // It may have been ended in the same batch.
         let Some(subscription) = subscriptions.get_mut(&id) else { return };
         let connection = Arc::downgrade(self);
         let task = tokio::spawn(async move {
-            story.await;
+            feed.await;
             if let Some(connection) = connection.upgrade() {
                 connection.forget(&id);
             }
@@ -139,9 +139,9 @@ impl Drop for Connection {
     }
 }
 
-impl Teller {
-    /// Tells the subscriber `value`; false if nobody listens any more.
-    pub(crate) async fn tell<T: Serialize>(&self, value: &T) -> bool {
+impl Notifier {
+    /// Notifies the subscriber of `value`; false if nobody listens any more.
+    pub(crate) async fn notify<T: Serialize>(&self, value: &T) -> bool {
         #[derive(Serialize)]
         struct Notification<'a, T> {
             jsonrpc: &'static str,

@@ -4,7 +4,7 @@
 //! answer's.
 
 use crate::arguments::Arguments;
-use crate::connection::{Connection, Story};
+use crate::connection::{Connection, Feed};
 use crate::error::{Reply, RpcError};
 use crate::methods::{Answer, Method, MethodTable, Step, Subscribe};
 use jsonrpsee::types::{ErrorCode, ErrorObjectOwned, Id, Params};
@@ -44,7 +44,7 @@ pub(crate) struct Local {
 
 /// Subscriptions that have begun, with their ids.
 #[derive(Default)]
-struct Begun(Vec<(String, Story)>);
+struct Begun(Vec<(String, Feed)>);
 
 impl fmt::Debug for Begun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -63,7 +63,7 @@ impl Local {
     }
 
     /// The subscriptions that have begun, with their ids.
-    pub(crate) fn into_begun(self) -> Vec<(String, Story)> {
+    pub(crate) fn into_begun(self) -> Vec<(String, Feed)> {
         self.begun.into_inner().0
     }
 
@@ -161,11 +161,11 @@ impl Local {
     /// Begins a subscription; its id.
     async fn subscribe(&self, method: &Subscribe, arguments: Arguments) -> Reply<String> {
         let connection = self.connection()?;
-        let (id, teller) = connection
-            .subscribe(method.tells, method.end)
+        let (id, notifier) = connection
+            .subscribe(method.notification, method.end)
             .ok_or_else(|| RpcError::too_many_subscriptions(self.limits.subscriptions))?;
-        match (method.begin)(arguments, teller).await {
-            Ok(story) => self.begun.lock().0.push((id.clone(), story)),
+        match (method.begin)(arguments, notifier).await {
+            Ok(feed) => self.begun.lock().0.push((id.clone(), feed)),
             Err(error) => {
                 connection.forget(&id);
                 return Err(error);

@@ -3,7 +3,7 @@
 //! A [`Call`] appends its result to the bytes that go out.
 
 use crate::arguments::Arguments;
-use crate::connection::{Story, Teller};
+use crate::connection::{Feed, Notifier};
 use crate::error::{Reply, RpcError};
 use crate::forked;
 use alloy_primitives::{Bytes, hex};
@@ -39,14 +39,14 @@ pub(crate) enum Method {
 #[derive(Clone)]
 pub(crate) struct Subscribe {
     /// The method of its notifications.
-    pub(crate) tells: &'static str,
+    pub(crate) notification: &'static str,
     /// The method that ends it.
     pub(crate) end: &'static str,
     /// Reads its arguments, and gives what is told once the answer is on its way.
-    pub(crate) begin: Arc<dyn Fn(Arguments, Teller) -> Beginning + Send + Sync>,
+    pub(crate) begin: Arc<dyn Fn(Arguments, Notifier) -> Beginning + Send + Sync>,
 }
 
-type Beginning = Pin<Box<dyn Future<Output = Reply<Story>> + Send>>;
+type Beginning = Pin<Box<dyn Future<Output = Reply<Feed>> + Send>>;
 
 /// Two methods have the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -232,21 +232,22 @@ impl<C: Send + Sync + 'static> Table<C> {
         self.add(name, Method::Call(Arc::new(call)));
     }
 
-    /// Adds a subscription, whose notifications are called `tells`, and the method that ends it.
+    /// Adds a subscription, whose notifications are called `notification`, and the method that
+    /// ends it.
     pub(crate) fn subscription<F, S>(
         &mut self,
-        [name, tells, end]: [&'static str; 3],
-        begin: impl Fn(Arc<C>, Arguments, Teller) -> F + Send + Sync + 'static,
+        [name, notification, end]: [&'static str; 3],
+        begin: impl Fn(Arc<C>, Arguments, Notifier) -> F + Send + Sync + 'static,
     ) where
         F: Future<Output = Reply<S>> + Send + 'static,
         S: Future<Output = ()> + Send + 'static,
     {
         let context = Arc::clone(&self.context);
-        let begin = move |arguments, teller| -> Beginning {
-            let begun = begin(Arc::clone(&context), arguments, teller);
-            Box::pin(async move { Ok(Box::pin(begun.await?) as Story) })
+        let begin = move |arguments, notifier| -> Beginning {
+            let begun = begin(Arc::clone(&context), arguments, notifier);
+            Box::pin(async move { Ok(Box::pin(begun.await?) as Feed) })
         };
-        self.add(name, Method::Subscribe(Subscribe { tells, end, begin: Arc::new(begin) }));
+        self.add(name, Method::Subscribe(Subscribe { notification, end, begin: Arc::new(begin) }));
         self.add(end, Method::Unsubscribe);
     }
 

@@ -2,7 +2,7 @@
 
 use crate::api::Api;
 use crate::arguments::Arguments;
-use crate::connection::Teller;
+use crate::connection::Notifier;
 use crate::convert::{self, Sealing};
 use crate::error::{Reply, RpcError};
 use crate::eth::next_event;
@@ -37,9 +37,9 @@ pub(crate) fn register(table: &mut Table<Api>) {
             Kind::Finalized,
         ),
     ] {
-        table.subscription([name, name, end], move |api, _, teller| async move {
+        table.subscription([name, name, end], move |api, _, notifier| async move {
             let events = api.chain.subscribe();
-            Ok(follow(kind, (api, events), teller))
+            Ok(follow(kind, (api, events), notifier))
         });
     }
 }
@@ -175,27 +175,27 @@ enum Kind {
     Finalized,
 }
 
-async fn follow(kind: Kind, (api, mut events): (Arc<Api>, Receiver<Event>), teller: Teller) {
+async fn follow(kind: Kind, (api, mut events): (Arc<Api>, Receiver<Event>), notifier: Notifier) {
     let mut buffered: Vec<Arc<ExecutedBlock>> = Vec::new();
     while let Some(event) = next_event(&mut events).await {
         let told = match (kind, event) {
             (Kind::Chain, Event::Head(block)) => {
-                teller.tell(&json!({"Commit": {"new": segment(&api.chain, &[&block])}})).await
+                notifier.notify(&json!({"Commit": {"new": segment(&api.chain, &[&block])}})).await
             }
             (Kind::Chain, Event::Removed(block)) => {
                 let (old, new) = (segment(&api.chain, &[&block]), segment(&api.chain, &[]));
-                teller.tell(&json!({"Reorg": {"old": old, "new": new}})).await
+                notifier.notify(&json!({"Reorg": {"old": old, "new": new}})).await
             }
             (Kind::Persisted, Event::Head(block)) => {
                 let persisted = json!({"number": block.number(), "hash": block.hash()});
-                teller.tell(&persisted).await
+                notifier.notify(&persisted).await
             }
             (Kind::Finalized, Event::Head(block)) => {
                 if buffered.len() == BUFFERED_MAX {
                     buffered.remove(0);
                 }
                 buffered.push(block);
-                tell_finalized(&teller, &api.chain, &mut buffered).await
+                notify_finalized(&notifier, &api.chain, &mut buffered).await
             }
             (Kind::Finalized, Event::Removed(_) | Event::Restarted(_)) => {
                 buffered.clear();
@@ -212,8 +212,8 @@ async fn follow(kind: Kind, (api, mut events): (Arc<Api>, Receiver<Event>), tell
 }
 
 /// Tells of the blocks that the newest one has made final.
-async fn tell_finalized(
-    teller: &Teller,
+async fn notify_finalized(
+    notifier: &Notifier,
     chain: &Chain,
     buffered: &mut Vec<Arc<ExecutedBlock>>,
 ) -> bool {
@@ -227,7 +227,7 @@ async fn tell_finalized(
     }
     let commit = |block: &ExecutedBlock| json!({"Commit": {"new": segment(chain, &[block])}});
     let commits: Vec<Value> = buffered.drain(..count).map(|block| commit(&block)).collect();
-    teller.tell(&commits).await
+    notifier.notify(&commits).await
 }
 
 /// A run of blocks.

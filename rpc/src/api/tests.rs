@@ -41,12 +41,12 @@ fn calls(chain: &Chain) -> Arc<Local> {
 }
 
 /// What a subscriber is told.
-struct Told {
+struct Subscriber {
     waiting: tokio::sync::mpsc::Receiver<String>,
     _connection: Arc<Connection>,
 }
 
-impl Told {
+impl Subscriber {
     /// Subscribes over a connection of its own; or the error.
     async fn begin(methods: &Local, method: &str, params: Value) -> Result<Self, Value> {
         let limits = crate::ServerConfig::default().limits();
@@ -303,10 +303,13 @@ async fn dev_changes_are_seen_at_once() {
 #[tokio::test]
 async fn subscribers_hear_of_heads_logs_and_removals() {
     let (chain, methods) = start(NodeConfig::default()).await;
-    let mut heads = Told::begin(&methods, "eth_subscribe", json!(["newHeads"])).await.unwrap();
-    let mut logs = Told::begin(&methods, "eth_subscribe", json!(["logs"])).await.unwrap();
+    let mut heads =
+        Subscriber::begin(&methods, "eth_subscribe", json!(["newHeads"])).await.unwrap();
+    let mut logs = Subscriber::begin(&methods, "eth_subscribe", json!(["logs"])).await.unwrap();
     let mut waiting =
-        Told::begin(&methods, "eth_subscribe", json!(["newPendingTransactions"])).await.unwrap();
+        Subscriber::begin(&methods, "eth_subscribe", json!(["newPendingTransactions"]))
+            .await
+            .unwrap();
     let snapshot = result(ask(&methods, "evm_snapshot", json!([])).await);
     // PUSH1 0x2a, PUSH0, PUSH0, LOG1: the creation itself makes a log.
     let hash = result(ask(&methods, "eth_sendTransaction", creation("0x602a5f5fa1")).await);
@@ -333,8 +336,9 @@ async fn subscribers_hear_of_heads_logs_and_removals() {
 #[tokio::test]
 async fn subscribers_hear_of_reorgs_and_resets() {
     let (chain, methods) = start(NodeConfig::default()).await;
-    let mut heads = Told::begin(&methods, "eth_subscribe", json!(["newHeads"])).await.unwrap();
-    let mut logs = Told::begin(&methods, "eth_subscribe", json!(["logs"])).await.unwrap();
+    let mut heads =
+        Subscriber::begin(&methods, "eth_subscribe", json!(["newHeads"])).await.unwrap();
+    let mut logs = Subscriber::begin(&methods, "eth_subscribe", json!(["logs"])).await.unwrap();
     let block = |number: &'static str| {
         let block = ask(&methods, "eth_getBlockByNumber", json!([number, false]));
         async move { result(block.await) }

@@ -2,7 +2,7 @@
 
 use crate::api::Api;
 use crate::arguments::Arguments;
-use crate::connection::Teller;
+use crate::connection::Notifier;
 use crate::error::{Reply, RpcError};
 use crate::methods::Table;
 use alloy_eips::BlockId;
@@ -71,7 +71,7 @@ async fn read(mut arguments: Arguments, api: &Api) -> Reply<Wanted> {
 async fn subscribe(
     api: Arc<Api>,
     arguments: Arguments,
-    teller: Teller,
+    notifier: Notifier,
 ) -> Reply<impl Future<Output = ()>> {
     let Wanted { numbers, options } = read(arguments, &api).await?;
     Ok(async move {
@@ -88,7 +88,7 @@ async fn subscribe(
             if traces.traces.is_empty() && number != last {
                 continue;
             }
-            if !teller.tell(&traces).await {
+            if !notifier.notify(&traces).await {
                 return;
             }
         }

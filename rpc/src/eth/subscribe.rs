@@ -2,7 +2,7 @@
 
 use crate::api::Api;
 use crate::arguments::Arguments;
-use crate::connection::Teller;
+use crate::connection::Notifier;
 use crate::convert;
 use crate::error::{Reply, RpcError};
 use crate::log_filter::LogFilter;
@@ -98,7 +98,7 @@ fn json<T: Serialize>(values: impl IntoIterator<Item = T>) -> Vec<Box<RawValue>>
 async fn subscribe(
     api: Arc<Api>,
     arguments: Arguments,
-    teller: Teller,
+    notifier: Notifier,
 ) -> Reply<impl Future<Output = ()>> {
     let wanted = Wanted::read(arguments)?;
     // Before the answer: the client misses nothing that happens after it.
@@ -106,7 +106,7 @@ async fn subscribe(
     Ok(async move {
         while let Some(event) = next(&mut events).await {
             for notification in wanted.notifications(&api.chain, &event) {
-                if !teller.tell(&notification).await {
+                if !notifier.notify(&notification).await {
                     return;
                 }
             }

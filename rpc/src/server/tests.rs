@@ -23,9 +23,9 @@ fn methods() -> MethodTable {
     });
     table.subscription(
         ["eth_subscribe", "eth_subscription", "eth_unsubscribe"],
-        |_, _, teller| async move {
+        |_, _, notifier| async move {
             Ok(async move {
-                teller.tell(&"hello").await;
+                notifier.notify(&"hello").await;
                 std::future::pending::<()>().await;
             })
         },

@@ -75,8 +75,9 @@ async fn subscribers_hear_of_the_chain_that_a_reset_forks() {
     let server = serve(remote.clone(), config).await.unwrap();
 
     let (chain, methods) = start(NodeConfig::default()).await;
-    let mut heads = Told::begin(&methods, "eth_subscribe", json!(["newHeads"])).await.unwrap();
-    let mut logs = Told::begin(&methods, "eth_subscribe", json!(["logs"])).await.unwrap();
+    let mut heads =
+        Subscriber::begin(&methods, "eth_subscribe", json!(["newHeads"])).await.unwrap();
+    let mut logs = Subscriber::begin(&methods, "eth_subscribe", json!(["logs"])).await.unwrap();
     let hash = result(ask(&methods, "eth_sendTransaction", creation("0x602a5f5fa1")).await);
     heads.next().await;
     assert_eq!(logs.next().await["removed"], false);

@@ -254,7 +254,7 @@ async fn the_node_says_what_it_is() {
 async fn traces_of_a_chain_are_told_block_by_block() {
     let (chain, methods, block) = one_block(NodeConfig::default()).await;
     let params = json!(["traceChain", "0x0", "0x1", {"tracer": "callTracer"}]);
-    let mut traces = Told::begin(&methods, "debug_subscribe", params).await.unwrap();
+    let mut traces = Subscriber::begin(&methods, "debug_subscribe", params).await.unwrap();
     let told = traces.next().await;
     assert_eq!((&told["block"], &told["hash"]), (&json!("0x1"), &block["hash"]));
     for (index, to) in [BOB, CONTRACT, BOB].into_iter().enumerate() {
@@ -264,7 +264,7 @@ async fn traces_of_a_chain_are_told_block_by_block() {
     for params in
         [("other", "0x0", "0x1"), ("traceChain", "0x1", "0x1"), ("traceChain", "0x0", "0x9")]
     {
-        let begun = Told::begin(&methods, "debug_subscribe", json!(params)).await;
+        let begun = Subscriber::begin(&methods, "debug_subscribe", json!(params)).await;
         assert!(begun.is_err(), "{params:?}");
     }
     chain.stop().await;
@@ -275,11 +275,13 @@ async fn reth_tells_of_blocks() {
     let (chain, methods) =
         start(NodeConfig { slots_in_an_epoch: 1, ..NodeConfig::default() }).await;
     let mut all =
-        Told::begin(&methods, "reth_subscribeChainNotifications", json!([])).await.unwrap();
-    let mut kept = Told::begin(&methods, "reth_subscribePersistedBlock", json!([])).await.unwrap();
-    let mut finals = Told::begin(&methods, "reth_subscribeFinalizedChainNotifications", json!([]))
-        .await
-        .unwrap();
+        Subscriber::begin(&methods, "reth_subscribeChainNotifications", json!([])).await.unwrap();
+    let mut kept =
+        Subscriber::begin(&methods, "reth_subscribePersistedBlock", json!([])).await.unwrap();
+    let mut finals =
+        Subscriber::begin(&methods, "reth_subscribeFinalizedChainNotifications", json!([]))
+            .await
+            .unwrap();
     let snapshot = result(ask(&methods, "evm_snapshot", json!([])).await);
     result(ask(&methods, "anvil_mine", json!(["0x3"])).await);
     let first = result(ask(&methods, "eth_getBlockByNumber", json!(["0x1", true])).await);
