@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p tandem-bench --bench riscv` prints one line per guest: instructions, the best
 //! time of each engine (of the thread's CPU, so that other load matters less), and how many times
-//! faster ours is. `-- SCALE` changes the guests' length.
+//! faster ours is. `-- SCALE` changes the guests' length, `-- NAME` leaves out the other guests.
 
 #![expect(clippy::print_stdout, reason = "the figures are the product")]
 
@@ -46,6 +46,10 @@ fn main() {
     let scale = std::env::args().filter_map(|arg| arg.parse().ok()).next().unwrap_or(40);
     println!("| guest | instructions | tandem | ckb-vm asm | ckb-vm time / tandem time |");
     println!("|---|---|---|---|---|");
+    let names: Vec<_> = std::env::args()
+        .skip(1)
+        .filter(|arg| !arg.starts_with("--") && arg.parse::<u32>().is_err())
+        .collect();
     let mut product = 1.0;
     let mut guests = guests::all(scale);
     for bitmanip in [false, true] {
@@ -54,11 +58,12 @@ fn main() {
             None => println!("the programs in bench/programs could not be built"),
         }
     }
+    guests.retain(|guest| names.is_empty() || names.contains(&guest.name));
     for guest in &guests {
         product *= compare(guest);
     }
     println!("geometric mean: {:.2}", product.powf(1.0 / guests.len() as f64));
-    println!("machine start and release: {:?}", machine_start(&guests[0]));
+    println!("machine start and release: {:?}", machine_start());
     println!("machine start, first page and system call: {:?}", first_call());
 }
 
@@ -145,8 +150,9 @@ fn count(image: &Arc<Image>) -> u64 {
     }
 }
 
-fn machine_start(guest: &Guest) -> Duration {
-    let image = Arc::new(Image::load(&guest.elf, &Default::default()).expect("the guest is valid"));
+fn machine_start() -> Duration {
+    let elf = guests::store_and_call();
+    let image = Arc::new(Image::load(&elf, &Default::default()).expect("the guest is valid"));
     let mut pool = Pool::new();
     let rounds = 100_000;
     let start = ThreadTime::now();

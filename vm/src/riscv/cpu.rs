@@ -13,7 +13,7 @@ use super::{
     memory::View,
     op::{Op, WINDOW},
     pool::Registers,
-    steps::{STEP, STEPS, STOP, plain},
+    steps::plain,
 };
 
 /// Why the loop stopped.
@@ -50,10 +50,8 @@ pub(super) struct Cpu<'a> {
     pub(super) reservation: Option<u64>,
     /// Why the loop is to end; `None` when a chain ended only for its length.
     pub(super) exit: Option<Exit>,
-    /// The place behind the ops that the chain has before it.
-    end: usize,
-    /// How many ops from `end` the chain stopped.
-    rest: usize,
+    /// Where the chain stopped.
+    place: usize,
     /// Units left when it stopped.
     left: u64,
 }
@@ -95,36 +93,32 @@ pub(super) fn execute<const SINGLE: bool>(
         view,
         reservation: cursor.reservation,
         exit: None,
-        end: 0,
-        rest: 0,
+        place: cursor.place,
         left: cursor.left,
     };
     let exit = loop {
-        let exit = if SINGLE { cpu.run_one(x, cursor) } else { cpu.run_chain(x, cursor.place) };
-        cursor.place = cpu.end - cpu.rest;
+        let exit = if SINGLE { cpu.run_one(x) } else { cpu.run_chain(x) };
         if let Some(exit) = exit {
             break exit;
         }
     };
+    cursor.place = cpu.place;
     cursor.left = cpu.left;
     cursor.reservation = cpu.reservation;
     exit
 }
 
 impl Cpu<'_> {
-    fn run_chain(&mut self, x: &mut Registers, place: usize) -> Option<Exit> {
-        visit(x, (place, WINDOW), self.left, self);
+    fn run_chain(&mut self, x: &mut Registers) -> Option<Exit> {
+        visit(x, (self.place, WINDOW), self.left, self);
         self.exit.take()
     }
 
-    /// Runs one instruction alone: before the chain is its op, and one that stops. Behind a jump there
-    /// is one op, and a step looks at two at least.
-    fn run_one(&mut self, x: &mut Registers, cursor: &Cursor) -> Option<Exit> {
-        let ops = self.ops.get(cursor.place..).and_then(<[Op]>::first_chunk);
-        let Some(&[op, behind]) = ops else { return Some(Exit::Undefined) };
-        let ops = [Op { step: plain(op.operation, false), ..op }, Op { step: STOP, ..behind }];
-        self.end = cursor.place + ops.len();
-        next(x, &ops, self.left, 0, self);
+    /// Runs one instruction alone. Behind it, or where it jumps to, the chain has one op before it,
+    /// and a step looks at two at least.
+    fn run_one(&mut self, x: &mut Registers) -> Option<Exit> {
+        let Some(ops @ [op, _]) = window(self.place, 2, self) else { return Some(Exit::Undefined) };
+        plain(op.operation, false)(x, ops, self.left, 0, self);
         let no_instruction = matches!(op.operation, Operation::Goto | Operation::Leave);
         self.exit.take().or((!no_instruction).then_some(Exit::Step))
     }
@@ -166,7 +160,7 @@ impl Cpu<'_> {
 #[inline(always)]
 pub(super) fn next(x: &mut Registers, rest: &[Op], left: u64, acc: u64, cpu: &mut Cpu<'_>) {
     match rest.first() {
-        Some(op) => STEP[usize::from(op.step) % STEPS](x, rest, left, acc, cpu),
+        Some(op) => (op.step)(x, rest, left, acc, cpu),
         None => pause(rest, left, cpu),
     }
 }
@@ -213,14 +207,14 @@ pub(super) fn go_on(x: &mut Registers, rest: &[Op], left: u64, cpu: &mut Cpu<'_>
 
 /// The `len` ops from a place on.
 #[inline(always)]
-fn window<'a>(place: usize, len: usize, cpu: &mut Cpu<'a>) -> Option<&'a [Op]> {
-    cpu.end = place + len;
+fn window<'a>(place: usize, len: usize, cpu: &Cpu<'a>) -> Option<&'a [Op]> {
     cpu.ops.get(place..)?.get(..len)
 }
 
-/// Ends the chain before the op that `rest` starts with.
+/// Ends the chain before the op that `rest` starts with, which is one of the image's.
 pub(super) fn pause(rest: &[Op], left: u64, cpu: &mut Cpu<'_>) {
-    cpu.rest = rest.len();
+    let bytes = rest.as_ptr().addr() - cpu.ops.as_ptr().addr();
+    cpu.place = bytes / size_of::<Op>();
     cpu.left = left;
 }
 
@@ -237,6 +231,5 @@ fn broke(rest: &[Op], left: u64, cpu: &mut Cpu<'_>) {
 #[inline(never)]
 fn lost(left: u64, cpu: &mut Cpu<'_>) {
     cpu.exit = Some(Exit::Undefined);
-    cpu.rest = 0;
-    cpu.left = left;
+    pause(&cpu.ops[cpu.ops.len()..], left, cpu);
 }

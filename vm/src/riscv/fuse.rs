@@ -8,13 +8,13 @@ use super::{
     instruction::Operation,
     op::{Op, SINK},
     pool::Registers,
-    steps::{self, *},
+    steps::*,
 };
 
 /// A fused sequence of `N` operations, and its `S` steps.
 type Fused<const N: usize, const S: usize> = ([Operation; N], [Step; S]);
 
-/// Fused pairs. A step's number has bit 0 set if the value of the first `rs1` is what the step before
+/// Fused pairs. A step's place has bit 0 set if the value of the first `rs1` is what the step before
 /// computed, bit 1 if that of the second is what the first does.
 macro_rules! pairs {
     ($($first:ident: $($second:ident)*;)*) => {
@@ -95,7 +95,7 @@ pairs! {
     Sb: Bltu Bne Jump;
 }
 
-/// Fused triples. Their numbers have the bits of a pair's, and bit 2 for the third `rs1`.
+/// Fused triples. Their places have the bits of a pair's, and bit 2 for the third `rs1`.
 macro_rules! triples {
     ($($first:ident $second:ident: $($third:ident)*;)*) => {
         const TRIPLES: &[Fused<3, 8>] = &[$($((
@@ -189,20 +189,14 @@ rotations! {
 
 /// Operations that may be fused stand before this one.
 const DECODED: usize = Operation::Undefined as usize;
-/// Where the numbers of the steps of each list begin.
-const PAIRS_START: usize = steps::FUSED;
-const TRIPLES_START: usize = PAIRS_START + 4 * PAIRS.len();
-const ROTATIONS_START: usize = TRIPLES_START + 8 * TRIPLES.len();
-const _: () = assert!(ROTATIONS_START + 2 * ROTATIONS.len() < steps::STOP as usize);
-
-/// For two operations, the number of their first step; 0 if they have none.
+/// For two operations, one more than the place of their pair; 0 if they have none.
 static PAIR: [[u16; DECODED]; DECODED] = {
     let mut table = [[0; DECODED]; DECODED];
     let mut place = 0;
     while place < PAIRS.len() {
         let [first, second] = PAIRS[place].0;
-        table[first as usize][second as usize] = (PAIRS_START + 4 * place) as u16;
         place += 1;
+        table[first as usize][second as usize] = place as u16;
     }
     table
 };
@@ -224,26 +218,7 @@ const fn mark<const S: usize>(
     table
 }
 
-/// Puts the fused steps into the table.
-pub(super) const fn fill(table: [Step; STEPS]) -> [Step; STEPS] {
-    let table = put(table, PAIRS, PAIRS_START);
-    put(put(table, TRIPLES, TRIPLES_START), ROTATIONS, ROTATIONS_START)
-}
-
-const fn put<const N: usize, const S: usize>(
-    mut table: [Step; STEPS],
-    list: &[Fused<N, S>],
-    start: usize,
-) -> [Step; STEPS] {
-    let mut place = 0;
-    while place < S * list.len() {
-        table[start + place] = list[place / S].1[place % S];
-        place += 1;
-    }
-    table
-}
-
-/// Gives each op the number of its step. A step may do the ops that follow as well; these keep steps
+/// Gives each op its step. A step may do the ops that follow as well; these keep steps
 /// of their own, for a jump to one of them or a stop in between.
 ///
 /// Only the last operation of a sequence may transfer control, so what stands next to an op is what
@@ -259,15 +234,14 @@ pub(super) fn fuse(ops: &mut [Op]) {
             let op = &mut ops[place];
             core::mem::swap(&mut op.rs1, &mut op.rs2);
         }
-        let acc = before.is_some_and(|before| follows(before.rd, ops[place].rs1));
-        ops[place].step = steps::plain(ops[place].operation, acc);
     }
     // From the back, so that each op gets what leaves the fewest steps behind it.
     let mut behind = [0u32; 3];
     for place in (0..ops.len()).rev() {
-        let acc = ops[place].step % 2;
         let [first, second, third] = core::array::from_fn(|offset| ops.get(place + offset));
-        let mut best = (behind[0], ops[place].step);
+        let before = place.checked_sub(1).and_then(|before| ops.get(before));
+        let acc = before.is_some_and(|before| follows(before.rd, ops[place].rs1));
+        let mut best = (behind[0], plain(ops[place].operation, acc));
         if let (Some(first), Some(second)) = (first, second) {
             let pair = find_pair(first, second, acc).map(|step| (behind[1], step));
             let triple = third.and_then(|third| find_triple(first, second, third, acc));
@@ -289,37 +263,36 @@ const fn commutes(operation: Operation) -> bool {
     matches!(operation, Add | Addw | And | Or | Xor | Mul | Mulw | Mulhu | Beq | Bne)
 }
 
-fn find_pair(first: &Op, second: &Op, acc: u16) -> Option<u16> {
+fn find_pair(first: &Op, second: &Op, acc: bool) -> Option<Step> {
     let number = *PAIR.get(first.operation as usize)?.get(second.operation as usize)?;
-    let forward = u16::from(follows(first.rd, second.rs1));
-    (number != 0).then_some(number + 2 * forward + acc)
+    let (_, steps) = PAIRS.get(usize::from(number).checked_sub(1)?)?;
+    let forward = usize::from(follows(first.rd, second.rs1));
+    Some(steps[2 * forward + usize::from(acc)])
 }
 
-fn find_triple(first: &Op, second: &Op, third: &Op, acc: u16) -> Option<u16> {
+fn find_triple(first: &Op, second: &Op, third: &Op, acc: bool) -> Option<Step> {
     let row = BEGIN_TRIPLE.get(first.operation as usize)?;
     if row.get(second.operation as usize) != Some(&true) {
         return None;
     }
-    if let Some(rotation) = find_rotation(first, second, third) {
-        return Some(rotation + acc);
-    }
     let operations = [first, second, third].map(|op| op.operation);
-    let forward = u16::from(follows(first.rd, second.rs1));
-    let last = u16::from(follows(second.rd, third.rs1));
-    let place = TRIPLES.iter().position(|(triple, _)| *triple == operations)?;
-    Some((TRIPLES_START + 8 * place) as u16 + 4 * last + 2 * forward + acc)
+    let acc = usize::from(acc);
+    if joins(first, second, third)
+        && let Some((_, steps)) = ROTATIONS.iter().find(|(rotation, _)| *rotation == operations)
+    {
+        return Some(steps[acc]);
+    }
+    let (_, steps) = TRIPLES.iter().find(|(triple, _)| *triple == operations)?;
+    let forward = usize::from(follows(first.rd, second.rs1));
+    let last = usize::from(follows(second.rd, third.rs1));
+    Some(steps[4 * last + 2 * forward + acc])
 }
 
-/// Finds the steps of a rotation: the third op joins what the other two compute.
-fn find_rotation(first: &Op, second: &Op, third: &Op) -> Option<u16> {
+/// Whether the third op joins what the other two compute apart, as in a rotation.
+fn joins(first: &Op, second: &Op, third: &Op) -> bool {
     let [one, two] = [first.rd, second.rd];
-    let joins = [[one, two], [two, one]].contains(&[third.rs1, third.rs2]);
-    if !joins || one == two || one == SINK || two == SINK || second.rs1 == one {
-        return None;
-    }
-    let operations = [first, second, third].map(|op| op.operation);
-    let place = ROTATIONS.iter().position(|(rotation, _)| *rotation == operations)?;
-    Some((ROTATIONS_START + 2 * place) as u16)
+    let both = [[one, two], [two, one]].contains(&[third.rs1, third.rs2]);
+    both && one != two && one != SINK && two != SINK && second.rs1 != one
 }
 
 /// Does two instructions. With `ACC`, `acc` is the value of the first `rs1`; with `FORWARD`, the

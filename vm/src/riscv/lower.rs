@@ -174,12 +174,13 @@ fn lower_instruction(instruction: Instruction, pc: u64) -> Op {
     let Instruction { operation, rs1, rs2, imm, .. } = instruction;
     let rd = if instruction.rd == 0 { SINK } else { instruction.rd };
     let constant = |value| Op { rd, ..Op::constant(operation, value) };
-    let plain = Op { step: 0, operation, rd, rs1, rs2, high: 0, imm, cost: 0 };
+    let plain = Op { rd, rs1, rs2, imm, ..Op::constant(operation, 0) };
     match operation {
         Lui => constant(imm as u64),
         Auipc => constant(pc.wrapping_add(imm as u64)),
         Jal if rd == SINK => Op { operation: Jump, ..plain },
-        Jal | Jalr => plain.with_link(pc + u64::from(instruction.length)),
+        // Addresses of segments are below 2^24.
+        Jal | Jalr => Op { high: pc as u32 + u32::from(instruction.length), ..plain },
         _ => plain,
     }
 }

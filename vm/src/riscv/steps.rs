@@ -1,25 +1,16 @@
 //! What each instruction does, as a step of the interpreter.
 //!
 //! An instruction is a type that has no values, so that a fused step is made of two or three of
-//! them and compiles to what they do together: see `fuse.rs`. The table at the end has the steps of
-//! the instructions that run alone, by the number of their operation. In a step the last instruction
+//! them and compiles to what they do together: see `fuse.rs`. In a step the last instruction
 //! [`Finish`]es and those before it [`Compute`].
 
 use super::{
     bitmanip,
     cpu::{Cpu, Exit, Step, enter, go_far, go_on, next, pause, visit},
-    fuse,
     instruction::Operation,
     op::Op,
     pool::Registers,
 };
-
-/// Steps in the table: a power of two, so that any number finds one.
-pub(super) const STEPS: usize = 4096;
-/// The number of the step that stops the loop after one instruction.
-pub(super) const STOP: u16 = STEPS as u16 - 1;
-/// Where the steps of fused instructions begin.
-pub(super) const FUSED: usize = 2 * (Operation::Goto as usize + 1);
 
 /// An instruction after which the next one follows.
 pub(super) trait Compute {
@@ -69,13 +60,15 @@ macro_rules! instructions {
             $kind!($name $args);
         )*)*
 
-        /// Puts the steps of the instructions that run alone into the table.
-        const fn fill(mut table: [Step; STEPS]) -> [Step; STEPS] {
-            $($(
-                table[2 * Operation::$name as usize] = one::<$name, false>;
-                table[2 * Operation::$name as usize + 1] = one::<$name, true>;
-            )*)*
-            table
+        /// The step that an operation has on its own. With `acc`, the value of its `rs1` is what
+        /// the op before it has computed.
+        pub(super) fn plain(operation: Operation, acc: bool) -> Step {
+            match operation {
+                $($(
+                    Operation::$name if acc => one::<$name, true>,
+                    Operation::$name => one::<$name, false>,
+                )*)*
+            }
         }
     };
 }
@@ -518,21 +511,6 @@ pub(super) fn slowly<I: Compute>(
         x[usize::from(op.rd)] = value;
     }
     next(x, &rest[1..], left, value, cpu)
-}
-
-/// Stops the loop before the next instruction.
-fn stop(_: &mut Registers, rest: &[Op], left: u64, _: u64, cpu: &mut Cpu<'_>) {
-    cpu.exit = Some(Exit::Step);
-    pause(rest, left, cpu)
-}
-
-/// The steps by number: two for each operation, then the fused ones, which `fuse.rs` numbers.
-pub(super) static STEP: [Step; STEPS] = fuse::fill(fill([stop; STEPS]));
-
-/// The number of the step that an operation has on its own. With `acc`, the value of its `rs1` is
-/// what the op before it has computed.
-pub(super) const fn plain(operation: Operation, acc: bool) -> u16 {
-    2 * operation as u16 + acc as u16
 }
 
 /// Signed division as the ISA has it: by zero it gives -1, and overflow wraps.
