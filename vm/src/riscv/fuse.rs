@@ -95,20 +95,24 @@ pairs! {
     Sb: Bltu Bne Jump;
 }
 
-/// Fused triples. Their places have the bits of a pair's, and bit 2 for the third `rs1`.
+/// Fused triples. A step's place is that of a pair, plus four times where the third `rs1` comes from.
 macro_rules! triples {
     ($($first:ident $second:ident: $($third:ident)*;)*) => {
-        const TRIPLES: &[Fused<3, 8>] = &[$($((
+        const TRIPLES: &[Fused<3, 12>] = &[$($((
             [Operation::$first, Operation::$second, Operation::$third],
             [
-                three::<$first, $second, $third, false, false, false>,
-                three::<$first, $second, $third, true, false, false>,
-                three::<$first, $second, $third, false, true, false>,
-                three::<$first, $second, $third, true, true, false>,
-                three::<$first, $second, $third, false, false, true>,
-                three::<$first, $second, $third, true, false, true>,
-                three::<$first, $second, $third, false, true, true>,
-                three::<$first, $second, $third, true, true, true>,
+                three::<$first, $second, $third, false, false, 0>,
+                three::<$first, $second, $third, true, false, 0>,
+                three::<$first, $second, $third, false, true, 0>,
+                three::<$first, $second, $third, true, true, 0>,
+                three::<$first, $second, $third, false, false, 1>,
+                three::<$first, $second, $third, true, false, 1>,
+                three::<$first, $second, $third, false, true, 1>,
+                three::<$first, $second, $third, true, true, 1>,
+                three::<$first, $second, $third, false, false, 2>,
+                three::<$first, $second, $third, true, false, 2>,
+                three::<$first, $second, $third, false, true, 2>,
+                three::<$first, $second, $third, true, true, 2>,
             ],
         ),)*)*];
     };
@@ -284,8 +288,12 @@ fn find_triple(first: &Op, second: &Op, third: &Op, acc: bool) -> Option<Step> {
     }
     let (_, steps) = TRIPLES.iter().find(|(triple, _)| *triple == operations)?;
     let forward = usize::from(follows(first.rd, second.rs1));
-    let last = usize::from(follows(second.rd, third.rs1));
-    Some(steps[4 * last + 2 * forward + acc])
+    let from = match third.rs1 {
+        rs1 if follows(second.rd, rs1) => 2,
+        rs1 if follows(first.rd, rs1) => 1,
+        _ => 0,
+    };
+    Some(steps[4 * from + 2 * forward + acc])
 }
 
 /// Whether the third op joins what the other two compute apart, as in a rotation.
@@ -313,14 +321,14 @@ fn two<A: Compute, B: Finish, const ACC: bool, const FORWARD: bool>(
     B::finish(b, x, &rest[1..], left, cpu)
 }
 
-/// As `two`, with a third one; with `LAST`, its `rs1` is what the second one writes.
+/// As `two`, with a third one, whose `rs1` is what the first (`FROM` is 1) or the second (2) writes.
 fn three<
     A: Compute,
     B: Compute,
     C: Finish,
     const ACC: bool,
     const FORWARD: bool,
-    const LAST: bool,
+    const FROM: u8,
 >(
     x: &mut Registers,
     rest: &[Op],
@@ -330,14 +338,18 @@ fn three<
 ) {
     let [first, second, third, _, ..] = rest else { return pause(rest, left, cpu) };
     let a = if ACC { acc } else { x[usize::from(first.rs1)] };
-    let Some(value) = run::<A>(a, first, x, cpu) else {
+    let Some(one) = run::<A>(a, first, x, cpu) else {
         return slowly::<A>(x, rest, left, a, cpu);
     };
-    let b = if FORWARD { value } else { x[usize::from(second.rs1)] };
-    let Some(value) = run::<B>(b, second, x, cpu) else {
+    let b = if FORWARD { one } else { x[usize::from(second.rs1)] };
+    let Some(two) = run::<B>(b, second, x, cpu) else {
         return slowly::<B>(x, &rest[1..], left, b, cpu);
     };
-    let c = if LAST { value } else { x[usize::from(third.rs1)] };
+    let c = match FROM {
+        1 => one,
+        2 => two,
+        _ => x[usize::from(third.rs1)],
+    };
     C::finish(c, x, &rest[2..], left, cpu)
 }
 
