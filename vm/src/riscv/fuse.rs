@@ -134,11 +134,14 @@ triples! {
     Xor Andn: Xor;
     Xor Ld: Xor;
     And And: Xor;
-    Andn Xor: Andn;
+    Xori And: Xor;
+    Addw Addw: Addw;
+    Andn Xor: Andn Sd;
     Slli Add: Add;
     Slli Slli: Add;
     Srli Addi: Slli Bne;
     Srli Slli: Or;
+    Srliw Xor: Xor;
     Mul Sub: Addi;
     Mul Mulhu: Add Sd;
     Divuw Mul: Sub;
@@ -150,6 +153,7 @@ triples! {
     Ld Lw: Add;
     Ld Sd: Addi;
     Lw Addi: Mul;
+    Lw Addw: Addw;
     Lw Srli: Addi;
     Lb Slli: Or;
     Lbu Addi: Mul Sb Bne;
@@ -160,6 +164,7 @@ triples! {
     Sb Addi: Bne;
     Sb Add: Bne;
     Rori Rori: Rori;
+    Rori Xor: Rori;
     Roriw Roriw: Add Roriw;
     Roriw Add: Add;
     Sh1add Slli: Add;
@@ -190,6 +195,11 @@ rotations! {
     Slli Srli Add;
     Slliw Srliw Addw;
 }
+
+/// What steps cost, to choose between ways to cut a run into as many: a rotation reads and writes
+/// less than its instructions would.
+const STEP_COST: u32 = 4;
+const ROTATION_COST: u32 = 3;
 
 /// Operations that may be fused stand before this one.
 const DECODED: usize = Operation::Undefined as usize;
@@ -239,21 +249,30 @@ pub(super) fn fuse(ops: &mut [Op]) {
             core::mem::swap(&mut op.rs1, &mut op.rs2);
         }
     }
-    // From the back, so that each op gets what leaves the fewest steps behind it.
+    // From the back, so that each op gets the step with which the way to the end costs least.
     let mut behind = [0u32; 3];
     for place in (0..ops.len()).rev() {
         let [first, second, third] = core::array::from_fn(|offset| ops.get(place + offset));
         let before = place.checked_sub(1).and_then(|before| ops.get(before));
         let acc = before.is_some_and(|before| follows(before.rd, ops[place].rs1));
-        let mut best = (behind[0], plain(ops[place].operation, acc));
+        let mut best = (behind[0] + STEP_COST, plain(ops[place].operation, acc));
+        let mut offer = |cost: u32, step| {
+            if cost <= best.0 {
+                best = (cost, step);
+            }
+        };
         if let (Some(first), Some(second)) = (first, second) {
-            let pair = find_pair(first, second, acc).map(|step| (behind[1], step));
-            let triple = third.and_then(|third| find_triple(first, second, third, acc));
-            let triple = triple.map(|step| (behind[2], step));
-            best = pair.into_iter().chain(triple).fold(best, |a, b| if b.0 <= a.0 { b } else { a });
+            if let Some(step) = find_pair(first, second, acc) {
+                offer(behind[1] + STEP_COST, step);
+            }
+            if let Some((cost, step)) =
+                third.and_then(|third| find_triple([first, second, third], acc))
+            {
+                offer(behind[2] + cost, step);
+            }
         }
         ops[place].step = best.1;
-        behind = [best.0 + 1, behind[0], behind[1]];
+        behind = [best.0, behind[0], behind[1]];
     }
 }
 
@@ -274,7 +293,8 @@ fn find_pair(first: &Op, second: &Op, acc: bool) -> Option<Step> {
     Some(steps[2 * forward + usize::from(acc)])
 }
 
-fn find_triple(first: &Op, second: &Op, third: &Op, acc: bool) -> Option<Step> {
+/// Finds a step of three, and what it costs.
+fn find_triple([first, second, third]: [&Op; 3], acc: bool) -> Option<(u32, Step)> {
     let row = BEGIN_TRIPLE.get(first.operation as usize)?;
     if row.get(second.operation as usize) != Some(&true) {
         return None;
@@ -284,7 +304,7 @@ fn find_triple(first: &Op, second: &Op, third: &Op, acc: bool) -> Option<Step> {
     if joins(first, second, third)
         && let Some((_, steps)) = ROTATIONS.iter().find(|(rotation, _)| *rotation == operations)
     {
-        return Some(steps[acc]);
+        return Some((ROTATION_COST, steps[acc]));
     }
     let (_, steps) = TRIPLES.iter().find(|(triple, _)| *triple == operations)?;
     let forward = usize::from(follows(first.rd, second.rs1));
@@ -293,7 +313,7 @@ fn find_triple(first: &Op, second: &Op, third: &Op, acc: bool) -> Option<Step> {
         rs1 if follows(first.rd, rs1) => 1,
         _ => 0,
     };
-    Some(steps[4 * from + 2 * forward + acc])
+    Some((STEP_COST, steps[4 * from + 2 * forward + acc]))
 }
 
 /// Whether the third op joins what the other two compute apart, as in a rotation.
