@@ -12,7 +12,7 @@ use super::{
 
 /// A validated, decoded RISC-V program. Loading it is linear in the file's length.
 ///
-/// It takes at most about 44 bytes of memory per byte of code, 1 per byte of data, and 4 KiB: see
+/// It takes at most about 44 bytes of memory per byte of code, 1 per byte of data, and 6 KiB: see
 /// [`Image::heap_size`].
 #[derive(Debug)]
 pub struct Image {
