@@ -68,6 +68,8 @@ struct Tree {
     dupfix_size: u32,
     root: u32,
     counts: Counts,
+    /// The commit that changed it last.
+    changed: u64,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -110,7 +112,7 @@ pub(crate) fn walk(file: &File, commit: u64) -> Result<PageCount> {
     let missing = PageFault::Page { page: 0, what: "the newest commit is not where it must be" };
     let meta = meta.ok_or(missing)?;
     let seen = vec![0; meta.end.div_ceil(64) as usize];
-    let mut walk = Walk { file, end: meta.end, seen, free: 0 };
+    let mut walk = Walk { file, commit, end: meta.end, seen, free: 0 };
     walk.claim(0, METAS)?;
     walk.tree(&meta.main, Kind::Main, commit)?;
     walk.tree(&meta.free, Kind::Free, commit)?;
@@ -168,6 +170,7 @@ fn read_tree(bytes: &[u8]) -> Tree {
             large: u32_at(bytes, 20),
             rows: u64_at(bytes, 32),
         },
+        changed: u64_at(bytes, 40),
     }
 }
 
@@ -184,6 +187,8 @@ fn read_page(file: &File, page: u32) -> Result<Vec<u8>> {
 
 struct Walk<'a> {
     file: &'a File,
+    /// The newest commit.
+    commit: u64,
     /// The first page that was never used.
     end: u32,
     /// A bit for each page that was met.
@@ -219,6 +224,9 @@ impl Walk<'_> {
         let fault = |what| PageFault::Page { page: tree.root, what };
         if tree.height == 0 || tree.height > HEIGHT_MAX {
             return Err(fault("a tree of this height cannot be"));
+        }
+        if tree.changed > self.commit {
+            return Err(fault("the tree was changed after the newest commit"));
         }
         self.page(tree, kind, &place, &mut counts)?;
         if counts != tree.counts {
