@@ -11,13 +11,10 @@ use crate::{
     merkle::Merkle,
     store::{self, Shared},
     tables::{SCHEMA, meta},
+    writer::PartChange,
 };
 use alloy_primitives::{B256, Bytes};
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, atomic::Ordering},
-};
-use tree::{Key, Value};
+use std::sync::{Arc, atomic::Ordering};
 
 /// One thing to persist; [`crate::Store::commit`] takes many.
 #[derive(Debug, Clone)]
@@ -72,7 +69,7 @@ pub enum Commit {
     },
 }
 
-/// What a transaction is going to write, gathered so that each table is written in its order.
+/// What a transaction writes of blocks and edits, one after the other.
 pub(crate) struct Batch<'a> {
     shared: &'a Shared,
     tx: &'a Write,
@@ -80,10 +77,6 @@ pub(crate) struct Batch<'a> {
     sequence: u64,
     /// Place of the next undo row of the pool; none without a savepoint.
     undo: Option<u64>,
-    leaves: BTreeMap<Key, Option<Value>>,
-    history: Vec<(HistoryKey, Option<Value>)>,
-    holders: BTreeMap<B256, u64>,
-    logs: Vec<(LogKey, LogPosition)>,
 }
 
 impl Shared {
@@ -197,17 +190,7 @@ impl Shared {
 
 impl<'a> Batch<'a> {
     pub(crate) const fn new(shared: &'a Shared, tx: &'a Write, head: Head) -> Self {
-        Self {
-            shared,
-            tx,
-            head,
-            sequence: 0,
-            undo: None,
-            leaves: BTreeMap::new(),
-            history: Vec::new(),
-            holders: BTreeMap::new(),
-            logs: Vec::new(),
-        }
+        Self { shared, tx, head, sequence: 0, undo: None }
     }
 
     /// Gives a waiting transaction another row, or none, so that a savepoint can take it back.
@@ -236,8 +219,11 @@ impl<'a> Batch<'a> {
         }
         check_root(self.head.root, delta.root_before)?;
         let number = delta.number;
-        let first = delta.leaves.iter().filter(|change| change.first);
-        self.history.extend(first.map(|change| (HistoryKey::new(&change.key, number), change.old)));
+        for PartChange { key, old, .. } in delta.leaves.iter().filter(|change| change.first) {
+            let row = HistoryKey::new(key, number);
+            let old = old.as_ref().map_or(&[][..], |old| old.as_slice());
+            self.tx.put(self.shared.tables.history, row.as_slice(), old)?;
+        }
         let leaves = delta.leaves.iter().map(|change| ChangedLeaf {
             key: change.key,
             old: change.old,
@@ -256,8 +242,19 @@ impl<'a> Batch<'a> {
 
     pub(crate) fn add_state(&mut self, delta: &StateDelta) -> Result<(), StoreError> {
         let tables = &self.shared.tables;
-        self.leaves.extend(delta.leaves.iter().map(|change| (change.key, change.new)));
-        self.holders.extend(delta.holders.iter().copied());
+        for PartChange { key, new, .. } in &delta.leaves {
+            match new {
+                Some(value) => self.tx.put(tables.leaves, key.as_slice(), value.as_slice())?,
+                None => self.tx.remove_at(tables.leaves, key.as_slice()),
+            }
+        }
+        for (code_hash, count) in &delta.holders {
+            let row = count.to_be_bytes();
+            match count {
+                0 => self.tx.remove_at(tables.code_holders, code_hash.as_slice()),
+                _ => self.tx.put(tables.code_holders, code_hash.as_slice(), &row)?,
+            }
+        }
         for (stem, address) in &delta.addresses {
             self.tx.put_new(tables.addresses, stem.0.as_slice(), address.as_slice())?;
         }
@@ -321,47 +318,18 @@ impl<'a> Batch<'a> {
             let gas_used = cumulative.saturating_sub(gas_before);
             let stored = StoredReceipt { receipt: receipt.clone(), gas_used, first_log };
             tx.put(tables.receipts, &place, &codec::receipt_row(&stored))?;
-            self.logs.extend(log_rows(&stored, number, index as u32));
+            for (key, position) in log_rows(&stored, number, index as u32) {
+                tx.put(tables.logs, key.as_slice(), &position.encode())?;
+            }
             first_log += receipt.receipt.logs.len() as u64;
             gas_before = cumulative;
         }
         Ok(())
     }
 
-    /// Writes what was gathered, table by table in the order of the keys.
-    pub(crate) fn finish(mut self) -> Result<(), StoreError> {
-        let (tables, tx) = (&self.shared.tables, self.tx);
-        let mut rows = tx.cursor(tables.leaves)?;
-        for (key, value) in &self.leaves {
-            match value {
-                Some(value) => rows.put(key.as_slice(), value.as_slice())?,
-                None => {
-                    tx.remove(tables.leaves, key.as_slice())?;
-                }
-            }
-        }
-        drop(rows);
-        self.history.sort_unstable_by(|a, b| a.0.as_slice().cmp(b.0.as_slice()));
-        let mut rows = tx.cursor(tables.history)?;
-        for (key, old) in &self.history {
-            rows.put(key.as_slice(), old.as_ref().map_or(&[][..], |old| old.as_slice()))?;
-        }
-        drop(rows);
-        for (code_hash, count) in &self.holders {
-            match count {
-                0 => {
-                    tx.remove(tables.code_holders, code_hash.as_slice())?;
-                }
-                _ => tx.put(tables.code_holders, code_hash.as_slice(), &count.to_be_bytes())?,
-            }
-        }
-        self.logs.sort_unstable();
-        let mut rows = tx.cursor(tables.logs)?;
-        for (key, position) in &self.logs {
-            rows.put(key.as_slice(), &position.encode())?;
-        }
-        drop(rows);
-        Ok(tx.put(tables.meta, meta::HEAD, &self.head.encode())?)
+    /// Writes the head that all of it leads to.
+    pub(crate) fn finish(self) -> Result<(), StoreError> {
+        Ok(self.tx.put(self.shared.tables.meta, meta::HEAD, &self.head.encode())?)
     }
 }
 

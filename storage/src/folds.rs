@@ -11,6 +11,7 @@ use crate::{
     Snapshot, StoreError, Writer,
     codec::{self, ChangeRow, Head},
     database::{Read, TransactionKind, Txn, Write},
+    mdbx::Row,
     store::Shared,
     tables::meta,
 };
@@ -312,26 +313,28 @@ impl Shared {
         place: [u8; 12],
     ) -> Result<(), StoreError> {
         let table = self.tables.folds;
+        let mut gone = Vec::new();
+        let mut rows = tx.cursor(table)?;
+        let mut row = None;
         for (from, to) in &changes.removed {
-            let mut gone = Vec::new();
-            let mut rows = tx.cursor(table)?;
-            let mut row = rows.seek(from)?;
-            while let Some((key, _)) = row
-                && to.as_ref().is_none_or(|to| *key < to[..])
+            // The ranges ascend: where one begins at the last one's end the row is at hand.
+            if row.as_ref().is_none_or(|(key, _): &Row<'_>| **key < from[..]) {
+                row = rows.seek(from)?;
+            }
+            while let Some((key, _)) = &row
+                && to.as_ref().is_none_or(|to| **key < to[..])
             {
-                gone.push(key.into_owned());
+                let is_added = |fold: &Fold| fold.key.as_slice().cmp(key);
+                if changes.added.binary_search_by(is_added).is_err() {
+                    gone.push(key.to_vec());
+                }
                 row = rows.next()?;
             }
-            drop(rows);
-            for key in gone {
-                tx.remove(table, &key)?;
-            }
         }
-        let mut rows = tx.cursor(table)?;
+        gone.iter().for_each(|key| tx.remove_at(table, key));
         for fold in &changes.added {
-            rows.put(fold.key.as_slice(), &codec::fold_row(fold))?;
+            tx.put(table, fold.key.as_slice(), &codec::fold_row(fold))?;
         }
-        drop(rows);
         Ok(tx.put(self.tables.meta, meta::FOLDS, &codec::checked(meta::FOLDS, &place))?)
     }
 }

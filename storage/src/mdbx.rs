@@ -186,6 +186,9 @@ impl Env {
             .set_flags(EnvironmentFlags {
                 mode: Mode::ReadWrite { sync_mode },
                 no_rdahead: true,
+                // What the last writes freed is in the system's memory, and its lists ascend: the
+                // library's list of pages being written stays sorted.
+                liforeclaim: true,
                 ..Default::default()
             })
             .set_max_dbs(TABLES_MAX)

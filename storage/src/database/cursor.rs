@@ -204,11 +204,6 @@ impl<'tx, K: TransactionKind> Cursor<'tx, K> {
 }
 
 impl Cursor<'_, Writing> {
-    /// Sets the value of a key, or adds one where keys have many.
-    pub(crate) fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
-        self.tx.put(self.table, key, value)
-    }
-
     /// Removes the row at hand.
     pub(crate) fn remove(&mut self) {
         if let Some(at) = &self.at {

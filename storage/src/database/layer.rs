@@ -55,7 +55,7 @@ impl Layer {
     /// For each table name ‖ whether it is cleared ‖ number of rows; for each row the key and the
     /// value, if it has one. Each is led by its length.
     pub(super) fn encode(&self, tables: &[Table]) -> Vec<u8> {
-        let mut record = Vec::new();
+        let mut record = Vec::with_capacity(self.count * ROW_BYTES);
         for table in tables {
             let Some(layer) = self.table(*table) else { continue };
             put_bytes(&mut record, Some(table.name().as_bytes()));
@@ -67,6 +67,19 @@ impl Layer {
             }
         }
         record
+    }
+
+    /// Puts newer rows over these.
+    pub(super) fn put_all(&mut self, newer: Self) {
+        self.count += newer.count;
+        for (place, table) in newer.tables.into_iter().enumerate() {
+            let own = self.table_mut(place);
+            if table.cleared || own.rows.is_empty() {
+                *own = LayerTable { cleared: table.cleared || own.cleared, rows: table.rows };
+            } else {
+                own.rows.extend(table.rows);
+            }
+        }
     }
 
     /// Adds what [`Layer::encode`] wrote.

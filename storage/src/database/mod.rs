@@ -21,7 +21,6 @@ use crate::{
     StoreError, codec,
     mdbx::{self, Env, Error, Meaning, Result, Rows, Table},
 };
-use alloy_primitives::Bytes;
 use journal::{Found, Part};
 use layer::Layer;
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -276,16 +275,15 @@ impl Core {
     }
 
     /// Makes a record of staged rows, durable as the journal is, and then visible.
-    fn commit(self: &Arc<Self>, staged: &Layer) -> Result<()> {
+    fn commit(self: &Arc<Self>, staged: Layer) -> Result<()> {
         let Newest { record, mut fresh, .. } = self.newest.read().clone();
-        let (record, bytes) = (record + 1, Bytes::from(staged.encode(&self.tables)));
-        if let Err(error) = self.append(record, &bytes) {
+        let record = record + 1;
+        if let Err(error) = self.append(record, &staged.encode(&self.tables)) {
             // What of it is on the disk nobody knows.
             *self.failure.lock() = Some(error);
             return Err(error);
         }
-        // What was just encoded is read: rows in memory are those that a start would find.
-        Arc::make_mut(&mut fresh).add(&bytes, &self.tables).expect("it is a record");
+        Arc::make_mut(&mut fresh).put_all(staged);
         let count = fresh.count;
         let mut newest = self.newest.write();
         newest.record = record;

@@ -159,7 +159,7 @@ fn write(tx: &Write, tables: &Tables, twin: &mut Twin, step: &Step) {
         }
         Step::Add(at, new) => {
             let (key, value) = many(at, new);
-            tx.cursor(tables.logs).unwrap().put(&key, &value).unwrap();
+            tx.put(tables.logs, &key, &value).unwrap();
             twin.many.insert((key, value));
         }
         Step::RemoveValue(at, old) => {

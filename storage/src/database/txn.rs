@@ -5,13 +5,16 @@ use super::{
     layer::{Layer, split},
 };
 use crate::mdbx::{self, Result, Rows, Table, TableSize};
-use alloy_primitives::Bytes;
+use alloy_primitives::{Bytes, bytes::BytesMut};
 use std::{
     borrow::Cow,
     cell::{Ref, RefCell},
     collections::BTreeSet,
     sync::Arc,
 };
+
+/// Bytes of memory that rows share.
+const CHUNK: usize = 2048;
 
 /// A transaction; reads see the newest commit at its start and its own writes.
 #[derive(Debug)]
@@ -41,12 +44,26 @@ pub(crate) struct Reading;
 #[derive(Debug)]
 pub(crate) struct Writing {
     staged: RefCell<Layer>,
+    /// Where the bytes of rows go next.
+    chunk: RefCell<BytesMut>,
     turn: Turn,
 }
 
 impl Writing {
     pub(super) fn new(turn: Turn) -> Self {
-        Self { staged: RefCell::default(), turn }
+        Self { staged: RefCell::default(), chunk: RefCell::default(), turn }
+    }
+}
+
+impl Writing {
+    /// Puts bytes together, many rows' in one piece of memory.
+    fn keep(&self, bytes: [&[u8]; 2]) -> Bytes {
+        let (mut chunk, len) = (self.chunk.borrow_mut(), bytes[0].len() + bytes[1].len());
+        if chunk.capacity() < len {
+            *chunk = BytesMut::with_capacity(len.max(CHUNK));
+        }
+        bytes.iter().for_each(|bytes| chunk.extend_from_slice(bytes));
+        chunk.split().freeze().into()
     }
 }
 
@@ -147,8 +164,8 @@ impl Write {
     pub(crate) fn put(&self, table: Table, key: &[u8], value: &[u8]) -> Result<()> {
         mdbx::check_key(key)?;
         let (key, value) = match table.rows() {
-            Rows::Unique => (Bytes::copy_from_slice(key), Bytes::copy_from_slice(value)),
-            Rows::FixedDuplicates { .. } => ([key, value].concat().into(), Bytes::new()),
+            Rows::Unique => (self.kind.keep([key, &[]]), self.kind.keep([value, &[]])),
+            Rows::FixedDuplicates { .. } => (self.kind.keep([key, value]), Bytes::new()),
         };
         self.kind.staged.borrow_mut().put(table, key, Some(value));
         Ok(())
@@ -178,8 +195,8 @@ impl Write {
     }
 
     /// Removes the row of a key; where keys have many values, of a key and a value.
-    pub(super) fn remove_at(&self, table: Table, key: &[u8]) {
-        self.kind.staged.borrow_mut().put(table, Bytes::copy_from_slice(key), None);
+    pub(crate) fn remove_at(&self, table: Table, key: &[u8]) {
+        self.kind.staged.borrow_mut().put(table, self.kind.keep([key, &[]]), None);
     }
 
     /// Removes all rows of a table.
@@ -189,8 +206,8 @@ impl Write {
 
     /// Makes the writes durable, as the database is, and visible.
     pub(crate) fn commit(self) -> Result<()> {
-        let Writing { staged, turn } = self.kind;
+        let Writing { staged, turn, .. } = self.kind;
         let staged = staged.into_inner();
-        if staged.count == 0 { Ok(()) } else { turn.0.commit(&staged) }
+        if staged.count == 0 { Ok(()) } else { turn.0.commit(staged) }
     }
 }

@@ -109,6 +109,9 @@ impl<H: Hash> Tree<H> {
 
     /// Returns the fold that a change at `key` needs the leaves of.
     pub fn find_fold(&self, key: &Key) -> Option<&Fold> {
+        if self.folded.len() == self.free_folded.len() {
+            return None;
+        }
         match self.sample(self.root, key).kind() {
             Kind::Folded(index) => {
                 Some(&self.folded[index as usize].fold).filter(|fold| fold.covers(key))
