@@ -163,7 +163,7 @@ fn traces_wait_for_a_place() -> Result<()> {
     thread::scope(|scope| {
         let trace = || {
             let client = node.client();
-            thread::sleep(Duration::from_millis(400));
+            thread::sleep(Duration::from_secs(1));
             let params = json!([call, "latest", options(LOOP)]);
             scope.spawn(move || client?.refused("debug_traceCall", params))
         };

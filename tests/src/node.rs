@@ -48,10 +48,10 @@ impl Node {
         let mut child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
         let output = Arc::new(Mutex::new(Vec::new()));
         let (sender, receiver) = std::sync::mpsc::channel();
-        if let Some(stderr) = child.stderr.take() {
+        let errors = child.stderr.take().map(|stderr| {
             let output = Arc::clone(&output);
-            thread::spawn(move || collect(BufReader::new(stderr), &output, |_| ()));
-        }
+            thread::spawn(move || collect(BufReader::new(stderr), &output, |_| ()))
+        });
         if let Some(stdout) = child.stdout.take() {
             let output = Arc::clone(&output);
             thread::spawn(move || {
@@ -69,6 +69,8 @@ impl Node {
                 // It may have ended by itself; what it printed says why.
                 let _ = child.kill();
                 let status = child.wait()?;
+                // Its standard output may have come to its end before the other.
+                errors.map(thread::JoinHandle::join);
                 let lines = output.lock().map(|lines| lines.join("\n")).unwrap_or_default();
                 bail!("no \"{LISTENING}\" from {command:?} ({status}):\n{lines}")
             }
