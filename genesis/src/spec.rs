@@ -106,11 +106,10 @@ impl ChainSpec {
     pub fn blob_params(&self, timestamp: u64) -> Option<BlobParams> {
         let mut forks = self.blob_forks();
         forks.sort_by_key(|fork| fork.at);
-        let mut params = None;
-        for fork in forks.iter().filter(|fork| fork.at.is_some_and(|at| at <= timestamp)) {
-            params = self.blob_entry(fork.name).or(fork.mainnet).or(params);
-        }
-        let params: BlobParams = params?;
+        let begun = forks.iter().rev().filter(|fork| fork.at.is_some_and(|at| at <= timestamp));
+        // The newest one that says anything.
+        let params = begun.map(|fork| self.blob_entry(fork.name).or(fork.mainnet));
+        let params = params.flatten().next()?;
         let osaka = self.config.osaka_time.is_some_and(|at| at <= timestamp);
         Some(if osaka {
             params

@@ -1,13 +1,13 @@
 //! One block's transactions over a state.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 
 use alloy_primitives::{Address, Bytes, U256};
 use genesis::SpecId;
 use revm::{
     Database, DatabaseCommit, DatabaseRef, Inspector,
     bytecode::Bytecode,
-    context::{BlockEnv, ContextTr, Evm, JournalTr, TxEnv},
+    context::{BlockEnv, ContextTr, Evm, FrameStack, JournalTr, TxEnv},
     context_interface::{
         block::BlobExcessGasAndPrice,
         result::{EVMError, ExecutionResult, InvalidTransaction},
@@ -39,7 +39,8 @@ pub struct Execution<DB: DatabaseRef> {
     engine: Engine,
     rules: Rules,
     fork: SpecId,
-    stack: Stack<DB>,
+    /// In a box, for it is large and an execution is handed on.
+    stack: Box<Stack<DB>>,
 }
 
 /// What a transaction or call did.
@@ -91,10 +92,15 @@ impl<DB: DatabaseRef> Execution<DB> {
         let source = Source { db, engine: engine.clone(), watchdog: Watchdog::default() };
         let state =
             revm::database::State::builder().with_database(source).with_bundle_update().build();
-        let context = Context::new(state, fork).with_block(block).with_cfg(cfg);
+        let mut context = Context::new(state, fork).with_cfg(cfg);
+        context.block = block;
         let precompiles = Precompiles::new(fork, engine.signers());
-        let evm = Evm::new(context, instructions, precompiles);
-        Self { engine: engine.clone(), rules, fork, stack: Stack::new(evm, engine.clone(), fork) }
+        // Frames are made as they are needed: most runs have one, and each has 36 KiB of its own.
+        let frame_stack = FrameStack::new();
+        let (ctx, instruction, inspector) = (context, instructions, ());
+        let evm = Evm { ctx, inspector, instruction, precompiles, frame_stack };
+        let stack = Box::new(Stack::new(evm, engine.clone(), fork));
+        Self { engine: engine.clone(), rules, fork, stack }
     }
 
     /// The fork that this block follows.
