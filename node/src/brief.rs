@@ -45,23 +45,28 @@ impl Drop for Place {
     }
 }
 
-/// Runs `work` here if a place is free, and on a thread of its own if not.
-pub(crate) async fn brief<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Failure> {
+/// Runs `work` here if a place is free, and gives it back if not.
+pub(crate) fn here<T, W: FnOnce() -> T>(work: W) -> Result<Result<T, Failure>, W> {
     let place = if DEDICATED.get() {
         None
     } else {
         let threads = Handle::current().metrics().num_workers();
-        let place = Place::take(threads.saturating_sub(FREE_MIN));
-        if place.is_none() {
-            return blocking(work).await;
-        }
-        place
+        let Some(place) = Place::take(threads.saturating_sub(FREE_MIN)) else { return Err(work) };
+        Some(place)
     };
     let done = catch_unwind(AssertUnwindSafe(work)).map_err(|_| Failure::Worker);
     drop(place);
-    done
+    Ok(done)
+}
+
+/// Runs `work` here if a place is free, and on a thread of its own if not.
+pub(crate) async fn brief<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    match here(work) {
+        Ok(done) => done,
+        Err(work) => blocking(work).await,
+    }
 }
 
 #[cfg(test)]

@@ -3,17 +3,20 @@
 //! Gas bounds what a call may take, but not what thousands of them take together. So calls pass
 //! through here: a few run, the others wait in the order they came. Reads of the chain do not.
 
+use std::future::{Ready, ready};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use revm::DatabaseRef;
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout_at;
 use vm::Execution;
 
-use crate::brief::brief;
-use crate::chain::Chain;
-use crate::error::CallError;
+use crate::brief::{brief, here};
+use crate::chain::{Chain, blocking};
+use crate::error::{CallError, Failure};
 
 /// Lets calls through, a few at a time.
 #[derive(Clone, Debug)]
@@ -26,7 +29,7 @@ pub(crate) struct Gate {
 /// When the work of a request has to be done.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline {
-    at: std::time::Instant,
+    at: Instant,
     seconds: u64,
 }
 
@@ -39,7 +42,16 @@ impl Deadline {
 
     /// Whether the time is over.
     pub(crate) fn is_over(&self) -> bool {
-        std::time::Instant::now() >= self.at
+        Instant::now() >= self.at
+    }
+
+    /// Waits for what somebody works on, and no longer than until then.
+    async fn wait<T>(
+        self,
+        worked: impl Future<Output = Result<Result<T, CallError>, Failure>>,
+    ) -> Result<T, CallError> {
+        let worked = timeout_at(self.at.into(), worked).await;
+        worked.map_err(|_| CallError::TooLong { seconds: self.seconds })??
     }
 
     /// An error once the time is over, for work that has several parts.
@@ -54,40 +66,63 @@ impl Gate {
         Self { places: Arc::new(Semaphore::new(max)), max, time_max }
     }
 
-    /// Runs `work` once there is a place. Nobody waits longer than a call may take, and work that
-    /// heeds its deadline holds its place hardly longer.
-    async fn run<T: Send + 'static>(
+    /// Runs `work` once there is a place: right now, if one is free here. Nobody waits longer than a
+    /// call may take, and work that heeds its deadline holds its place hardly longer.
+    fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(Deadline) -> Result<T, CallError> + Send + 'static,
-    ) -> Result<T, CallError> {
-        let (until, seconds) = (Instant::now() + self.time_max, self.time_max.as_secs());
-        let busy = || CallError::Busy { running: self.max, seconds };
-        let place = match Arc::clone(&self.places).try_acquire_owned() {
-            Ok(place) => place,
-            Err(_) => {
-                let place = timeout_at(until, Arc::clone(&self.places).acquire_owned()).await;
-                place.ok().and_then(Result::ok).ok_or_else(busy)?
+    ) -> Soon<Result<T, CallError>> {
+        let seconds = self.time_max.as_secs();
+        let deadline = Deadline { at: Instant::now() + self.time_max, seconds };
+        let work = move |place: OwnedSemaphorePermit| {
+            move || {
+                let _place = place;
+                work(deadline).map_err(|error| match error {
+                    CallError::Stopped => CallError::TooLong { seconds },
+                    error => error,
+                })
             }
         };
-        let deadline = Deadline { at: until.into_std(), seconds };
-        let worked = brief(move || {
-            let _place = place;
-            work(deadline).map_err(|error| match error {
-                CallError::Stopped => CallError::TooLong { seconds },
-                error => error,
-            })
-        });
-        timeout_at(until, worked).await.map_err(|_| CallError::TooLong { seconds })??
+        let places = Arc::clone(&self.places);
+        if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
+            return match here(work(place)) {
+                Ok(done) => Soon::Now(ready(done.map_err(CallError::from).flatten())),
+                Err(work) => Soon::Later(Box::pin(deadline.wait(blocking(work)))),
+            };
+        }
+        let busy = CallError::Busy { running: self.max, seconds };
+        Soon::Later(Box::pin(async move {
+            let place = timeout_at(deadline.at.into(), places.acquire_owned()).await;
+            let place = place.ok().and_then(Result::ok).ok_or(busy)?;
+            deadline.wait(brief(work(place))).await
+        }))
     }
 }
 
 impl Chain {
     /// Runs `work`, which executes a call: every method that does comes through here.
-    pub(crate) async fn execute<T: Send + 'static>(
+    pub(crate) fn execute<T: Send + 'static>(
         &self,
         work: impl FnOnce(Deadline) -> Result<T, CallError> + Send + 'static,
-    ) -> Result<T, CallError> {
-        self.shared.gate().run(work).await
+    ) -> Soon<Result<T, CallError>> {
+        self.shared.gate().run(work)
+    }
+}
+
+/// What is there mostly, and may have to be waited for.
+pub(crate) enum Soon<T> {
+    Now(Ready<T>),
+    Later(Pin<Box<dyn Future<Output = T> + Send>>),
+}
+
+impl<T> Future for Soon<T> {
+    type Output = T;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        match self.get_mut() {
+            Self::Now(ready) => Pin::new(ready).poll(context),
+            Self::Later(later) => later.as_mut().poll(context),
+        }
     }
 }
 

@@ -89,7 +89,7 @@ impl Chain {
     pub(crate) async fn base(&self, id: BlockId) -> Result<(StateView, Header), CallError> {
         match self.resolve(id)? {
             Position::Pending => {
-                let pending = self.pending().await?;
+                let pending = Box::pin(self.pending()).await?;
                 let snapshot = self.state_at(Position::Head)?.into_snapshot();
                 let state = StateView::with_changes(snapshot, Arc::clone(&pending.changes));
                 Ok((state, pending.block.header.inner().clone()))

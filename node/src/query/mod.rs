@@ -151,7 +151,7 @@ impl Chain {
                 Some(found) => Ok(Some(found.block)),
                 None => Ok(self.shared.store().snapshot()?.block(number)?.map(Arc::new)),
             },
-            Position::Pending => Ok(Some(self.pending().await?.block)),
+            Position::Pending => Ok(Some(Box::pin(self.pending()).await?.block)),
         }
     }
 

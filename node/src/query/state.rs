@@ -165,7 +165,8 @@ impl Chain {
     /// The state at `id`.
     pub async fn state(&self, id: BlockId) -> Result<StateView, QueryError> {
         match self.resolve(id)? {
-            Position::Pending => self.pending_state().await,
+            // In a box: it is large, and nearly nobody asks for it.
+            Position::Pending => Box::pin(self.pending_state()).await,
             position => self.state_at(position),
         }
     }
