@@ -25,7 +25,7 @@ use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll as Polled, Wake, Waker};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
@@ -39,8 +39,8 @@ const EVENTS_MAX: usize = 256;
 const TICK: Duration = Duration::from_millis(2);
 /// Looks without work after which the watcher sleeps.
 const QUIET_TICKS: u32 = 25;
-/// Work that is worth waking another thread for.
-const SHARE: Duration = Duration::from_micros(200);
+/// Work that is worth waking another thread for: two threads take turns at much that they share.
+const SHARE: Duration = Duration::from_micros(500);
 /// How long a thread without work waits for some.
 const UNUSED_MAX: Duration = Duration::from_secs(10);
 /// Wakes the thread that asks the kernel.
@@ -59,8 +59,10 @@ pub(crate) struct Crowd {
     work: Condvar,
     /// The watcher has something to watch.
     watch: Condvar,
-    /// How many connections there are, for who has no time to look.
+    /// How many connections there are, and how many requests were begun: for who has no time to
+    /// look.
     len: AtomicUsize,
+    begun: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -75,8 +77,7 @@ struct State {
     woken: bool,
     threads: usize,
     unused: usize,
-    /// Requests begun, and a guess at what one takes.
-    begun: u64,
+    /// A guess at what a request takes.
     pace: Duration,
     watcher_sleeps: bool,
     closed: bool,
@@ -165,14 +166,14 @@ impl Crowd {
             woken: false,
             threads: 0,
             unused: 0,
-            begun: 0,
             pace: Duration::ZERO,
             watcher_sleeps: true,
             closed: false,
         };
-        let (work, watch, len) = (Condvar::new(), Condvar::new(), AtomicUsize::new(0));
+        let (work, watch) = (Condvar::new(), Condvar::new());
         let (runtime, state) = (Handle::current(), Mutex::new(state));
-        Ok(Arc::new(Self { posts, runtime, axum, registry, waker, state, work, watch, len }))
+        let (len, begun) = Default::default();
+        Ok(Arc::new(Self { posts, runtime, axum, registry, waker, state, work, watch, len, begun }))
     }
 
     /// How many connections there are.
@@ -265,7 +266,7 @@ impl Crowd {
                     seat.again = true;
                     continue;
                 };
-                state.begun += 1;
+                self.begun.fetch_add(1, Ordering::Relaxed);
                 batch += 1;
                 let served = MutexGuard::unlocked(&mut state, || self.serve(id, work));
                 self.settle(&mut state, id, served);
@@ -273,7 +274,9 @@ impl Crowd {
                 break;
             } else if let Some(mut asking) = state.asking.take() {
                 if let Some(each) = since.elapsed().checked_div(batch) {
-                    state.pace = (3 * state.pace + each.min(TICK)) / 4;
+                    // Up slowly: what else runs on the machine makes work seem longer than it is.
+                    let (pace, parts) = (state.pace, if each < state.pace { 2 } else { 8 });
+                    state.pace = ((parts - 1) * pace + each.min(TICK)) / parts;
                 }
                 MutexGuard::unlocked(&mut state, || {
                     if let Err(error) = asking.0.poll(&mut asking.1, None) {
@@ -343,21 +346,27 @@ impl Crowd {
     /// Looks whether all threads are held up, until the end.
     fn watch(self: &Arc<Self>) {
         let (mut begun, mut quiet) = (0, 0);
-        let mut state = self.state.lock();
-        while !(state.closed && state.seats.is_empty()) {
+        loop {
+            std::thread::sleep(TICK);
+            let now = self.begun.load(Ordering::Relaxed);
+            if std::mem::replace(&mut begun, now) != now {
+                quiet = 0;
+                continue;
+            }
+            // Only now is there a reason to get in the way of who serves.
+            let mut state = self.state.lock();
+            if state.closed && state.seats.is_empty() {
+                break;
+            }
+            let nobody_asks = state.asking.is_some();
+            quiet = if nobody_asks { 0 } else { quiet + 1 };
+            if nobody_asks && !self.help(&mut state) {
+                self.disperse(&mut state);
+            }
             if quiet >= QUIET_TICKS {
                 state.watcher_sleeps = true;
                 self.watch.wait(&mut state);
                 quiet = 0;
-            } else {
-                self.watch.wait_for(&mut state, TICK);
-            }
-            let idle = state.begun == begun;
-            begun = state.begun;
-            let nobody_asks = state.asking.is_some();
-            quiet = if idle && !nobody_asks { quiet + 1 } else { 0 };
-            if idle && nobody_asks && !self.help(&mut state) {
-                self.disperse(&mut state);
             }
         }
     }
