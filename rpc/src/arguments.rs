@@ -47,6 +47,21 @@ impl Arguments {
         })
     }
 
+    /// Takes the next argument if it is an object that makes a `T`.
+    pub(crate) fn take_plain<T: DeserializeOwned>(&mut self) -> Option<T> {
+        let text = self.values.get(self.next)?.get();
+        let plain = serde_json::from_str(text).ok().filter(|_| text.starts_with('{'))?;
+        self.next += 1;
+        Some(plain)
+    }
+
+    /// Takes the next argument if it is this very text.
+    pub(crate) fn take_text(&mut self, text: &str) -> bool {
+        let is_it = self.values.get(self.next).is_some_and(|value| value.get() == text);
+        self.next += usize::from(is_it);
+        is_it
+    }
+
     /// Takes the next argument, if it is there and not null.
     pub(crate) fn optional<T: DeserializeOwned>(&mut self, name: &str) -> Reply<Option<T>> {
         let position = self.next;

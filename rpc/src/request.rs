@@ -3,7 +3,7 @@
 use crate::arguments::Arguments;
 use crate::error::{Reply, RpcError};
 use alloy_eips::{BlockId, BlockNumberOrTag};
-use alloy_primitives::{B256, TxKind, U256};
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
 use alloy_rpc_types_eth::state::{AccountOverride, StateOverride};
 use alloy_rpc_types_eth::{BlockOverrides, TransactionInput, TransactionRequest};
 use node::call::{self, Call, Overrides};
@@ -78,6 +78,28 @@ impl<'de> Deserialize<'de> for Slot {
     }
 }
 
+/// A call with nothing unusual in it, as most are: alloy's type looks for the parts of a blob
+/// transaction first.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlainCall {
+    from: Option<Address>,
+    to: Option<Address>,
+    #[serde(default, with = "alloy_serde::quantity::opt")]
+    gas: Option<u64>,
+    value: Option<U256>,
+    input: Option<Bytes>,
+    data: Option<Bytes>,
+}
+
+impl From<PlainCall> for Call {
+    fn from(plain: PlainCall) -> Self {
+        let PlainCall { from, to, gas, value, input, data } = plain;
+        let (value, input) = (value.unwrap_or_default(), input.or(data).unwrap_or_default());
+        Self { from, to, gas, value, input, ..Self::default() }
+    }
+}
+
 impl Arguments {
     /// Takes a hash.
     pub(crate) fn hash(&mut self, name: &str) -> Reply<B256> {
@@ -86,7 +108,18 @@ impl Arguments {
 
     /// Takes a block, the newest one if it is left out.
     pub(crate) fn block(&mut self) -> Reply<BlockId> {
+        if self.take_text("\"latest\"") {
+            return Ok(BlockId::latest());
+        }
         Ok(self.optional::<BlockArgument>("block")?.map_or_else(BlockId::latest, |block| block.0))
+    }
+
+    /// Takes a call.
+    pub(crate) fn call(&mut self) -> Reply<Call> {
+        match self.take_plain::<PlainCall>() {
+            Some(plain) => Ok(plain.into()),
+            None => call(self.required::<TransactionRequest>("transaction")?),
+        }
     }
 
     /// Takes a block by number or tag; a block that is named by its hash has no place here.
@@ -112,7 +145,7 @@ impl Arguments {
 }
 
 /// The data of a transaction, under either of its names.
-pub(crate) fn input(input: &TransactionInput) -> Reply<alloy_primitives::Bytes> {
+pub(crate) fn input(input: &TransactionInput) -> Reply<Bytes> {
     match input.unique_input() {
         Ok(input) => Ok(input.cloned().unwrap_or_default()),
         Err(_) => Err(RpcError::invalid_params(
@@ -204,7 +237,8 @@ pub(crate) fn is_creation(request: &TransactionRequest) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloy_primitives::{Address, address, b256, bytes};
+    use alloy_primitives::{address, b256, bytes};
+    use jsonrpsee::types::Params;
     use serde_json::json;
 
     #[track_caller]
@@ -278,6 +312,44 @@ mod tests {
         }
         let error = serde_json::from_value::<Slot>(json!(format!("0x{:065x}", 42))).unwrap_err();
         assert!(error.to_string().starts_with("storage key too long"), "{error}");
+    }
+
+    /// Whatever a call looks like, it is read as alloy's type reads it, errors included.
+    #[test]
+    fn plain_calls_are_read_as_all_others() {
+        let callee = "0x00000000000000000000000000000000000000aa";
+        for wanted in [
+            json!({}),
+            json!({"to": callee, "data": "0x1234"}),
+            json!({"to": callee, "input": "0x1234", "data": "0x5678", "value": "0x7"}),
+            json!({"from": callee, "to": null, "gas": "0x5208", "value": null, "data": null}),
+            json!({"to": callee, "gas": 21000, "value": 5}),
+            json!({"to": callee, "gas": "0x", "value": "12"}),
+            json!({"to": "0x", "data": "0x00"}),
+            json!({"to": "", "data": "0x00"}),
+            json!({"to": callee, "data": "1234"}),
+            json!({"to": callee, "data": "0x123"}),
+            json!({"to": "0xaa"}),
+            json!({"from": "aa", "gas": "-1"}),
+            json!({"gas": "0x10000000000000000"}),
+            json!({"to": callee, "data": "0x12", "chainId": "0x1", "nonce": "0x2"}),
+            json!({"to": callee, "unknown": [1], "type": "0x2"}),
+            json!({"blobVersionedHashes": []}),
+            json!([null, null, null, null, null, null]),
+            json!([]),
+            json!("0x"),
+            json!(null),
+        ] {
+            let text = json!([wanted]).to_string();
+            let arguments = || Arguments::new(&Params::new(Some(&text))).unwrap();
+            let alloys = arguments().required::<TransactionRequest>("transaction").and_then(call);
+            let (mut ours, what) = (arguments(), |call: Call| format!("{call:?}"));
+            assert_eq!(ours.call().map(what), alloys.map(what), "{text}");
+            assert!(ours.optional::<Value>("next").unwrap().is_none(), "{text}");
+        }
+        // One field twice is an error either way.
+        let twice = format!(r#"[{{"to":"{callee}","to":"{callee}"}}]"#);
+        assert!(Arguments::new(&Params::new(Some(&twice))).unwrap().call().is_err());
     }
 
     #[test]

@@ -114,7 +114,7 @@ async fn filter(api: Arc<Api>, mut arguments: Arguments) -> Reply<Traces> {
 }
 
 async fn call(api: Arc<Api>, mut arguments: Arguments) -> Reply<TraceResults> {
-    let call = request::call(arguments.required::<TransactionRequest>("transaction")?)?;
+    let call = arguments.call()?;
     let kind = arguments.required("trace types")?;
     let block = arguments.block()?;
     let state = arguments.optional("state overrides")?;

@@ -10,7 +10,7 @@ use alloy_consensus::{Block, TxEnvelope};
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{B256, Bytes, hex};
 use alloy_rlp::Decodable;
-use alloy_rpc_types_eth::{Bundle, StateContext, TransactionRequest};
+use alloy_rpc_types_eth::{Bundle, StateContext};
 use alloy_rpc_types_trace::geth::GethTrace;
 use node::error::{CallError, QueryError};
 use node::trace::{At, StepCall};
@@ -158,7 +158,7 @@ fn read_file(path: &str) -> Reply<Vec<u8>> {
 }
 
 async fn trace_call(api: Arc<Api>, mut arguments: Arguments) -> Reply<GethTrace> {
-    let call = request::call(arguments.required::<TransactionRequest>("transaction")?)?;
+    let call = arguments.call()?;
     let block = arguments.block()?;
     let (options, timeout) = options::take_of_call(&mut arguments)?;
     let overrides =

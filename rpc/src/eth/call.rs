@@ -9,7 +9,7 @@ use alloy_eips::BlockId;
 use alloy_primitives::{U64, U256};
 use alloy_rpc_types_eth::state::StateOverride;
 use alloy_rpc_types_eth::{
-    AccessListResult, BlockOverrides, Bundle, EthCallResponse, StateContext, TransactionRequest,
+    AccessListResult, BlockOverrides, Bundle, EthCallResponse, StateContext,
 };
 use node::call::{Call, CallOutcome, Overrides};
 use node::error::CallError;
@@ -25,7 +25,7 @@ pub(crate) fn register(table: &mut Table<Api>) {
 
 /// A call, the block it runs on, and what to change before.
 fn read(arguments: &mut Arguments) -> Reply<(Call, BlockId, Overrides)> {
-    let call = request::call(arguments.required::<TransactionRequest>("transaction")?)?;
+    let call = arguments.call()?;
     let block = arguments.block()?;
     let state = arguments.optional::<StateOverride>("state overrides")?;
     let block_overrides = arguments.optional::<Box<BlockOverrides>>("block overrides")?;
