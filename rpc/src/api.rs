@@ -42,12 +42,10 @@ pub async fn serve(chain: Chain, config: ServerConfig) -> Result<Server, ServeEr
     listen(methods, paths, config).await.map_err(|source| ServeError::Listen { address, source })
 }
 
-/// The methods of the chain's profile. Needs a tokio runtime, on which filters follow the chain.
+/// The methods of the chain's profile. They need a tokio runtime, on which filters follow the chain.
 pub(crate) fn methods(chain: Chain) -> Result<MethodTable, NameTaken> {
     let profile = chain.profile();
-    let filters = Arc::new(Filters::new(chain.subscribe()));
-    tokio::spawn(crate::filters::follow(Arc::downgrade(&filters), chain.subscribe()));
-    let api = Api { chain, filters, reserved: eth::Reserved::default() };
+    let api = Api { chain, filters: Arc::default(), reserved: eth::Reserved::default() };
     let mut table = Table::new(api).forwarding(crate::forked::forward);
     eth::register(&mut table);
     net::register(&mut table);

@@ -14,7 +14,7 @@ use node::{Chain, Event};
 use parking_lot::Mutex;
 use serde::Serialize;
 use std::collections::{HashMap, VecDeque};
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use storage::ExecutedBlock;
 use tokio::sync::broadcast::Receiver;
@@ -54,10 +54,11 @@ pub(crate) enum Changes {
 }
 
 /// All filters of a server.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Filters {
     filters: Mutex<HashMap<String, Entry>>,
-    events: Mutex<Receiver<Event>>,
+    /// What they hear of, as long as there are any: without a listener no block wakes anybody.
+    events: Mutex<Option<Receiver<Event>>>,
 }
 
 #[derive(Debug)]
@@ -81,17 +82,13 @@ pub(crate) struct Poll {
 }
 
 impl Filters {
-    /// No filters yet; those to come hear of these events.
-    pub(crate) fn new(events: Receiver<Event>) -> Self {
-        Self { filters: Mutex::default(), events: Mutex::new(events) }
-    }
-
     /// Tells the filters of everything that has happened on the chain.
     ///
     /// Every poll begins with it, for an event is published before the answer that it belongs to:
     /// who polls after a send finds its transaction.
     fn catch_up(&self) {
-        let mut events = self.events.lock();
+        let mut listens = self.events.lock();
+        let Some(events) = &mut *listens else { return };
         loop {
             match events.try_recv() {
                 Ok(Event::Head(_)) => {}
@@ -106,9 +103,16 @@ impl Filters {
         }
     }
 
-    /// Adds a filter for what comes after block `head`, and says under which id.
-    pub(crate) fn add(&self, kind: Kind, head: u64) -> Reply<String> {
+    /// Adds a filter for what comes after block `head`, and says under which id; the first one has
+    /// all of them listen to what `subscribe` gives. Needs a tokio runtime.
+    pub(crate) fn add(
+        self: &Arc<Self>,
+        kind: Kind,
+        head: u64,
+        subscribe: impl FnOnce() -> Receiver<Event>,
+    ) -> Reply<String> {
         self.catch_up();
+        let mut events = self.events.lock();
         let mut filters = self.filters.lock();
         filters.retain(|_, entry| entry.polled.elapsed() < IDLE_MAX);
         if filters.len() >= FILTERS_MAX {
@@ -118,7 +122,22 @@ impl Filters {
         let id = new_id();
         let entry = Entry { kind, block: head, removed, waiting, polled: Instant::now() };
         filters.insert(id.clone(), entry);
+        if events.is_none() {
+            let events = events.insert(subscribe());
+            tokio::spawn(follow(Arc::downgrade(self), events.resubscribe()));
+        }
         Ok(id)
+    }
+
+    /// Stops listening if nobody polls any more; says whether it did.
+    fn rests(&self) -> bool {
+        let mut events = self.events.lock();
+        let mut filters = self.filters.lock();
+        filters.retain(|_, entry| entry.polled.elapsed() < IDLE_MAX);
+        if filters.is_empty() {
+            *events = None;
+        }
+        events.is_none()
     }
 
     /// Removes a filter, and says whether it was there.
@@ -225,10 +244,13 @@ impl Poll {
 
 /// Keeps the filters from falling behind the chain while nobody polls them, until they or the chain
 /// are gone.
-pub(crate) async fn follow(filters: Weak<Filters>, mut events: Receiver<Event>) {
+async fn follow(filters: Weak<Filters>, mut events: Receiver<Event>) {
     while !matches!(events.recv().await, Err(RecvError::Closed)) {
         let Some(filters) = filters.upgrade() else { return };
         filters.catch_up();
+        if filters.rests() {
+            return;
+        }
     }
 }
 
@@ -237,10 +259,44 @@ mod tests {
     use super::*;
     use tokio::sync::broadcast;
 
-    #[test]
-    fn a_poll_sees_each_block_once() {
-        let filters = Filters::new(broadcast::channel(1).1);
-        let id = filters.add(Kind::Blocks, 5).unwrap();
+    fn add(filters: &Arc<Filters>, kind: Kind, head: u64) -> String {
+        filters.add(kind, head, || broadcast::channel(1).1).unwrap()
+    }
+
+    #[tokio::test]
+    async fn who_has_filters_listens() {
+        let (chain, filters) = (broadcast::channel(4).0, Arc::new(Filters::default()));
+        assert!(filters.rests());
+        let add = || filters.add(Kind::Blocks, 5, || chain.subscribe()).unwrap();
+        let ids = [add(), add()];
+        // Theirs and that of the task that follows.
+        assert_eq!(chain.receiver_count(), 2);
+        let head = || Event::Restarted(Arc::new(ExecutedBlock::bare(sealed(9))));
+        chain.send(head()).unwrap();
+        assert_eq!(filters.poll(&ids[0], 10).unwrap().blocks, Some((10, 10)));
+        ids.iter().for_each(|id| assert!(filters.remove(id)));
+        // The next event finds nobody, and the one after it nobody who listens.
+        chain.send(head()).unwrap();
+        while chain.receiver_count() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let id = add();
+        chain.send(head()).unwrap();
+        assert_eq!(filters.poll(&id, 9).unwrap().blocks, None);
+        assert_eq!(chain.receiver_count(), 2);
+    }
+
+    fn sealed(number: u64) -> alloy_consensus::Sealed<alloy_consensus::Header> {
+        alloy_consensus::Sealable::seal_slow(alloy_consensus::Header {
+            number,
+            ..Default::default()
+        })
+    }
+
+    #[tokio::test]
+    async fn a_poll_sees_each_block_once() {
+        let filters = Arc::default();
+        let id = add(&filters, Kind::Blocks, 5);
         assert_eq!(filters.poll(&id, 5).unwrap().blocks, None);
         assert_eq!(filters.poll(&id, 8).unwrap().blocks, Some((6, 8)));
         assert_eq!(filters.poll(&id, 8).unwrap().blocks, None);
@@ -249,23 +305,23 @@ mod tests {
         assert_eq!(filters.poll(&id, 9).unwrap_err().message(), "filter not found");
     }
 
-    #[test]
-    fn only_log_filters_have_logs() {
-        let filters = Filters::new(broadcast::channel(1).1);
-        let blocks = filters.add(Kind::Blocks, 0).unwrap();
+    #[tokio::test]
+    async fn only_log_filters_have_logs() {
+        let filters = Arc::default();
+        let blocks = add(&filters, Kind::Blocks, 0);
         assert!(filters.log_filter(&blocks).is_err());
-        let logs = filters.add(Kind::Logs(Box::default()), 0).unwrap();
+        let logs = add(&filters, Kind::Logs(Box::default()), 0);
         assert!(filters.log_filter(&logs).is_ok());
     }
 
-    #[test]
-    fn idle_filters_expire() {
-        let filters = Filters::new(broadcast::channel(1).1);
-        let id = filters.add(Kind::Blocks, 0).unwrap();
+    #[tokio::test]
+    async fn idle_filters_expire() {
+        let filters = Arc::default();
+        let id = add(&filters, Kind::Blocks, 0);
         if let Some(long_ago) = Instant::now().checked_sub(IDLE_MAX) {
             filters.filters.lock().get_mut(&id).unwrap().polled = long_ago;
             assert!(filters.poll(&id, 1).is_err());
-            filters.add(Kind::Blocks, 0).unwrap();
+            add(&filters, Kind::Blocks, 0);
             assert_eq!(filters.filters.lock().len(), 1);
         }
     }

@@ -43,16 +43,20 @@ async fn find(api: &Api, filter: LogFilter) -> Reply<Vec<Log>> {
 
 fn new_filter(api: &Api, mut arguments: Arguments) -> Reply<String> {
     let filter: LogFilter = arguments.required("filter")?;
-    api.filters.add(Kind::Logs(Box::new(filter)), api.chain.head().number())
+    add(api, Kind::Logs(Box::new(filter)))
 }
 
 fn new_block_filter(api: &Api, _: Arguments) -> Reply<String> {
-    api.filters.add(Kind::Blocks, api.chain.head().number())
+    add(api, Kind::Blocks)
 }
 
 fn new_pending_transaction_filter(api: &Api, mut arguments: Arguments) -> Reply<String> {
     let full = arguments.optional("full transactions")?.unwrap_or(false);
-    api.filters.add(Kind::Pending { full }, api.chain.head().number())
+    add(api, Kind::Pending { full })
+}
+
+fn add(api: &Api, kind: Kind) -> Reply<String> {
+    api.filters.add(kind, api.chain.head().number(), || api.chain.subscribe())
 }
 
 async fn filter_changes(api: Arc<Api>, mut arguments: Arguments) -> Reply<Changes> {
