@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use alloy_consensus::Header;
 use alloy_eips::eip4895::{Withdrawal, Withdrawals};
 use alloy_primitives::{Address, B256};
-use genesis::SpecId;
+use genesis::{ChainSpec, SpecId};
 use vm::{Engine, Rules};
 
 use crate::clock::Clock;
@@ -93,6 +93,12 @@ impl Settings {
         }
     }
 
+    /// The base fee of a block after `head` at `timestamp`, in wei.
+    pub(crate) fn base_fee(&self, spec: &ChainSpec, head: &Header, timestamp: u64) -> u64 {
+        let next = self.next_base_fee.or_else(|| next_base_fee(spec, head, timestamp));
+        next.unwrap_or_default()
+    }
+
     /// The withdrawals that the next block pays, if its fork has any.
     pub(crate) fn next_withdrawals(&self, fork: SpecId) -> Option<Withdrawals> {
         let next = self.withdrawals.iter().take(WITHDRAWALS_MAX).copied();
@@ -131,8 +137,7 @@ pub(crate) fn pool_rules(
 ) -> PoolRules {
     let spec = engine.spec();
     let fork = spec.fork(head.number + 1, timestamp);
-    let base_fee =
-        settings.next_base_fee.or_else(|| next_base_fee(spec, head, timestamp)).unwrap_or_default();
+    let base_fee = settings.base_fee(spec, head, timestamp);
     let osaka = fork.is_enabled_in(genesis::SpecId::OSAKA);
     let code_size_max = config.code_size_max();
     PoolRules {

@@ -251,6 +251,13 @@ impl Sequencer {
         pool_rules(chain, &settings, &self.head.header, timestamp)
     }
 
+    /// The base fee of the next block, in wei.
+    fn base_fee(&self) -> u64 {
+        let settings = self.shared.settings();
+        let timestamp = settings.clock.peek(self.head.header.timestamp, wall_clock());
+        settings.base_fee(self.shared.engine().spec(), &self.head.header, timestamp)
+    }
+
     fn account(&self, address: Address) -> Result<AccountInfo, Failure> {
         Ok(self.writer.basic_ref(address)?.unwrap_or_default())
     }

@@ -63,14 +63,13 @@ impl Sequencer {
 
     /// Whether the next block can take `transaction`, as far as nonce and base fee go.
     pub(super) fn can_seal(&self, transaction: &PoolTransaction) -> bool {
-        transaction.tip(self.pool_rules().base_fee).is_some()
-            && self.shared.pool().is_ready(transaction)
+        transaction.tip(self.base_fee()).is_some() && self.shared.pool().is_ready(transaction)
     }
 
     /// Seals a block for each transaction that waits and can run.
     pub(super) fn seal_waiting(&mut self) -> Result<(), Failure> {
         loop {
-            let base_fee = self.pool_rules().base_fee;
+            let base_fee = self.base_fee();
             let next = self.shared.pool().best(base_fee, self.shared.config().order).next();
             let Some(next) = next else { return Ok(()) };
             self.seal_one(&next)?;
