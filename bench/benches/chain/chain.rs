@@ -16,6 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 use storage::{Commit, Durability, ExecutedBlock, OpenOptions, Store, TxReceipt, Writer};
+use tree::{HashFunction, Stem};
 
 /// The contract whose slots and logs there are.
 pub(crate) const CONTRACT: Address = Address::repeat_byte(0xcc);
@@ -66,9 +67,13 @@ impl Chain {
         assert_ne!(view.storage_ref(CONTRACT, slot(7)).unwrap(), U256::ZERO);
     }
 
-    /// Fills the state with slots.
+    /// Fills the state with slots, in the order of their leaves: blocks that change leaves all over
+    /// a state that is not in memory read most of it, each.
     pub(crate) fn fill(&mut self, count: u64) {
-        let slots: Vec<_> = (0..count).collect();
+        let hash = HashFunction::Blake3;
+        let stem = Stem::of(hash, CONTRACT);
+        let mut slots: Vec<_> = (0..count).collect();
+        slots.sort_by_cached_key(|index| stem.slot(hash, CONTRACT, slot(*index)));
         for slots in slots.chunks(FILL as usize) {
             self.change(slots, 0);
         }

@@ -111,7 +111,7 @@ impl Journal {
             let segment = &mut self.prepare()?[part.file];
             segment.end = part.end;
             // Of a process that was killed: later records say that these are synced.
-            segment.file.sync_data()?;
+            segment.sync()?;
             self.active = part.file;
         }
         Ok(())
@@ -121,10 +121,12 @@ impl Journal {
     pub(super) fn append(&mut self, number: u64, bytes: &[u8]) -> Result<()> {
         let mut buffer = std::mem::take(&mut self.buffer);
         frame(&mut buffer, (number, self.synced), bytes);
-        let active = self.active;
+        let (active, is_lazy) = (self.active, self.lazy.is_some());
         let segment = &mut self.prepare()?[active];
         let (start, end) = (segment.end, segment.end + buffer.len() as u64);
-        segment.reserve(end)?;
+        if !is_lazy {
+            segment.reserve(end)?;
+        }
         let written = segment.file.write_all_at(&buffer, start);
         segment.end = end;
         self.unsynced += buffer.len();
@@ -151,7 +153,7 @@ impl Journal {
 
     fn sync(&mut self, number: u64, files: &[usize]) -> Result<()> {
         let segments = self.prepare()?;
-        files.iter().try_for_each(|file| segments[*file].file.sync_data())?;
+        files.iter().try_for_each(|file| segments[*file].sync())?;
         (self.synced, self.unsynced, self.synced_at) = (number, 0, Instant::now());
         Ok(())
     }
@@ -179,7 +181,7 @@ impl Journal {
 }
 
 impl Segment {
-    /// Makes the file have so many bytes at least.
+    /// Makes the file have so many bytes at least, before records are synced one by one.
     fn reserve(&mut self, needs: u64) -> Result<()> {
         if needs <= self.len {
             return Ok(());
@@ -188,7 +190,16 @@ impl Segment {
         for at in (self.len..len).step_by(ZEROS.len()) {
             self.file.write_all_at(&ZEROS, at)?;
         }
-        // The length that the header tells is one that the file has.
+        self.tell(len)
+    }
+
+    /// Syncs what was written, which may have made the file longer.
+    fn sync(&mut self) -> Result<()> {
+        if self.end > self.len { self.tell(self.end) } else { Ok(self.file.sync_data()?) }
+    }
+
+    /// Syncs the file and has its header tell its length, which it has by then.
+    fn tell(&mut self, len: u64) -> Result<()> {
         self.file.sync_data()?;
         let mut header = Vec::new();
         put_sector(&mut header, (0, 0), &[&len.to_be_bytes()]);
