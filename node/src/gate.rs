@@ -83,13 +83,13 @@ impl Gate {
                 })
             }
         };
-        let places = Arc::clone(&self.places);
-        if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
+        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
             return match here(work(place)) {
                 Ok(done) => Soon::Now(ready(done.map_err(CallError::from).flatten())),
                 Err(work) => Soon::Later(Box::pin(deadline.wait(blocking(work)))),
             };
         }
+        let places = Arc::clone(&self.places);
         let busy = CallError::Busy { running: self.max, seconds };
         Soon::Later(Box::pin(async move {
             let place = timeout_at(deadline.at.into(), places.acquire_owned()).await;

@@ -50,7 +50,7 @@ impl Arguments {
     /// Takes the next argument if it is an object that makes a `T`.
     pub(crate) fn take_plain<T: DeserializeOwned>(&mut self) -> Option<T> {
         let text = self.values.get(self.next)?.get();
-        let plain = serde_json::from_str(text).ok().filter(|_| text.starts_with('{'))?;
+        let plain = text.starts_with('{').then(|| serde_json::from_str(text).ok())??;
         self.next += 1;
         Some(plain)
     }

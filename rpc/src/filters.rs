@@ -129,8 +129,8 @@ impl Filters {
         Ok(id)
     }
 
-    /// Stops listening if nobody polls any more; says whether it did.
-    fn rests(&self) -> bool {
+    /// Stops listening if nobody polls any more; says whether nothing listens now.
+    fn stop_if_unused(&self) -> bool {
         let mut events = self.events.lock();
         let mut filters = self.filters.lock();
         filters.retain(|_, entry| entry.polled.elapsed() < IDLE_MAX);
@@ -248,7 +248,7 @@ async fn follow(filters: Weak<Filters>, mut events: Receiver<Event>) {
     while !matches!(events.recv().await, Err(RecvError::Closed)) {
         let Some(filters) = filters.upgrade() else { return };
         filters.catch_up();
-        if filters.rests() {
+        if filters.stop_if_unused() {
             return;
         }
     }
@@ -266,7 +266,7 @@ mod tests {
     #[tokio::test]
     async fn who_has_filters_listens() {
         let (chain, filters) = (broadcast::channel(4).0, Arc::new(Filters::default()));
-        assert!(filters.rests());
+        assert!(filters.stop_if_unused());
         let add = || filters.add(Kind::Blocks, 5, || chain.subscribe()).unwrap();
         let ids = [add(), add()];
         // Theirs and that of the task that follows.

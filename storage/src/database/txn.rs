@@ -53,9 +53,7 @@ impl Writing {
     pub(super) fn new(turn: Turn) -> Self {
         Self { staged: RefCell::default(), chunk: RefCell::default(), turn }
     }
-}
 
-impl Writing {
     /// Puts bytes together, many rows' in one piece of memory.
     fn keep(&self, bytes: [&[u8]; 2]) -> Bytes {
         let (mut chunk, len) = (self.chunk.borrow_mut(), bytes[0].len() + bytes[1].len());

@@ -11,14 +11,14 @@ use super::{
     steps::*,
 };
 
-/// A fused sequence of `N` operations, and its `S` steps.
-type Fused<const N: usize, const S: usize> = ([Operation; N], [Step; S]);
+/// A fused sequence of `N` operations, and its steps.
+type Fused<const N: usize, Steps> = ([Operation; N], Steps);
 
 /// Fused pairs. A step's place has bit 0 set if the value of the first `rs1` is what the step before
 /// computed, bit 1 if that of the second is what the first does.
 macro_rules! pairs {
     ($($first:ident: $($second:ident)*;)*) => {
-        const PAIRS: &[Fused<2, 4>] = &[$($((
+        const PAIRS: &[Fused<2, [Step; 4]>] = &[$($((
             [Operation::$first, Operation::$second],
             [
                 two::<$first, $second, false, false>,
@@ -95,24 +95,15 @@ pairs! {
     Sb: Bltu Bne Jump;
 }
 
-/// Fused triples. A step's place is that of a pair, plus four times where the third `rs1` comes from.
+/// Fused triples: steps by where the third `rs1` comes from, then as a pair's.
 macro_rules! triples {
     ($($first:ident $second:ident: $($third:ident)*;)*) => {
-        const TRIPLES: &[Fused<3, 12>] = &[$($((
+        const TRIPLES: &[Fused<3, [[Step; 4]; 3]>] = &[$($((
             [Operation::$first, Operation::$second, Operation::$third],
             [
-                three::<$first, $second, $third, false, false, 0>,
-                three::<$first, $second, $third, true, false, 0>,
-                three::<$first, $second, $third, false, true, 0>,
-                three::<$first, $second, $third, true, true, 0>,
-                three::<$first, $second, $third, false, false, 1>,
-                three::<$first, $second, $third, true, false, 1>,
-                three::<$first, $second, $third, false, true, 1>,
-                three::<$first, $second, $third, true, true, 1>,
-                three::<$first, $second, $third, false, false, 2>,
-                three::<$first, $second, $third, true, false, 2>,
-                three::<$first, $second, $third, false, true, 2>,
-                three::<$first, $second, $third, true, true, 2>,
+                threes::<$first, $second, $third, 0>(),
+                threes::<$first, $second, $third, 1>(),
+                threes::<$first, $second, $third, 2>(),
             ],
         ),)*)*];
     };
@@ -174,7 +165,7 @@ triples! {
 /// computed.
 macro_rules! rotations {
     ($($first:ident $second:ident $third:ident;)*) => {
-        const ROTATIONS: &[Fused<3, 2>] = &[$((
+        const ROTATIONS: &[Fused<3, [Step; 2]>] = &[$((
             [Operation::$first, Operation::$second, Operation::$third],
             [joined::<$first, $second, $third, false>, joined::<$first, $second, $third, true>],
         ),)*];
@@ -219,9 +210,9 @@ static PAIR: [[u16; DECODED]; DECODED] = {
 static BEGIN_TRIPLE: [[bool; DECODED]; DECODED] =
     mark(mark([[false; DECODED]; DECODED], TRIPLES), ROTATIONS);
 
-const fn mark<const S: usize>(
+const fn mark<Steps>(
     mut table: [[bool; DECODED]; DECODED],
-    triples: &[Fused<3, S>],
+    triples: &[Fused<3, Steps>],
 ) -> [[bool; DECODED]; DECODED] {
     let mut place = 0;
     while place < triples.len() {
@@ -232,8 +223,8 @@ const fn mark<const S: usize>(
     table
 }
 
-/// Gives each op its step. A step may do the ops that follow as well; these keep steps
-/// of their own, for a jump to one of them or a stop in between.
+/// Gives each op its step. A step may do the ops that follow as well; these keep steps of their own,
+/// for a jump to one of them or a stop in between.
 ///
 /// Only the last operation of a sequence may transfer control, so what stands next to an op is what
 /// runs next.
@@ -313,7 +304,7 @@ fn find_triple([first, second, third]: [&Op; 3], acc: bool) -> Option<(u32, Step
         rs1 if follows(first.rd, rs1) => 1,
         _ => 0,
     };
-    Some((STEP_COST, steps[4 * from + 2 * forward + acc]))
+    Some((STEP_COST, steps[from][2 * forward + acc]))
 }
 
 /// Whether the third op joins what the other two compute apart, as in a rotation.
@@ -339,6 +330,16 @@ fn two<A: Compute, B: Finish, const ACC: bool, const FORWARD: bool>(
     };
     let b = if FORWARD { value } else { x[usize::from(second.rs1)] };
     B::finish(b, x, &rest[1..], left, cpu)
+}
+
+/// The steps of three instructions that differ in `ACC` and `FORWARD`.
+const fn threes<A: Compute, B: Compute, C: Finish, const FROM: u8>() -> [Step; 4] {
+    [
+        three::<A, B, C, false, false, FROM>,
+        three::<A, B, C, true, false, FROM>,
+        three::<A, B, C, false, true, FROM>,
+        three::<A, B, C, true, true, FROM>,
+    ]
 }
 
 /// As `two`, with a third one, whose `rs1` is what the first (`FROM` is 1) or the second (2) writes.
