@@ -161,14 +161,20 @@ impl Stream<'_> {
         if self.started && self.at.is_none_or(|at| at >= from) {
             return Ok(self.at);
         }
-        self.started = true;
-        self.at = match self.rows.seek_value(self.key.as_slice(), &from.encode())? {
-            Some(row) => Some(
-                LogPosition::decode(&row)
-                    .ok_or_else(|| shared.bad_row(shared.tables.logs, self.key.as_slice()))?,
-            ),
-            None => None,
+        let key = self.key.as_slice();
+        let decode = |row: &[u8]| {
+            LogPosition::decode(row).ok_or_else(|| shared.bad_row(shared.tables.logs, key))
         };
+        if std::mem::replace(&mut self.started, true) {
+            // Mostly it is the next one; to go there costs half of a search.
+            let row = self.rows.next()?.filter(|(found, _)| **found == *key);
+            self.at = row.map(|(_, value)| decode(&value)).transpose()?;
+            if self.at.is_none_or(|at| at >= from) {
+                return Ok(self.at);
+            }
+        }
+        let row = self.rows.seek_value(key, &from.encode())?;
+        self.at = row.map(|row| decode(&row)).transpose()?;
         Ok(self.at)
     }
 }

@@ -150,32 +150,12 @@ impl Snapshot {
     }
 
     pub(crate) fn account_at(&self, stem: Stem) -> Result<LocalAccount, StoreError> {
-        if self.at.is_some() {
-            return state::local_account(stem, |key| self.leaf(key));
-        }
-        let header = self.header_leaves(stem)?;
-        state::local_account(stem, |key| Ok(header[usize::from(key.sub())]))
-    }
-
-    /// Reads the leaves that make an account at the head: they are neighbours.
-    fn header_leaves(&self, stem: Stem) -> Result<[Option<Value>; 3], StoreError> {
-        let mut leaves = [None; 3];
-        let table = self.shared.tables.leaves;
-        let mut rows = self.tx.cursor(table)?;
-        let prefix = stem.header_prefix();
-        let mut row = rows.seek(stem.header(tree::sub::BASIC_DATA).as_slice())?;
-        while let Some((key, value)) = row {
-            let sub = key.strip_prefix(&prefix).and_then(|sub| sub.first().copied());
-            let Some(leaf) = sub.and_then(|sub| leaves.get_mut(usize::from(sub))) else { break };
-            let value = codec::read_word(&value);
-            *leaf = Some(value.ok_or_else(|| self.shared.bad_row(table, &key))?);
-            // Accounts with code have a code hash and nothing after it that matters here.
-            if sub > Some(tree::sub::BASIC_DATA) {
-                break;
-            }
-            row = rows.next()?;
-        }
-        Ok(leaves)
+        // It is asked for twice.
+        let code_hash = self.leaf(&stem.header(tree::sub::CODE_HASH))?;
+        state::local_account(stem, |key| match key.sub() {
+            tree::sub::CODE_HASH => Ok(code_hash),
+            _ => self.leaf(key),
+        })
     }
 
     /// Returns a storage slot.
