@@ -1,10 +1,17 @@
 //! What a block costs on a long chain, what is on the disk for it, log queries, and the start of a
 //! large state: `cargo bench -p tandem-bench --bench chain`.
 //!
-//! `TANDEM_BENCH_LEAVES` sets the size of the large state, ten million leaves if it is not set,
-//! `TANDEM_BENCH_DIR` the directory in which the databases are made.
+//! Words after `--` choose among `heights`, `slots`, `logs` and `large`. `TANDEM_BENCH_LEAVES` sets
+//! the size of the large state, ten million leaves if it is not set, `TANDEM_BENCH_DIR` the
+//! directory in which the databases are made; with `TANDEM_BENCH_KEEP` they stay there, and
+//! `tandem --datadir` starts on the large one.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench may panic and print")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a bench may panic and print"
+)]
 
 mod chain;
 
@@ -18,12 +25,20 @@ use std::{
 };
 use storage::{DataDir, LogFilter};
 
+/// A bench and its name.
+type Bench = (&'static str, fn(&Path));
+const BENCHES: [Bench; 4] =
+    [("heights", heights), ("slots", slots), ("logs", logs), ("large", large)];
 /// Blocks on the long chain.
 const HEIGHT: u64 = 50_000;
 /// Blocks whose time is taken, at each height.
 const SAMPLES: u64 = 400;
 const LOGS_A_BLOCK: u64 = 20;
 const LARGE: u64 = 10_000_000;
+/// Blocks that change slots all over the large state.
+const SCATTERED: u64 = 40;
+/// Blocks after which it is told how far the large state is.
+const PROGRESS: u64 = 100;
 /// Set in the process that opens the large state.
 const OPEN: &str = "TANDEM_BENCH_OPEN";
 
@@ -37,10 +52,15 @@ fn main() {
     }
     let place = env::var_os("TANDEM_BENCH_DIR").unwrap_or_else(|| ".".into());
     let directory = tempfile::tempdir_in(Path::new(&place)).unwrap();
-    heights(&directory.path().join("heights"));
-    slots(&directory.path().join("slots"));
-    logs(&directory.path().join("logs"));
-    large(&directory.path().join("large"));
+    let wanted: Vec<String> = env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    for (name, run) in BENCHES {
+        if wanted.is_empty() || wanted.iter().any(|word| word == name) {
+            run(&directory.path().join(name));
+        }
+    }
+    if env::var_os("TANDEM_BENCH_KEEP").is_some() {
+        println!("kept in {}", directory.keep().display());
+    }
 }
 
 /// Blocks of one transfer, low and high.
@@ -59,6 +79,10 @@ fn heights(path: &Path) {
         high.as_secs_f64() / low.as_secs_f64(),
         bytes / blocks,
     );
+    // Of the accounts the last blocks changed some, whose rows are not in the file yet.
+    for (what, index) in [("of every block", 1), ("of a block long ago", 2_000), ("none", 5_000)] {
+        println!("an account read, {what}: {:.0?}", chain.timed_account(index));
+    }
 }
 
 /// Changes of slots that are there.
@@ -67,7 +91,7 @@ fn slots(path: &Path) {
     const CHANGED: u64 = 1_000;
     const BLOCKS: u64 = 200;
     let mut chain = Chain::new(path);
-    chain.fill(SLOTS);
+    chain.fill(SLOTS, |_| ());
     let before = used_bytes(&mut chain);
     for block in 0..BLOCKS {
         let changed: Vec<_> =
@@ -122,11 +146,21 @@ fn logs(path: &Path) {
 /// Makes a large state, and opens it in a process of its own.
 fn large(path: &Path) {
     let leaves = env::var("TANDEM_BENCH_LEAVES").map_or(LARGE, |text| text.parse().unwrap());
-    let mut chain = Chain::new(path);
-    chain.fill(leaves);
+    let (mut chain, mut most, start) = (Chain::new(path), 0, Instant::now());
+    chain.fill(leaves, |number| {
+        most = own_memory_mib().max(most);
+        if number.is_multiple_of(PROGRESS) {
+            eprintln!("  block {number} after {:.1?}, {most} MiB at most", start.elapsed());
+        }
+    });
     let number = chain.number();
     drop(chain);
-    println!("a state of {leaves} slots, after {number} blocks:");
+    fs::write(path.join("genesis.json"), chain::genesis().to_json()).unwrap();
+    println!(
+        "a state of {leaves} slots, after {number} blocks and {:.0?}; its process had {most} MiB of \
+         its own at most:",
+        start.elapsed()
+    );
     let own = env::current_exe().unwrap();
     let status = Command::new(own).env(OPEN, path).status().unwrap();
     assert!(status.success());
@@ -156,6 +190,20 @@ fn open_large(path: &Path) {
             own_memory_mib()
         );
     }
+    let (mut times, mut most) = (Vec::new(), 0);
+    for round in 0..SCATTERED {
+        let changed: Vec<_> =
+            (0..10_000).map(|at| (round * 10_000 + at) * 104_729 % LARGE).collect();
+        let start = Instant::now();
+        chain.change(&changed, round + 2);
+        times.push(start.elapsed());
+        most = own_memory_mib().max(most);
+    }
+    println!(
+        "  {SCATTERED} more that change 10,000 each, all over the state: {:.1?} (median), {most} MiB \
+         at most",
+        median(times)
+    );
 }
 
 /// Memory that is not the database's file mapped.
