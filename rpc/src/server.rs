@@ -18,18 +18,21 @@ use axum::serve::Listener;
 use axum::{Router, ServiceExt};
 use std::convert::Infallible;
 use std::future::Future;
-use std::io::Cursor;
+use std::io::{self, Cursor};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, Chain, Join};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower::{Service, ServiceExt as _};
 use tower_http::cors::{AllowOrigin, CorsLayer};
+
+/// Connections that may wait to be taken.
+const WAITING_MAX: u32 = 4096;
 
 /// Which web pages may use the node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -141,16 +144,14 @@ pub(crate) async fn listen(
     methods: MethodTable,
     paths: Router,
     config: ServerConfig,
-) -> std::io::Result<Server> {
-    let first = TcpListener::bind(config.address).await?;
+) -> io::Result<Server> {
+    let first = bind(config.address)?;
     let local_addr = first.local_addr()?;
     let (mut listeners, mut more) = (vec![(first, local_addr)], Vec::new());
     for ip in &config.more {
         let address = SocketAddr::new(*ip, local_addr.port());
-        let named = |error: std::io::Error| {
-            std::io::Error::new(error.kind(), format!("{address}: {error}"))
-        };
-        listeners.push((TcpListener::bind(address).await.map_err(named)?, address));
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("{address}: {error}"));
+        listeners.push((bind(address).map_err(named)?, address));
         more.push(address);
     }
     let (sender, stop) = watch::channel(false);
@@ -175,6 +176,15 @@ pub(crate) async fn listen(
         });
     }
     Ok(Server { local_addr, more, methods, limits, stop: sender, tasks })
+}
+
+/// Listens at an address. `TcpListener::bind` lets 128 connections wait to be taken: each of
+/// the others tries again after a second.
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(cfg!(unix))?;
+    socket.bind(address)?;
+    socket.listen(WAITING_MAX)
 }
 
 /// Waits for the end.
@@ -236,7 +246,7 @@ impl Listener for Leaving {
         }
     }
 
-    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
         Ok(self.local_addr)
     }
 }

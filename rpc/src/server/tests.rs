@@ -33,6 +33,16 @@ fn methods() -> MethodTable {
     table.finish().unwrap()
 }
 
+#[tokio::test]
+async fn more_connections_wait_to_be_taken_than_128() {
+    let listener = bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = listener.local_addr().unwrap();
+    // Nobody takes one: of what finds no room the first packet is dropped, again and again.
+    let connect = |_| std::net::TcpStream::connect_timeout(&address, Duration::from_secs(20));
+    let connections = (0..300).map(connect).collect::<Result<Vec<_>, _>>();
+    assert_eq!(connections.unwrap().len(), 300);
+}
+
 async fn start(config: ServerConfig) -> Server {
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
     listen(methods(), axum::Router::new(), ServerConfig { address, ..config }).await.unwrap()
