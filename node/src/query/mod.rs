@@ -172,6 +172,7 @@ impl Chain {
         let found = snapshot.transaction(location)?.zip(snapshot.header(location.number)?);
         Ok(found.map(|((transaction, sender), header)| {
             let index = u64::from(location.index);
+            let transaction = with_hash(transaction, hash);
             IncludedTransaction { transaction, sender, header, index }
         }))
     }
@@ -183,15 +184,11 @@ impl Chain {
         if let Some(found) = self.recent_receipt(hash, location) {
             return Ok(Some(found));
         }
-        let transaction = snapshot.transaction(location)?;
-        let receipt = snapshot.receipt(location)?;
-        let header = snapshot.header(location.number)?;
-        let Some(((transaction, receipt), header)) = transaction.zip(receipt).zip(header) else {
-            return Ok(None);
-        };
-        let (transaction, sender) = transaction;
-        let TxLocation { index, .. } = location;
-        let included = IncludedTransaction { transaction, sender, header, index: u64::from(index) };
+        let Some(receipt) = snapshot.receipt(location)? else { return Ok(None) };
+        let Some(header) = snapshot.header(location.number)? else { return Ok(None) };
+        let Some((transaction, sender)) = snapshot.transaction(location)? else { return Ok(None) };
+        let (transaction, index) = (with_hash(transaction, hash), u64::from(location.index));
+        let included = IncludedTransaction { transaction, sender, header, index };
         let gas = (receipt.gas_used, receipt.first_log);
         Ok(Some(self.complete_receipt(included, receipt.receipt, gas)))
     }
@@ -389,4 +386,10 @@ impl Chain {
             _ => Ok(from..=to),
         }
     }
+}
+
+/// A transaction that knows its hash: else it is encoded and hashed when somebody asks for it.
+fn with_hash(transaction: TxEnvelope, hash: B256) -> TxEnvelope {
+    let signature = *transaction.signature();
+    TxEnvelope::new_unchecked(transaction.into(), signature, hash)
 }
