@@ -26,6 +26,7 @@ mod log_filter;
 mod methods;
 mod net;
 mod ots;
+mod plain;
 mod request;
 mod reth;
 mod revert;

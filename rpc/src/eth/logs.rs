@@ -8,7 +8,7 @@ use crate::filters::{Changes, Kind};
 use crate::forked;
 use crate::log_filter::LogFilter;
 use crate::methods::Table;
-use alloy_rpc_types_eth::Log;
+use crate::plain::PlainLog;
 use std::sync::Arc;
 
 /// Adds the methods of this file.
@@ -22,7 +22,7 @@ pub(crate) fn register(table: &mut Table<Api>) {
     table.quick("eth_uninstallFilter", uninstall_filter);
 }
 
-async fn logs(api: Arc<Api>, mut arguments: Arguments) -> Reply<Vec<Log>> {
+async fn logs(api: Arc<Api>, mut arguments: Arguments) -> Reply<Vec<PlainLog>> {
     let filter: LogFilter = arguments.required("filter")?;
     if filter.last_number().is_some_and(|last| last > api.chain.head().number()) {
         let text = "block range extends beyond current head block";
@@ -32,11 +32,12 @@ async fn logs(api: Arc<Api>, mut arguments: Arguments) -> Reply<Vec<Log>> {
 }
 
 /// The logs that match: on a forked chain also those of the other one's blocks.
-async fn find(api: &Api, filter: LogFilter) -> Reply<Vec<Log>> {
-    let (mut logs, rest) = forked::logs(api, filter)?;
+async fn find(api: &Api, filter: LogFilter) -> Reply<Vec<PlainLog>> {
+    let (logs, rest) = forked::logs(api, filter)?;
+    let mut logs: Vec<_> = logs.into_iter().map(PlainLog).collect();
     if let Some(filter) = rest {
         let found = api.chain.logs(filter.query()).await?;
-        logs.extend(found.into_iter().map(convert::log));
+        logs.extend(found.into_iter().map(convert::log).map(PlainLog));
     }
     Ok(logs)
 }
@@ -66,7 +67,7 @@ async fn filter_changes(api: Arc<Api>, mut arguments: Arguments) -> Reply<Change
     poll.changes(&api.chain).await
 }
 
-async fn filter_logs(api: Arc<Api>, mut arguments: Arguments) -> Reply<Vec<Log>> {
+async fn filter_logs(api: Arc<Api>, mut arguments: Arguments) -> Reply<Vec<PlainLog>> {
     let id: String = arguments.required("filter id")?;
     find(&api, api.filters.log_filter(&id)?).await
 }

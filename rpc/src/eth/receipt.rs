@@ -5,7 +5,7 @@ use crate::arguments::Arguments;
 use crate::convert;
 use crate::error::Reply;
 use crate::methods::Table;
-use alloy_rpc_types_eth::TransactionReceipt;
+use crate::plain::PlainReceipt;
 use std::sync::Arc;
 
 /// Adds the methods of this file.
@@ -14,16 +14,14 @@ pub(crate) fn register(table: &mut Table<Api>) {
     table.task("eth_getBlockReceipts", of_block);
 }
 
-fn by_hash(api: &Api, mut arguments: Arguments) -> Reply<Option<TransactionReceipt>> {
+fn by_hash(api: &Api, mut arguments: Arguments) -> Reply<Option<PlainReceipt>> {
     let hash = arguments.hash("transaction hash")?;
-    Ok(api.chain.receipt(hash)?.map(convert::receipt))
+    Ok(api.chain.receipt(hash)?.map(convert::receipt).map(PlainReceipt))
 }
 
-async fn of_block(
-    api: Arc<Api>,
-    mut arguments: Arguments,
-) -> Reply<Option<Vec<TransactionReceipt>>> {
+async fn of_block(api: Arc<Api>, mut arguments: Arguments) -> Reply<Option<Vec<PlainReceipt>>> {
     let block = api.chain.block(arguments.block()?).await?;
     let receipts = block.map(|block| api.chain.receipts(&block));
-    Ok(receipts.map(|receipts| receipts.into_iter().map(convert::receipt).collect()))
+    let plain = |receipt| PlainReceipt(convert::receipt(receipt));
+    Ok(receipts.map(|receipts| receipts.into_iter().map(plain).collect()))
 }
