@@ -187,7 +187,7 @@ impl Local {
 
 /// One line a request: its name at info, as anvil prints it, and what it took at debug.
 fn log(method: &str, start: Option<Instant>, error: Option<i32>) {
-    tracing::info!(target: "rpc", "{method}");
+    tracing::info!(target: "rpc", message = method);
     if let Some(start) = start {
         let micros = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
         tracing::debug!(target: "rpc", method, micros, error, "answered");

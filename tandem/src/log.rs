@@ -12,13 +12,18 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use tracing::{
+    Event, Level, Subscriber,
+    field::{Field, Visit},
+};
 use tracing_subscriber::{
     EnvFilter,
     fmt::{
-        MakeWriter,
-        format::Writer,
+        FmtContext, FormatEvent, FormatFields, MakeWriter,
+        format::{Format, Full, Writer},
         time::{FormatTime, SystemTime as Utc},
     },
+    registry::LookupSpan,
 };
 
 use crate::settings::{Color, Settings};
@@ -46,18 +51,63 @@ pub(crate) fn start(settings: &Settings) -> io::Result<Log> {
         Color::Auto => io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
     };
     let log = Log::new()?;
+    let target = settings.verbosity > 0;
     let format = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_target(settings.verbosity > 0)
+        .with_target(target)
         .with_ansi(color)
         .with_timer(Clock)
         .with_writer(log.lines.clone());
     if settings.json {
         format.json().init()
     } else {
-        format.init()
+        format.map_event_format(|full| Text { full, short: !target && !color }).init()
     }
     Ok(log)
+}
+
+/// Lines as tracing-subscriber has them. Those of requests, thousands a second, it would look
+/// through for what is not in them: where their methods' names are `short` of a target and colours,
+/// they are put together here.
+struct Text {
+    full: Format<Full, Clock>,
+    short: bool,
+}
+
+impl<S, N> FormatEvent<S, N> for Text
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut out: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let (about, fields) = (event.metadata(), event.fields().count());
+        if !self.short || about.target() != "rpc" || *about.level() != Level::INFO || fields != 1 {
+            return self.full.format_event(context, out, event);
+        }
+        Clock.format_time(&mut out)?;
+        out.write_str("  INFO ")?;
+        event.record(&mut Name(&mut out));
+        out.write_char('\n')
+    }
+}
+
+/// Writes a method's name.
+struct Name<'a, 'w>(&'a mut Writer<'w>);
+
+impl Visit for Name<'_, '_> {
+    fn record_str(&mut self, _: &Field, name: &str) {
+        // It goes to memory.
+        let _ = self.0.write_str(name);
+    }
+
+    fn record_debug(&mut self, _: &Field, name: &dyn fmt::Debug) {
+        let _ = write!(self.0, "{name:?}");
+    }
 }
 
 /// The time of day as [`Utc`] writes it. A busy node logs thousands of lines in a second, which have
@@ -80,7 +130,13 @@ impl FormatTime for Clock {
                 text.truncate(text.find('.').unwrap_or(text.len()));
                 now = since();
             }
-            write!(out, "{text}.{:06}Z", now.subsec_micros())
+            let (mut digits, mut micros) = (*b".000000Z", now.subsec_micros());
+            for digit in digits[1..7].iter_mut().rev() {
+                *digit += (micros % 10) as u8;
+                micros /= 10;
+            }
+            out.write_str(text)?;
+            digits.iter().try_for_each(|digit| out.write_char(char::from(*digit)))
         })
     }
 }
@@ -215,5 +271,29 @@ mod tests {
         found.sort();
         want.sort();
         assert_eq!(found, want);
+    }
+
+    #[test]
+    fn a_short_line_is_the_same_as_the_full_one() {
+        let lines = |short| {
+            let lines = Lines::default();
+            let format = tracing_subscriber::fmt()
+                .with_ansi(false)
+                .with_target(false)
+                .with_timer(Clock)
+                .with_writer(lines.clone());
+            let log = format.map_event_format(|full| Text { full, short }).finish();
+            tracing::subscriber::with_default(log, || {
+                tracing::info!(target: "rpc", message = "eth_chainId");
+                tracing::info!(target: "rpc", method = "eth_nope", "unknown method");
+                tracing::warn!(target: "rpc", "{}", "slow");
+                tracing::info!(number = 7, "block");
+            });
+            let text = String::from_utf8(lines.buffer().text.clone()).unwrap();
+            let time = "2026-11-30T07:22:37.414505Z".len();
+            text.lines().map(|line| line[time..].to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(lines(true), lines(false));
+        assert_eq!(lines(true)[0], "  INFO eth_chainId");
     }
 }
