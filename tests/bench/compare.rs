@@ -15,7 +15,7 @@ use crate::{
 
 /// Heights at which everything is measured.
 const HEIGHTS: [u64; 2] = [0, 5_000];
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 const STARTS: usize = 7;
 /// Connections over which reads are measured.
 const READERS: [usize; 2] = [1, 16];
