@@ -124,7 +124,7 @@ pub(crate) fn execute(command: &RvCommand) -> Result<ExitCode, RvError> {
     };
     let gas = RiscvParams::default().gas;
     let file = read(&options.file)?;
-    let image = Image::load(&file, &gas)
+    let image = Image::load_bare(&file, &gas)
         .map_err(|source| RvError::Image { path: options.file.clone(), source })?;
     let mut guest = Guest::new(image, &gas, options, input);
     let status = guest.run()?;

@@ -120,12 +120,10 @@ pub enum ImageError {
         page: u64,
     },
     /// A segment is writable and executable.
-    #[error("segment at {address:#x} is writable and executable (flags {flags:#x})")]
+    #[error("segment at {address:#x} is writable and executable")]
     WritableCode {
         /// Where the segment is loaded.
         address: u64,
-        /// Its flags.
-        flags: u32,
     },
     /// An executable segment is not readable.
     #[error("segment at {address:#x} is executable but not readable (flags {flags:#x})")]
@@ -296,9 +294,6 @@ fn check_load(program: &ProgramHeader, file: &[u8]) -> Result<(), ImageError> {
         return Err(ImageError::OutsideMemory { start: address, end });
     }
     let flags = program.p_flags.get(endian);
-    if flags & elf::PF_X != 0 && flags & elf::PF_W != 0 {
-        return Err(ImageError::WritableCode { address, flags });
-    }
     if flags & elf::PF_X != 0 && flags & elf::PF_R == 0 {
         return Err(ImageError::UnreadableCode { address, flags });
     }

@@ -38,6 +38,16 @@ pub(super) enum PageKind<'a> {
 impl Image {
     /// Loads an ELF file, with the prices that its blocks are to have.
     pub fn load(file: &[u8], gas: &RiscvGas) -> Result<Self, ImageError> {
+        let image = Self::load_bare(file, gas)?;
+        match image.segments.iter().find(|segment| segment.writable && segment.executable) {
+            Some(segment) => Err(ImageError::WritableCode { address: segment.start }),
+            None => Ok(image),
+        }
+    }
+
+    /// As [`Self::load`], of a file that is no contract: its code may be writable. What is stored
+    /// there is loaded again, but what runs is the file's.
+    pub fn load_bare(file: &[u8], gas: &RiscvGas) -> Result<Self, ImageError> {
         let elf = elf::parse(file)?;
         let mut ops = Ops::default();
         let mut code: Vec<Code> = Vec::new();

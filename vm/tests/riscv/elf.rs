@@ -1,8 +1,10 @@
 //! The loader refuses with a reason, the figure it saw, and the limit.
 
-use tandem_vm::riscv::{Image, ImageError};
+use std::sync::Arc;
 
-use crate::asm::{DATA, ECALL, Load, TEXT, elf};
+use tandem_vm::riscv::{Image, ImageError, Stop};
+
+use crate::{asm::*, guest::run_loaded};
 
 fn valid() -> Vec<Load> {
     vec![
@@ -140,14 +142,25 @@ fn segments_do_not_share_pages() {
 #[test]
 fn code_is_readable_and_not_writable() {
     let text = Load::text(0x3_0000, &[0; 4]);
-    check_load(
-        Load { flags: 7, ..text.clone() },
-        "segment at 0x30000 is writable and executable (flags 0x7)",
-    );
+    check_load(Load { flags: 7, ..text.clone() }, "segment at 0x30000 is writable and executable");
     check_load(
         Load { flags: 1, ..text },
         "segment at 0x30000 is executable but not readable (flags 0x1)",
     );
+}
+
+/// What a bare file stores where its code is, it loads again; what runs is the file's code.
+#[test]
+fn a_bare_file_may_store_where_its_code_is() {
+    let mut a = Assembler::new();
+    a.push(auipc(A0, 0)).li(A1, i64::from(addi(A2, ZERO, 7)));
+    let at = a.len() as i32 + 8;
+    a.push(sw(A1, A0, at)).push(lw(A3, A0, at)).push(addi(A2, ZERO, 5)).exit();
+    let file = elf(TEXT, &[Load { flags: 7, ..Load::text(TEXT, &a.finish()) }]);
+    let image = Image::load_bare(&file, &Default::default()).expect("a bare file is valid");
+    let run = run_loaded(Arc::new(image));
+    assert_eq!(run.stop, Stop::Syscall);
+    assert_eq!((run.register(A2), run.register(A3)), (5, addi(A2, ZERO, 7).into()));
 }
 
 #[test]

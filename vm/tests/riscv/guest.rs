@@ -37,7 +37,12 @@ pub(crate) fn units() -> Units {
 
 /// Runs an image until it stops.
 pub(crate) fn run_image(file: &[u8]) -> Run {
-    let mut machine = Machine::new(load(file), &mut Pool::new(), false);
+    run_loaded(load(file))
+}
+
+/// Runs a loaded image until it stops.
+pub(crate) fn run_loaded(image: Arc<Image>) -> Run {
+    let mut machine = Machine::new(image, &mut Pool::new(), false);
     let mut units = units();
     let stop = machine.run(&mut units);
     Run { stop, machine, units }
