@@ -9,7 +9,7 @@
 use super::{
     image::Image,
     instruction::Operation,
-    lower::Code,
+    lower,
     memory::View,
     op::{Op, WINDOW},
     pool::Registers,
@@ -38,16 +38,22 @@ pub(super) enum Exit {
 /// Does what one or more ops say and calls the step behind.
 ///
 /// The arguments: registers; the ops from this one on; units left; what the last step computed.
-pub(super) type Step = fn(&mut Registers, &[Op], u64, u64, &mut Cpu<'_>);
+pub(super) type Step = for<'a> fn(&mut Registers, &'a [Op], u64, u64, &mut Cpu<'a>);
 
 /// What the steps work on, besides their arguments.
 pub(super) struct Cpu<'a> {
     image: &'a Image,
     ops: &'a [Op],
-    main: &'a Code,
+    /// Address of the first halfword around the entry, and the places of those from there.
+    base: u64,
+    index: &'a [u32],
     pub(super) view: View<'a>,
     /// Address of the last `lr`, until an `sc` comes.
     pub(super) reservation: Option<u64>,
+    /// The last calls: where they return to. Only a hint, which each return compares.
+    calls: [(u64, &'a [Op]); CALLS],
+    /// Calls so far, less the returns that were found there.
+    depth: usize,
     /// Why the loop is to end; `None` when a chain ended only for its length.
     pub(super) exit: Option<Exit>,
     /// Where the chain stopped.
@@ -89,9 +95,12 @@ pub(super) fn execute<const SINGLE: bool>(
     let mut cpu = Cpu {
         image,
         ops: image.ops(),
-        main: image.main(),
+        base: image.main().base,
+        index: &image.main().index,
         view,
         reservation: cursor.reservation,
+        calls: [(u64::MAX, &[]); CALLS],
+        depth: 0,
         exit: None,
         place: cursor.place,
         left: cursor.left,
@@ -108,7 +117,10 @@ pub(super) fn execute<const SINGLE: bool>(
     exit
 }
 
-impl Cpu<'_> {
+/// Calls that are remembered.
+const CALLS: usize = 4;
+
+impl<'a> Cpu<'a> {
     fn run_chain(&mut self, x: &mut Registers) -> Option<Exit> {
         visit(x, (self.place, WINDOW), self.left, self);
         self.exit.take()
@@ -123,10 +135,26 @@ impl Cpu<'_> {
         self.exit.take().or((!no_instruction).then_some(Exit::Step))
     }
 
+    /// Remembers a call by its return address and the ops there.
+    #[inline(always)]
+    pub(super) fn call(&mut self, to: u64, rest: &'a [Op]) {
+        self.depth = self.depth.wrapping_add(1);
+        self.calls[self.depth % CALLS] = (to, rest);
+    }
+
+    /// The `len` ops at an address, if that is where the last call returns to.
+    #[inline(always)]
+    pub(super) fn returns(&mut self, target: u64, len: usize) -> Option<&'a [Op]> {
+        let (to, rest) = self.calls[self.depth % CALLS];
+        let ops = if to == target { rest.get(..len)? } else { return None };
+        self.depth = self.depth.wrapping_sub(1);
+        Some(ops)
+    }
+
     /// The place of an address that control goes to, if the code around the entry has it.
     #[inline(always)]
     pub(super) fn find(&self, target: u64) -> Option<usize> {
-        self.main.find(target).map(|place| place as usize)
+        lower::place(self.base, self.index, target).map(|place| place as usize)
     }
 
     /// `N` bytes that may lie in two pages.
@@ -158,7 +186,7 @@ impl Cpu<'_> {
 
 /// Calls the step of the next op.
 #[inline(always)]
-pub(super) fn next(x: &mut Registers, rest: &[Op], left: u64, acc: u64, cpu: &mut Cpu<'_>) {
+pub(super) fn next<'a>(x: &mut Registers, rest: &'a [Op], left: u64, acc: u64, cpu: &mut Cpu<'a>) {
     match rest.first() {
         Some(op) => (op.step)(x, rest, left, acc, cpu),
         None => pause(rest, left, cpu),
@@ -168,10 +196,19 @@ pub(super) fn next(x: &mut Registers, rest: &[Op], left: u64, acc: u64, cpu: &mu
 /// Enters the block at a place by a jump, and pays for it; `len` ops come before the chain's end.
 #[inline(always)]
 pub(super) fn enter(x: &mut Registers, (place, len): (usize, usize), left: u64, cpu: &mut Cpu<'_>) {
-    let Some(ops @ [op, ..]) = window(place, len, cpu) else { return lost(left, cpu) };
+    match window(place, len, cpu) {
+        Some(ops) => arrive(x, ops, left, cpu),
+        None => lost(left, cpu),
+    }
+}
+
+/// Enters the block that starts with `rest`, and pays for it.
+#[inline(always)]
+pub(super) fn arrive<'a>(x: &mut Registers, rest: &'a [Op], left: u64, cpu: &mut Cpu<'a>) {
+    let Some(op) = rest.first() else { return lost(left, cpu) };
     match left.checked_sub(op.cost.into()) {
-        Some(left) => next(x, ops, left, x[usize::from(op.rs1)], cpu),
-        None => broke(ops, left, cpu),
+        Some(left) => next(x, rest, left, x[usize::from(op.rs1)], cpu),
+        None => broke(rest, left, cpu),
     }
 }
 
@@ -185,7 +222,13 @@ pub(super) fn visit(x: &mut Registers, (place, len): (usize, usize), left: u64, 
 /// As `enter`, for an address outside of the code around the entry.
 #[cold]
 #[inline(never)]
-pub(super) fn go_far(x: &mut Registers, rest: &[Op], left: u64, target: u64, cpu: &mut Cpu<'_>) {
+pub(super) fn go_far<'a>(
+    x: &mut Registers,
+    rest: &'a [Op],
+    left: u64,
+    target: u64,
+    cpu: &mut Cpu<'a>,
+) {
     match cpu.image.find(target) {
         Some(place) => enter(x, (place, rest.len() - 1), left, cpu),
         None => {
@@ -197,7 +240,7 @@ pub(super) fn go_far(x: &mut Registers, rest: &[Op], left: u64, target: u64, cpu
 
 /// Enters the block that follows on a branch not taken, and pays for it.
 #[inline(always)]
-pub(super) fn go_on(x: &mut Registers, rest: &[Op], left: u64, cpu: &mut Cpu<'_>) {
+pub(super) fn go_on<'a>(x: &mut Registers, rest: &'a [Op], left: u64, cpu: &mut Cpu<'a>) {
     let Some(op) = rest.first() else { return pause(rest, left, cpu) };
     match left.checked_sub(op.cost.into()) {
         Some(left) => next(x, rest, left, 0, cpu),
@@ -212,7 +255,7 @@ fn window<'a>(place: usize, len: usize, cpu: &Cpu<'a>) -> Option<&'a [Op]> {
 }
 
 /// Ends the chain before the op that `rest` starts with, which is one of the image's.
-pub(super) fn pause(rest: &[Op], left: u64, cpu: &mut Cpu<'_>) {
+pub(super) fn pause<'a>(rest: &'a [Op], left: u64, cpu: &mut Cpu<'a>) {
     let bytes = rest.as_ptr().addr() - cpu.ops.as_ptr().addr();
     cpu.place = bytes / size_of::<Op>();
     cpu.left = left;
@@ -221,7 +264,7 @@ pub(super) fn pause(rest: &[Op], left: u64, cpu: &mut Cpu<'_>) {
 /// Ends the loop, for the block at hand can't be paid.
 #[cold]
 #[inline(never)]
-fn broke(rest: &[Op], left: u64, cpu: &mut Cpu<'_>) {
+fn broke<'a>(rest: &'a [Op], left: u64, cpu: &mut Cpu<'a>) {
     cpu.exit = Some(Exit::OutOfGas);
     pause(rest, left, cpu);
 }

@@ -183,7 +183,7 @@ impl Class {
         use Operation::*;
         Some(match operation {
             Addi | Addiw | Add | Sub | Addw | Subw | AddUw => Self::Add,
-            Lui | Auipc | Fence | FenceI | Jal | Jalr | Jump => Self::LuiJump,
+            Lui | Auipc | Fence | FenceI | Jal | Jalr | Jump | JumpRegister => Self::LuiJump,
             Slti | Sltiu | Xori | Ori | Andi | Slt | Sltu | Xor | Or | And | Andn | Orn | Xnor
             | Max | Maxu | Min | Minu | SextB | SextH | ZextH | OrcB | Rev8 => Self::Logic,
             Slli | Srli | Srai | Slliw | Srliw | Sraiw | Sll | Srl | Sra | Sllw | Srlw | Sraw

@@ -139,6 +139,8 @@ pub(super) enum Operation {
     Bseti,
     /// `jal` that keeps no return address.
     Jump,
+    /// `jalr` that keeps none.
+    JumpRegister,
     /// An undefined encoding.
     Undefined,
     /// Control goes to an address where no instruction was decoded; the op carries it.
@@ -169,7 +171,18 @@ impl Operation {
         use Operation::*;
         matches!(
             self,
-            Jal | Jalr | Beq | Bne | Blt | Bge | Bltu | Bgeu | Ecall | Ebreak | Jump | Undefined
+            Jal | Jalr
+                | Beq
+                | Bne
+                | Blt
+                | Bge
+                | Bltu
+                | Bgeu
+                | Ecall
+                | Ebreak
+                | Jump
+                | JumpRegister
+                | Undefined
         )
     }
 }

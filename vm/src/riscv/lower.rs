@@ -120,19 +120,17 @@ impl Ops {
     }
 }
 
-impl Code {
-    /// The place of the op at an address, if it was decoded.
-    #[inline(always)]
-    pub(super) fn find(&self, address: u64) -> Option<u32> {
-        // An odd address rotates to a place that no index reaches.
-        let halfword = address.wrapping_sub(self.base).rotate_right(1);
-        self.index.get(halfword as usize).copied()
-    }
+/// The place of the op at an address, if it was decoded: of code from `base` on.
+#[inline(always)]
+pub(super) fn place(base: u64, index: &[u32], address: u64) -> Option<u32> {
+    // An odd address rotates to a place that no index reaches.
+    let halfword = address.wrapping_sub(base).rotate_right(1);
+    index.get(halfword as usize).copied()
 }
 
 /// The place of the op at an address, if it was decoded in one of the segments.
 pub(super) fn find<'a>(codes: impl IntoIterator<Item = &'a Code>, address: u64) -> Option<u32> {
-    codes.into_iter().find_map(|code| code.find(address))
+    codes.into_iter().find_map(|code| place(code.base, &code.index, address))
 }
 
 /// The bytes of the instruction at `pc`, if all of them are in executable segments.
@@ -179,6 +177,7 @@ fn lower_instruction(instruction: Instruction, pc: u64) -> Op {
         Lui => constant(imm as u64),
         Auipc => constant(pc.wrapping_add(imm as u64)),
         Jal if rd == SINK => Op { operation: Jump, ..plain },
+        Jalr if rd == SINK => Op { operation: JumpRegister, ..plain },
         // Addresses of segments are below 2^24.
         Jal | Jalr => Op { high: pc as u32 + u32::from(instruction.length), ..plain },
         _ => plain,

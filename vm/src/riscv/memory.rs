@@ -88,21 +88,11 @@ impl Memory {
 }
 
 impl View<'_> {
-    /// `N` bytes at an address, or `None` if `load_across` has to look.
+    /// The page that an address is in, if it may be accessed this way.
     #[inline(always)]
-    pub(super) fn load<const N: usize>(&self, address: u64) -> Option<[u8; N]> {
-        let place = self.table.get((address / PAGE_SIZE as u64) as usize)?[READ];
-        let page = self.pages.get(usize::from(place))?;
-        page.get(address as usize % PAGE_SIZE..)?.first_chunk().copied()
-    }
-
-    /// Stores `N` bytes, or answers `None` if `store_across` has to look.
-    #[inline(always)]
-    pub(super) fn store<const N: usize>(&mut self, address: u64, bytes: [u8; N]) -> Option<()> {
-        let place = self.table.get((address / PAGE_SIZE as u64) as usize)?[WRITE];
-        let page = self.pages.get_mut(usize::from(place))?;
-        *page.get_mut(address as usize % PAGE_SIZE..)?.first_chunk_mut()? = bytes;
-        Some(())
+    pub(super) fn page(&mut self, address: u64, store: bool) -> Option<&mut Page> {
+        let places = self.table.get((address / PAGE_SIZE as u64) as usize)?;
+        self.pages.get_mut(usize::from(places[if store { WRITE } else { READ }]))
     }
 
     /// `N` bytes that may lie in two pages, or `None` if one of these has yet to be touched.

@@ -22,7 +22,8 @@ pub(super) struct Op {
     pub rs1: u8,
     /// Second source register.
     pub rs2: u8,
-    /// Bits from 32 on of a constant; a jump's return address.
+    /// Bits from 32 on of a constant; a jump's return address; of a load or a store how far its
+    /// immediate is from that of the op before.
     pub high: u32,
     /// Immediate; for direct jumps and branches the place of the target op.
     pub imm: i32,

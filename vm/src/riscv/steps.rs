@@ -1,19 +1,25 @@
 //! What each instruction does, as a step of the interpreter.
 //!
-//! An instruction is a type that has no values, so that a fused step is made of two or three of
-//! them and compiles to what they do together: see `fuse.rs`. In a step the last instruction
-//! [`Finish`]es and those before it [`Compute`].
+//! An instruction is a type that has no values, so that a fused step is made of several of them and
+//! compiles to what they do together: see `fuse.rs`. In a step the last instruction [`Finish`]es and
+//! those before it [`Compute`].
 
 use super::{
-    bitmanip,
-    cpu::{Cpu, Exit, Step, enter, go_far, go_on, next, pause, visit},
+    PAGE_SIZE, bitmanip,
+    cpu::{Cpu, Exit, Step, arrive, enter, go_far, go_on, next, pause, visit},
     instruction::Operation,
+    memory::Page,
     op::Op,
     pool::Registers,
 };
 
+/// An instruction by the name of its operation.
+pub(super) trait Named {
+    const OPERATION: Operation;
+}
+
 /// An instruction after which the next one follows.
-pub(super) trait Compute {
+pub(super) trait Compute: Named {
     /// Whether it writes `rd`.
     const WRITES: bool = true;
 
@@ -35,20 +41,64 @@ pub(super) trait Join: Compute {
     fn join(a: u64, b: u64) -> u64;
 }
 
-/// An instruction that a step may end with.
-pub(super) trait Finish {
-    /// Does it, with the value of `rs1`, and goes on where it says; `rest` starts at it.
-    fn finish(a: u64, x: &mut Registers, rest: &[Op], left: u64, cpu: &mut Cpu<'_>);
+/// An instruction that loads or stores inside of one page, but for rare cases.
+pub(super) trait Access: Compute {
+    /// What is at an offset in the page, for `rd`; or stores there. `None` if it does not fit.
+    fn at(page: &mut Page, offset: usize, op: &Op, x: &Registers) -> Option<u64>;
 }
 
-impl<I: Compute> Finish for I {
+/// What a step may end with.
+pub(super) trait Finish {
+    /// Instructions that it does.
+    const OPS: usize;
+
+    /// Does it, with the value of `rs1`, and goes on where it says; `rest` starts at it.
+    fn finish<'a>(a: u64, x: &mut Registers, rest: &'a [Op], left: u64, cpu: &mut Cpu<'a>);
+}
+
+/// What a step may begin with.
+pub(super) trait Begin {
+    /// Instructions that it does.
+    const OPS: usize;
+
+    /// Does it out of the value of the first `rs1` and gives what the last instruction computes;
+    /// `None` if the chain went on elsewhere.
+    fn begin<'a>(
+        a: u64,
+        x: &mut Registers,
+        rest: &'a [Op],
+        left: u64,
+        cpu: &mut Cpu<'a>,
+    ) -> Option<u64>;
+}
+
+impl<I: Compute> Begin for I {
+    const OPS: usize = 1;
+
     #[inline(always)]
-    fn finish(a: u64, x: &mut Registers, rest: &[Op], left: u64, cpu: &mut Cpu<'_>) {
-        let [op, _, ..] = rest else { return pause(rest, left, cpu) };
-        let Some(value) = run::<I>(a, op, x, cpu) else {
-            return slowly::<I>(x, rest, left, a, cpu);
-        };
-        next(x, &rest[1..], left, value, cpu)
+    fn begin<'a>(
+        a: u64,
+        x: &mut Registers,
+        rest: &'a [Op],
+        left: u64,
+        cpu: &mut Cpu<'a>,
+    ) -> Option<u64> {
+        let value = rest.first().and_then(|op| run::<I>(a, op, x, cpu));
+        if value.is_none() {
+            slowly::<I>(x, rest, left, a, cpu);
+        }
+        value
+    }
+}
+
+impl<P: Begin> Finish for P {
+    const OPS: usize = P::OPS;
+
+    #[inline(always)]
+    fn finish<'a>(a: u64, x: &mut Registers, rest: &'a [Op], left: u64, cpu: &mut Cpu<'a>) {
+        if let Some(value) = P::begin(a, x, rest, left, cpu) {
+            next(x, &rest[P::OPS..], left, value, cpu)
+        }
     }
 }
 
@@ -58,6 +108,10 @@ macro_rules! instructions {
         $($(
             pub(super) struct $name;
             $kind!($name $args);
+
+            impl Named for $name {
+                const OPERATION: Operation = Operation::$name;
+            }
         )*)*
 
         /// The step that an operation has on its own. With `acc`, the value of its `rs1` is what
@@ -136,14 +190,23 @@ macro_rules! load {
     ($name:ident ($len:literal, $f:expr)) => {
         impl Compute for $name {
             #[inline(always)]
-            fn compute(a: u64, op: &Op, _: &Registers, cpu: &mut Cpu<'_>) -> Option<u64> {
-                let f: fn([u8; $len]) -> u64 = $f;
-                cpu.view.load::<$len>(a.wrapping_add(op.immediate())).map(f)
+            fn compute(a: u64, op: &Op, x: &Registers, cpu: &mut Cpu<'_>) -> Option<u64> {
+                let address = a.wrapping_add(op.immediate());
+                let page = cpu.view.page(address, !Self::WRITES)?;
+                Self::at(page, address as usize % PAGE_SIZE, op, x)
             }
 
             fn compute_slowly(a: u64, op: &Op, _: &Registers, cpu: &mut Cpu<'_>) -> Option<u64> {
                 let f: fn([u8; $len]) -> u64 = $f;
                 cpu.load_across::<$len>(a.wrapping_add(op.immediate())).map(f)
+            }
+        }
+
+        impl Access for $name {
+            #[inline(always)]
+            fn at(page: &mut Page, offset: usize, _: &Op, _: &Registers) -> Option<u64> {
+                let f: fn([u8; $len]) -> u64 = $f;
+                page.get(offset..)?.first_chunk().copied().map(f)
             }
         }
     };
@@ -158,14 +221,23 @@ macro_rules! store {
             #[inline(always)]
             fn compute(a: u64, op: &Op, x: &Registers, cpu: &mut Cpu<'_>) -> Option<u64> {
                 let address = a.wrapping_add(op.immediate());
-                let bytes = (x[usize::from(op.rs2)] as $kind).to_le_bytes();
-                cpu.view.store::<$len>(address, bytes).map(|()| 0)
+                let page = cpu.view.page(address, !Self::WRITES)?;
+                Self::at(page, address as usize % PAGE_SIZE, op, x)
             }
 
             fn compute_slowly(a: u64, op: &Op, x: &Registers, cpu: &mut Cpu<'_>) -> Option<u64> {
                 let address = a.wrapping_add(op.immediate());
                 let bytes = (x[usize::from(op.rs2)] as $kind).to_le_bytes();
                 cpu.store_across::<$len>(address, bytes).map(|()| 0)
+            }
+        }
+
+        impl Access for $name {
+            #[inline(always)]
+            fn at(page: &mut Page, offset: usize, op: &Op, x: &Registers) -> Option<u64> {
+                let bytes = (x[usize::from(op.rs2)] as $kind).to_le_bytes();
+                *page.get_mut(offset..)?.first_chunk_mut()? = bytes;
+                Some(0)
             }
         }
     };
@@ -221,8 +293,10 @@ macro_rules! atomic {
 macro_rules! branch {
     ($name:ident ($f:expr)) => {
         impl Finish for $name {
+            const OPS: usize = 1;
+
             #[inline(always)]
-            fn finish(a: u64, x: &mut Registers, rest: &[Op], left: u64, cpu: &mut Cpu<'_>) {
+            fn finish<'a>(a: u64, x: &mut Registers, rest: &'a [Op], left: u64, cpu: &mut Cpu<'a>) {
                 let f: fn(u64, u64) -> bool = $f;
                 let [op, _, ..] = rest else { return pause(rest, left, cpu) };
                 if f(a, x[usize::from(op.rs2)]) {
@@ -235,30 +309,40 @@ macro_rules! branch {
     };
 }
 
-/// A jump to a place: the function links and gives it.
+/// A jump to a place, by `enter` or `visit`; it may link.
 macro_rules! jump {
-    ($name:ident ($f:expr)) => {
+    ($name:ident ($links:literal, $go:ident)) => {
         impl Finish for $name {
+            const OPS: usize = 1;
+
             #[inline(always)]
-            fn finish(_: u64, x: &mut Registers, rest: &[Op], left: u64, cpu: &mut Cpu<'_>) {
-                let f: fn(&Op, &mut Registers) -> usize = $f;
+            fn finish<'a>(_: u64, x: &mut Registers, rest: &'a [Op], left: u64, cpu: &mut Cpu<'a>) {
                 let [op, _, ..] = rest else { return pause(rest, left, cpu) };
-                let place = f(op, x);
-                enter(x, (place, rest.len() - 1), left, cpu)
+                if $links {
+                    link(op, x, rest, cpu);
+                }
+                $go(x, (op.target(), rest.len() - 1), left, cpu)
             }
         }
     };
 }
 
-/// A jump to an address: the function gives it, and links.
+/// A jump to an address, which the function gives; it may link, or be a return.
 macro_rules! jump_register {
-    ($name:ident ($f:expr)) => {
+    ($name:ident ($links:literal, $f:expr)) => {
         impl Finish for $name {
+            const OPS: usize = 1;
+
             #[inline(always)]
-            fn finish(a: u64, x: &mut Registers, rest: &[Op], left: u64, cpu: &mut Cpu<'_>) {
-                let f: fn(u64, &Op, &mut Registers) -> u64 = $f;
+            fn finish<'a>(a: u64, x: &mut Registers, rest: &'a [Op], left: u64, cpu: &mut Cpu<'a>) {
+                let f: fn(u64, &Op) -> u64 = $f;
                 let [op, _, ..] = rest else { return pause(rest, left, cpu) };
-                let target = f(a, op, x);
+                let target = f(a, op);
+                if $links {
+                    link(op, x, rest, cpu);
+                } else if let Some(ops) = cpu.returns(target, rest.len() - 1) {
+                    return arrive(x, ops, left, cpu);
+                }
                 match cpu.find(target) {
                     Some(place) => enter(x, (place, rest.len() - 1), left, cpu),
                     None => go_far(x, rest, left, target, cpu),
@@ -272,23 +356,12 @@ macro_rules! jump_register {
 macro_rules! end {
     ($name:ident ($exit:expr)) => {
         impl Finish for $name {
+            const OPS: usize = 1;
+
             #[inline(always)]
-            fn finish(_: u64, _: &mut Registers, rest: &[Op], left: u64, cpu: &mut Cpu<'_>) {
+            fn finish<'a>(_: u64, _: &mut Registers, rest: &'a [Op], left: u64, cpu: &mut Cpu<'a>) {
                 cpu.exit = Some($exit);
                 pause(rest, left, cpu)
-            }
-        }
-    };
-}
-
-/// Goes on at the target, which belongs to the same straight run: paid for, and no instruction.
-macro_rules! goto {
-    ($name:ident ()) => {
-        impl Finish for $name {
-            #[inline(always)]
-            fn finish(_: u64, x: &mut Registers, rest: &[Op], left: u64, cpu: &mut Cpu<'_>) {
-                let [op, _, ..] = rest else { return pause(rest, left, cpu) };
-                visit(x, (op.target(), rest.len() - 1), left, cpu)
             }
         }
     };
@@ -443,51 +516,53 @@ instructions! {
         Bgeu(|a, b| a >= b)
     }
     jump {
-        Jump(|op, _| op.target())
-        Jal(|op, x| {
-            x[usize::from(op.rd)] = op.link();
-            op.target()
-        })
+        Jump(false, enter)
+        Jal(true, enter)
+        // The target belongs to the same straight run: paid for.
+        Goto(false, visit)
     }
     jump_register {
-        Jalr(|a, op, x| {
-            x[usize::from(op.rd)] = op.link();
-            a.wrapping_add(op.immediate()) & !1
-        })
+        Jalr(true, |a, op| a.wrapping_add(op.immediate()) & !1)
+        JumpRegister(false, |a, op| a.wrapping_add(op.immediate()) & !1)
         // The next segment follows at once, or nothing does: its first block is one of its own.
-        Leave(|_, op, _| op.value())
+        Leave(false, |_, op| op.value())
     }
     end {
         Ecall(Exit::Syscall)
         Ebreak(Exit::Breakpoint)
         Undefined(Exit::Undefined)
     }
-    goto {
-        Goto()
-    }
 }
 
-/// Does one instruction. With `ACC`, `acc` is the value of its `rs1`.
-fn one<I: Finish, const ACC: bool>(
+/// Does one instruction, or what a sequence has. With `ACC`, `acc` is the value of the first `rs1`.
+pub(super) fn one<'a, I: Finish, const ACC: bool>(
     x: &mut Registers,
-    rest: &[Op],
+    rest: &'a [Op],
     left: u64,
     acc: u64,
-    cpu: &mut Cpu<'_>,
+    cpu: &mut Cpu<'a>,
 ) {
-    let [op, _, ..] = rest else { return pause(rest, left, cpu) };
-    let a = if ACC { acc } else { x[usize::from(op.rs1)] };
+    if rest.len() <= I::OPS {
+        return pause(rest, left, cpu);
+    }
+    let a = if ACC { acc } else { x[usize::from(rest[0].rs1)] };
     I::finish(a, x, rest, left, cpu)
+}
+
+/// Keeps the address behind a call, for the guest and for the return.
+#[inline(always)]
+fn link<'a>(op: &Op, x: &mut Registers, rest: &'a [Op], cpu: &mut Cpu<'a>) {
+    x[usize::from(op.rd)] = op.link();
+    let behind = &rest[1..];
+    // Nothing was decoded behind the last instruction of a segment.
+    if behind[0].operation != Operation::Leave {
+        cpu.call(op.link(), behind);
+    }
 }
 
 /// Computes and writes `rd`, out of the value of `rs1`; `None` if `slowly` has to.
 #[inline(always)]
-pub(super) fn run<I: Compute>(
-    a: u64,
-    op: &Op,
-    x: &mut Registers,
-    cpu: &mut Cpu<'_>,
-) -> Option<u64> {
+fn run<I: Compute>(a: u64, op: &Op, x: &mut Registers, cpu: &mut Cpu<'_>) -> Option<u64> {
     let value = I::compute(a, op, x, cpu)?;
     if I::WRITES {
         x[usize::from(op.rd)] = value;
@@ -498,12 +573,12 @@ pub(super) fn run<I: Compute>(
 /// Does one instruction that could not be done fast; `a` is the value of its `rs1`.
 #[cold]
 #[inline(never)]
-pub(super) fn slowly<I: Compute>(
+pub(super) fn slowly<'a, I: Compute>(
     x: &mut Registers,
-    rest: &[Op],
+    rest: &'a [Op],
     left: u64,
     a: u64,
-    cpu: &mut Cpu<'_>,
+    cpu: &mut Cpu<'a>,
 ) {
     let [op, _, ..] = rest else { return pause(rest, left, cpu) };
     let Some(value) = I::compute_slowly(a, op, x, cpu) else { return pause(rest, left, cpu) };

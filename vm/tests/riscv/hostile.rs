@@ -123,6 +123,138 @@ fn rotation() -> impl Strategy<Value = [u32; 3]> {
     )
 }
 
+/// What the interpreter does in one step of four instructions or more, or with one look at a page.
+const SEQUENCES: [&str; 38] = [
+    "srliw slliw or xor xor",
+    "srliw slliw or srliw slliw or",
+    "srliw slliw or srliw slliw or srliw xor xor",
+    "lw srliw slliw or srliw slliw or srliw xor xor",
+    "srliw slli or add xor",
+    "srliw slli or ld add add",
+    "srliw slli or srliw slli or",
+    "srli slli or srli slli or",
+    "xor and xor",
+    "xor and xor lui addiw",
+    "xor and and xor",
+    "xor and and xor addw addw addw",
+    "lui addiw lw addw",
+    "lw addw addw addw addw",
+    "andn xor andn xor",
+    "andn xor sd andn xor",
+    "xor ld xor xor",
+    "xor xor xor xor",
+    "rori rori rori rori",
+    "roriw roriw roriw roriw",
+    "add add add add",
+    "add add add add xor xor xor xor",
+    "add add add add xor xor xor xor roriw roriw roriw roriw",
+    "ld ld ld ld",
+    "ld ld addi",
+    "sd sd sd sd",
+    "addi sd sd",
+    "sd ld",
+    "ld sd",
+    "ld sd addi addi bltu",
+    "sd addi addi bltu",
+    "ld lw add add addi bltu",
+    "lw lw addw addw addw sw lw",
+    "sw sw",
+    "lbu lbu",
+    "lbu lbu lb slli or",
+    "slli slli or lbu",
+    "lbu addi sb addi addi bne",
+];
+
+/// An instruction by name. Loads and stores are around `rs1`, which must hold an address.
+fn named(name: &str, [rd, rs1, rs2]: [u32; 3], imm: i32) -> u32 {
+    match name {
+        "add" => r(0x33, 0, 0, [rd, rs1, rs2]),
+        "addw" => r(0x3b, 0, 0, [rd, rs1, rs2]),
+        "and" => r(0x33, 7, 0, [rd, rs1, rs2]),
+        "andn" => r(0x33, 7, 0x20, [rd, rs1, rs2]),
+        "or" => r(0x33, 6, 0, [rd, rs1, rs2]),
+        "xor" => r(0x33, 4, 0, [rd, rs1, rs2]),
+        "addi" => addi(rd, rs1, imm),
+        "addiw" => i(0x1b, 0, rd, rs1, imm),
+        "slli" => i(0x13, 1, rd, rs1, imm & 63),
+        "srli" => i(0x13, 5, rd, rs1, imm & 63),
+        "slliw" => i(0x1b, 1, rd, rs1, imm & 31),
+        "srliw" => i(0x1b, 5, rd, rs1, imm & 31),
+        "rori" => i(0x13, 5, rd, rs1, 0x600 | imm & 63),
+        "roriw" => i(0x1b, 5, rd, rs1, 0x600 | imm & 31),
+        "lui" => lui(rd, imm as u32 & 0xfffff),
+        "lb" => i(0x03, 0, rd, rs1, imm),
+        "lbu" => i(0x03, 4, rd, rs1, imm),
+        "lw" => lw(rd, rs1, imm),
+        "ld" => ld(rd, rs1, imm),
+        "sb" => s(0, rs2, rs1, imm),
+        "sw" => s(2, rs2, rs1, imm),
+        "sd" => sd(rs2, rs1, imm),
+        "bltu" => b(6, rs1, rs2, 8),
+        "bne" => b(1, rs1, rs2, 8),
+        _ => panic!("no instruction {name}"),
+    }
+}
+
+/// One of the sequences over few registers: with rotations that are some, values handed on, and
+/// accesses around the border of two pages or the start of the stack.
+fn sequence() -> impl Strategy<Value = Vec<u32>> {
+    let operands = (10..14u32, 10..14u32, 10..14u32, -70..70i32, any::<[bool; 2]>());
+    (0..SEQUENCES.len(), prop::collection::vec(operands, 16), any::<bool>()).prop_map(
+        |(number, operands, on_stack)| {
+            let names: Vec<&str> = SEQUENCES[number].split(' ').collect();
+            let mut fields: Vec<_> = operands.iter().map(|o| [o.0, o.1, o.2]).collect();
+            for n in 1..names.len() {
+                let [handed, rotates] = operands[n].4;
+                if handed {
+                    fields[n][1] = fields[n - 1][0];
+                }
+                if rotates && n >= 2 && names[n] == "or" && names[n - 2].starts_with("sr") {
+                    let [one, two] = [fields[n - 2][0], fields[n - 1][0]];
+                    fields[n] = [fields[n][0], two, one];
+                }
+            }
+            let word = |(n, name): (usize, &&str)| {
+                let access = ["lb", "lbu", "lw", "ld", "sb", "sw", "sd"].contains(name);
+                let [rd, rs1, rs2] = fields[n];
+                let base = if on_stack { SP } else { 14 };
+                let imm = operands[n].3 - if access && on_stack { 80 } else { 0 };
+                // Now and then the base itself is overwritten.
+                let rd = if imm == 7 { base } else { rd };
+                named(name, [rd, if access { base } else { rs1 }, rs2], imm)
+            };
+            names.iter().enumerate().map(word).collect()
+        },
+    )
+}
+
+/// A function that calls itself twice as long as the count in `s2` lasts, by either call, and
+/// returns behind the call or one instruction further.
+fn recursion(count: i64, far: [bool; 2], skips: bool, body: &[u32]) -> Vec<u8> {
+    let mut a = Assembler::new();
+    let (function, recurse) = (a.label(), a.label());
+    a.li(S2, count).li(14, DATA as i64 + 4096).jal(RA, function);
+    a.push(addi(0, 0, 0)).push(addi(0, 0, 0)).exit();
+    let start = a.len() as i32;
+    a.bind(function).push(addi(S2, S2, -1)).branch(5, S2, ZERO, recurse);
+    a.push(jalr(ZERO, RA, 0)).bind(recurse).push(addi(SP, SP, -16)).push(sd(RA, SP, 0));
+    for far in far {
+        if far {
+            let here = a.len() as i32;
+            a.push(auipc(RA, 0)).push(jalr(RA, RA, start - here));
+        } else {
+            a.jal(RA, function);
+        }
+        a.push(addi(A0, A0, 3));
+        for &word in body {
+            a.push(word);
+        }
+        a.push(addi(0, 0, 0)).push(addi(0, 0, 0));
+    }
+    a.push(ld(RA, SP, 0)).push(addi(SP, SP, 16)).push(jalr(ZERO, RA, if skips { 4 } else { 0 }));
+    a.finish()
+}
+
 /// A long run of code costs the host's stack nothing, and neither do many jumps.
 #[test]
 fn long_runs_and_loops_end() {
@@ -158,6 +290,39 @@ proptest! {
         // A branch at the end may go one further.
         a.push(addi(0, 0, 0)).push(addi(0, 0, 0)).exit();
         run_both_ways(&crate::asm::image(&a.finish()))?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn long_steps_do_what_single_ones_do(
+        values in prop::array::uniform4(any::<i64>()),
+        body in prop::collection::vec(sequence(), 1..30),
+        border in -80..80i64,
+    ) {
+        let mut a = Assembler::new();
+        for (register, value) in (10..14).zip(values) {
+            a.li(register, value);
+        }
+        a.li(14, DATA as i64 + 4096 + border);
+        for word in body.concat() {
+            a.push(word);
+        }
+        a.push(addi(0, 0, 0)).push(addi(0, 0, 0)).exit();
+        run_both_ways(&crate::asm::image(&a.finish()))?;
+    }
+
+    #[test]
+    fn remembered_calls_change_nothing(
+        count in 0..60i64,
+        far in any::<[bool; 2]>(),
+        skips in any::<bool>(),
+        body in prop::collection::vec(sequence(), 0..6),
+    ) {
+        let code = recursion(count, far, skips, &body.concat());
+        run_both_ways(&crate::asm::image(&code))?;
     }
 }
 
