@@ -191,9 +191,7 @@ macro_rules! load {
         impl Compute for $name {
             #[inline(always)]
             fn compute(a: u64, op: &Op, x: &Registers, cpu: &mut Cpu<'_>) -> Option<u64> {
-                let address = a.wrapping_add(op.immediate());
-                let page = cpu.view.page(address, !Self::WRITES)?;
-                Self::at(page, address as usize % PAGE_SIZE, op, x)
+                access::<Self>(a, op, x, cpu)
             }
 
             fn compute_slowly(a: u64, op: &Op, _: &Registers, cpu: &mut Cpu<'_>) -> Option<u64> {
@@ -220,9 +218,7 @@ macro_rules! store {
 
             #[inline(always)]
             fn compute(a: u64, op: &Op, x: &Registers, cpu: &mut Cpu<'_>) -> Option<u64> {
-                let address = a.wrapping_add(op.immediate());
-                let page = cpu.view.page(address, !Self::WRITES)?;
-                Self::at(page, address as usize % PAGE_SIZE, op, x)
+                access::<Self>(a, op, x, cpu)
             }
 
             fn compute_slowly(a: u64, op: &Op, x: &Registers, cpu: &mut Cpu<'_>) -> Option<u64> {
@@ -547,6 +543,15 @@ pub(super) fn one<'a, I: Finish, const ACC: bool>(
     }
     let a = if ACC { acc } else { x[usize::from(rest[0].rs1)] };
     I::finish(a, x, rest, left, cpu)
+}
+
+/// Loads or stores; `None` if the page is not there or the access leaves it.
+#[inline(always)]
+fn access<I: Access>(a: u64, op: &Op, x: &Registers, cpu: &mut Cpu<'_>) -> Option<u64> {
+    let address = a.wrapping_add(op.immediate());
+    // What writes no register stores.
+    let page = cpu.view.page(address, !I::WRITES)?;
+    I::at(page, address as usize % PAGE_SIZE, op, x)
 }
 
 /// Keeps the address behind a call, for the guest and for the return.
