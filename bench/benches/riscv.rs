@@ -6,7 +6,10 @@
 
 #![expect(clippy::print_stdout, reason = "the figures are the product")]
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use ckb_vm::{
     Error, ISA_A, ISA_B, ISA_IMC, ISA_MOP, Register, Syscalls,
@@ -23,8 +26,9 @@ use tandem_bench::{
 };
 use vm::riscv::{Image, Machine, Pool, Stop, Units};
 
-/// Runs of each guest by each engine, taken in turn; the fastest counts.
+/// Runs of each guest by each engine, taken in turn, and for how long at least; the fastest counts.
 const RUNS: u32 = 9;
+const SPAN: Duration = Duration::from_secs(2);
 /// Linux's `write` and `exit`.
 const WRITE: u64 = 64;
 const EXIT: u64 = 93;
@@ -71,7 +75,9 @@ fn compare(guest: &Guest) -> f64 {
     let image = Arc::new(Image::load(&guest.elf, &Default::default()).expect("the guest is valid"));
     let instructions = count(&image);
     let (mut ours, mut theirs) = (Duration::MAX, Duration::MAX);
-    for _ in 0..RUNS {
+    let (mut runs, start) = (0, Instant::now());
+    while runs < RUNS || start.elapsed() < SPAN {
+        runs += 1;
         let (time, result) = run_ours(&image);
         let (their_time, their_result) = run_ckb(&guest.elf);
         assert_eq!(result as i8, their_result, "both engines agree on {}", guest.name);

@@ -164,11 +164,11 @@ sequences! {
     { Lw [Srliw Slliw Or] [Srliw Slliw Or] Srliw Xor > Xor }
     { [Srliw Slli Or] Add > Xor } { [Srliw Slli Or] Ld > Add > Add }
     { [Srliw Slli Or] [Srliw Slli Or] }
-    { [Srli Slli Or] [Srli Slli Or] } { Srli Slli Or Srli Slli Or }
+    { [Srli Slli Or] [Srli Slli Or] } { Srli Slli Or Srli Slli Or } { Sd Srli Slli Or }
     { Xor > And Xor } { Xor > And Xor Lui > Addiw } { Xor > And And > Xor }
     { Xor > And And > Xor Addw Addw Addw } { Lui > Addiw Lw Addw } { Lw Addw Addw Addw > Addw }
     { Andn > Xor Andn > Xor } { Andn > Xor Sd Andn > Xor } { Xor Ld > Xor Xor }
-    { Xor Xor Xor Xor } { Rori Rori Rori Rori } { Roriw Roriw Roriw Roriw }
+    { Xori And And Xor } { Xor Xor Xor Xor } { Rori Rori Rori Rori } { Roriw Roriw Roriw Roriw }
     { Add Add Add Add } { Add Add Add Add Xor Xor Xor Xor }
     { Add Add Add Add Xor Xor Xor Xor Roriw Roriw Roriw Roriw }
     { (Ld Ld) } { (Ld Ld) (Ld Ld) } { (Ld Ld) Addi } { (Ld Ld) Addi JumpRegister }

@@ -124,7 +124,7 @@ fn rotation() -> impl Strategy<Value = [u32; 3]> {
 }
 
 /// What the interpreter does in one step of four instructions or more, or with one look at a page.
-const SEQUENCES: [&str; 38] = [
+const SEQUENCES: [&str; 40] = [
     "srliw slliw or xor xor",
     "srliw slliw or srliw slliw or",
     "srliw slliw or srliw slliw or srliw xor xor",
@@ -133,6 +133,8 @@ const SEQUENCES: [&str; 38] = [
     "srliw slli or ld add add",
     "srliw slli or srliw slli or",
     "srli slli or srli slli or",
+    "sd srli slli or",
+    "xori and and xor",
     "xor and xor",
     "xor and xor lui addiw",
     "xor and and xor",
@@ -176,6 +178,7 @@ fn named(name: &str, [rd, rs1, rs2]: [u32; 3], imm: i32) -> u32 {
         "xor" => r(0x33, 4, 0, [rd, rs1, rs2]),
         "addi" => addi(rd, rs1, imm),
         "addiw" => i(0x1b, 0, rd, rs1, imm),
+        "xori" => i(0x13, 4, rd, rs1, imm),
         "slli" => i(0x13, 1, rd, rs1, imm & 63),
         "srli" => i(0x13, 5, rd, rs1, imm & 63),
         "slliw" => i(0x1b, 1, rd, rs1, imm & 31),
