@@ -2,7 +2,8 @@
 //!
 //! An instruction is a type that has no values, so that a fused step is made of several of them and
 //! compiles to what they do together: see `fuse.rs`. In a step the last instruction [`Finish`]es and
-//! those before it [`Compute`].
+//! those before it [`Compute`]. All of them are in one file of some 600 lines, for its last part is
+//! a list to look instructions up in, and the macros above say what its rows mean.
 
 use super::{
     PAGE_SIZE, bitmanip,
