@@ -9,11 +9,13 @@ use fearless_simd::{Level, Simd, dispatch, prelude::*};
 /// Lanes of the widest registers.
 const LANES_MAX: usize = 16;
 /// Messages from which on the lanes pay: fewer are hashed one by one.
-const COUNT_MIN: usize = 4;
+const COUNT_MIN: usize = 3;
 /// Bytes of the longest message.
 pub const LEN_MAX: usize = 3 * BLOCK_LEN;
 const BLOCK_LEN: usize = 64;
 const WORDS: usize = 16;
+/// Bytes of a last block up to which words are put in their lanes one by one.
+const SHORT_LEN: usize = 8;
 const IV: [u32; 8] = [
     0x6a09_e667,
     0xbb67_ae85,
@@ -67,27 +69,31 @@ const fn schedule() -> [[usize; WORDS]; 7] {
 #[inline(always)]
 fn hash_lanes<S: Simd, M: Message>(simd: S, messages: &[M], out: &mut [B256]) {
     let lanes = S::u32s::LEN;
+    let splat = |word: u32| S::u32s::simd_from(simd, word);
     for (messages, out) in messages.chunks(lanes).zip(out.chunks_mut(lanes)) {
-        let mut state = IV.map(|word| S::u32s::simd_from(simd, word));
-        let blocks = messages.iter().map(|message| message.len().div_ceil(BLOCK_LEN)).max();
-        for block in 0..blocks.unwrap_or(1) {
-            let start = block * BLOCK_LEN;
-            let words = load::<S, M>(simd, messages, start);
-            let (mut lens, mut flags) = ([0; LANES_MAX], [0; LANES_MAX]);
-            for ((message, len), flags) in messages.iter().zip(&mut lens).zip(&mut flags) {
-                *len = message.len().saturating_sub(start).min(BLOCK_LEN) as u32;
-                *flags = if block == 0 { CHUNK_START } else { 0 };
-                if message.len() <= start + BLOCK_LEN {
-                    *flags |= CHUNK_END | ROOT;
-                }
-            }
-            let lens = S::u32s::from_slice(simd, &lens[..lanes]);
-            let flags = S::u32s::from_slice(simd, &flags[..lanes]);
-            let next = compress::<S>(simd, &state, &words, [lens, flags]);
+        let mut state = IV.map(splat);
+        let mut lens = [0; LANES_MAX];
+        for (len, message) in lens.iter_mut().zip(messages) {
+            *len = message.len() as u32;
+        }
+        let len_max = lens.iter().copied().max().unwrap_or_default() as usize;
+        let lens = S::u32s::from_slice(simd, &lens[..lanes]);
+        for start in (0..len_max.max(1)).step_by(BLOCK_LEN) {
+            let words = match len_max - start {
+                0..=SHORT_LEN => load_short::<S, M>(simd, messages, start),
+                _ => load::<S, M>(simd, messages, start),
+            };
+            // What is left of each message, and of that in this block.
+            let rest = lens.max(splat(start as u32)) - splat(start as u32);
+            let is_last = rest.simd_le(splat(BLOCK_LEN as u32));
+            let first = if start == 0 { CHUNK_START } else { 0 };
+            let flags = is_last.select(splat(first | CHUNK_END | ROOT), splat(first));
+            let next =
+                compress::<S>(simd, &state, &words, [rest.min(splat(BLOCK_LEN as u32)), flags]);
             // Messages that have ended keep their hash.
-            let ended = lens.simd_eq(S::u32s::simd_from(simd, 0));
+            let ended = rest.simd_eq(splat(0));
             for (word, next) in state.iter_mut().zip(next) {
-                *word = if block == 0 { next } else { ended.select(*word, next) };
+                *word = if start == 0 { next } else { ended.select(*word, next) };
             }
         }
         store::<S>(&state, out);
@@ -105,6 +111,23 @@ fn load<S: Simd, M: Message>(simd: S, messages: &[M], start: usize) -> [S::u32s;
             *row = S::u8s::from_slice(simd, &message.bytes()[from..from + lanes * 4]).bitcast();
         }
         transpose::<S>(rows);
+    }
+    words
+}
+
+/// The same of blocks that have a few bytes at most, as a branch's second one.
+#[inline(always)]
+fn load_short<S: Simd, M: Message>(simd: S, messages: &[M], start: usize) -> [S::u32s; WORDS] {
+    let mut columns = [[0; LANES_MAX]; SHORT_LEN / 4];
+    for (lane, message) in messages.iter().enumerate().take(LANES_MAX) {
+        let (words, _) = message.bytes()[start..start + SHORT_LEN].as_chunks();
+        for (column, word) in columns.iter_mut().zip(words) {
+            column[lane] = u32::from_le_bytes(*word);
+        }
+    }
+    let mut words = [S::u32s::simd_from(simd, 0); WORDS];
+    for (word, column) in words.iter_mut().zip(&columns) {
+        *word = S::u32s::from_slice(simd, &column[..S::u32s::LEN]);
     }
     words
 }
@@ -152,21 +175,32 @@ fn compress<S: Simd>(
         *word = S::u32s::simd_from(simd, iv);
     }
     (v[14], v[15]) = (lens, flags);
-    for round in &SCHEDULE {
-        mix::<S>(&mut v, [0, 4, 8, 12], [words[round[0]], words[round[1]]]);
-        mix::<S>(&mut v, [1, 5, 9, 13], [words[round[2]], words[round[3]]]);
-        mix::<S>(&mut v, [2, 6, 10, 14], [words[round[4]], words[round[5]]]);
-        mix::<S>(&mut v, [3, 7, 11, 15], [words[round[6]], words[round[7]]]);
-        mix::<S>(&mut v, [0, 5, 10, 15], [words[round[8]], words[round[9]]]);
-        mix::<S>(&mut v, [1, 6, 11, 12], [words[round[10]], words[round[11]]]);
-        mix::<S>(&mut v, [2, 7, 8, 13], [words[round[12]], words[round[13]]]);
-        mix::<S>(&mut v, [3, 4, 9, 14], [words[round[14]], words[round[15]]]);
-    }
+    // Rounds by constants, so that each word's place is known when this is compiled.
+    round::<S, 0>(&mut v, words);
+    round::<S, 1>(&mut v, words);
+    round::<S, 2>(&mut v, words);
+    round::<S, 3>(&mut v, words);
+    round::<S, 4>(&mut v, words);
+    round::<S, 5>(&mut v, words);
+    round::<S, 6>(&mut v, words);
     let mut next = *state;
     for (at, word) in next.iter_mut().enumerate() {
         *word = v[at] ^ v[at + 8];
     }
     next
+}
+
+#[inline(always)]
+fn round<S: Simd, const ROUND: usize>(v: &mut [S::u32s; WORDS], words: &[S::u32s; WORDS]) {
+    let word = |at: usize| words[SCHEDULE[ROUND][at]];
+    mix::<S>(v, [0, 4, 8, 12], [word(0), word(1)]);
+    mix::<S>(v, [1, 5, 9, 13], [word(2), word(3)]);
+    mix::<S>(v, [2, 6, 10, 14], [word(4), word(5)]);
+    mix::<S>(v, [3, 7, 11, 15], [word(6), word(7)]);
+    mix::<S>(v, [0, 5, 10, 15], [word(8), word(9)]);
+    mix::<S>(v, [1, 6, 11, 12], [word(10), word(11)]);
+    mix::<S>(v, [2, 7, 8, 13], [word(12), word(13)]);
+    mix::<S>(v, [3, 4, 9, 14], [word(14), word(15)]);
 }
 
 #[inline(always)]
