@@ -6,7 +6,8 @@
 
 use crate::{
     Hash, Key, Tree, Update, Value,
-    tree::{EMPTY, Kind, Leaf, NONE, Node, Run, SAVED, Side, place},
+    branches::SAVED,
+    tree::{EMPTY, Kind, Leaf, NONE, Node, Run, Side, place},
 };
 use alloc::{vec, vec::Vec};
 use alloy_primitives::B256;
@@ -133,7 +134,7 @@ impl<H: Hash> Tree<H> {
         let updates: Vec<_> = leaves.iter().map(update).collect();
         let (mut parent, mut node) = (None, self.root);
         while let Kind::Branch(index) = node.kind() {
-            let branch = &self.branches[index as usize];
+            let branch = &self.branches[index];
             let side = usize::from(fold.key.bit(branch.split));
             (parent, node) = (Some((index, side)), branch.sides[side]);
         }
@@ -147,14 +148,13 @@ impl<H: Hash> Tree<H> {
         self.rehash_below(made, &updates);
         self.epoch = now;
         let Kind::Branch(top) = made.kind() else { return Err(wrong) };
-        let branch = &mut self.branches[top as usize];
-        if branch.hashes != fold.hashes || branch.split != fold.bits {
+        if self.branches.hashes(top) != fold.hashes || self.branches[top].split != fold.bits {
             return Err(wrong);
         }
-        branch.marks |= if is_saved { SAVED } else { 0 };
+        self.branches[top].marks |= if is_saved { SAVED } else { 0 };
         self.free_folded.push(index);
         match parent {
-            Some((parent, side)) => self.branches[parent as usize].sides[side] = made,
+            Some((parent, side)) => self.branches[parent].sides[side] = made,
             None => self.root = made,
         }
         Ok(())
@@ -167,10 +167,10 @@ impl<H: Hash> Tree<H> {
 
     fn fold_below(&mut self, node: Node, until: u32) -> Node {
         let Kind::Branch(index) = node.kind() else { return node };
-        let branch = self.branches[index as usize].clone();
-        if branch.count > self.fold_size {
+        let branch = self.branches[index].clone();
+        if self.branches.counts[index as usize] > self.fold_size {
             let sides = branch.sides.map(|side| self.fold_below(side, until));
-            self.branches[index as usize].sides = sides;
+            self.branches[index].sides = sides;
             return node;
         }
         match self.fold_of(node, B256::ZERO) {
@@ -190,8 +190,8 @@ impl<H: Hash> Tree<H> {
             Kind::Leaf(index) => self.free_leaves.push(index),
             Kind::Folded(index) => self.free_folded.push(index),
             Kind::Branch(index) => {
-                self.free_branches.push(index);
-                for side in self.branches[index as usize].sides {
+                self.branches.free.push(index);
+                for side in self.branches[index].sides {
                     self.release(side);
                 }
             }
@@ -205,8 +205,9 @@ impl<H: Hash> Tree<H> {
             Kind::Leaf(_) => Fold { key, bits: key.bits(), count: 1, hashes: [hash, B256::ZERO] },
             Kind::Folded(index) => self.folded[index as usize].fold,
             Kind::Branch(index) => {
-                let branch = &self.branches[index as usize];
-                Fold { key, bits: branch.split, count: branch.count, hashes: branch.hashes }
+                let (count, hashes) =
+                    (self.branches.counts[index as usize], self.branches.hashes(index));
+                Fold { key, bits: self.branches[index].split, count, hashes }
             }
         })
     }
@@ -235,9 +236,9 @@ impl<H: Hash> Tree<H> {
                 folded.epoch >= since || !was_saved
             }
             Kind::Branch(index) => {
-                let branch = &self.branches[index as usize];
+                let branch = &self.branches[index];
                 let (is_new, was_saved) = (branch.epoch >= since, branch.marks & SAVED != 0);
-                if branch.count > self.fold_size {
+                if self.branches.counts[index as usize] > self.fold_size {
                     if is_new {
                         self.save_sides(index, from, since, changes);
                     }
@@ -245,7 +246,7 @@ impl<H: Hash> Tree<H> {
                 }
                 if !was_saved {
                     self.forget_saved(node);
-                    self.branches[index as usize].marks |= SAVED;
+                    self.branches[index].marks |= SAVED;
                 }
                 is_new || !was_saved
             }
@@ -259,9 +260,9 @@ impl<H: Hash> Tree<H> {
     }
 
     fn save_sides(&mut self, index: u32, from: u16, since: u32, changes: &mut FoldChanges) {
-        let branch = &mut self.branches[index as usize];
+        let branch = &mut self.branches[index];
         branch.marks &= !SAVED;
-        let (split, sides) = (branch.split, branch.both());
+        let (split, sides) = (branch.split, self.branches.both(index));
         let key = self.any_key(sides[0].node).filter(|_| since > 0 && from < split);
         if let Some(key) = &key {
             // Nothing lies before or after what shares the branch's prefix any more.
@@ -282,7 +283,7 @@ impl<H: Hash> Tree<H> {
             Kind::Empty | Kind::Leaf(_) => {}
             Kind::Folded(index) => self.folded[index as usize].is_saved = false,
             Kind::Branch(index) => {
-                let branch = &mut self.branches[index as usize];
+                let branch = &mut self.branches[index];
                 branch.marks &= !SAVED;
                 for side in branch.sides {
                     self.forget_saved(side);
@@ -330,7 +331,7 @@ impl<H: Hash> Tree<H> {
         let Some(wanted) = Key::raw(prefix) else { return none };
         let mut node = self.root;
         while let Kind::Branch(index) = node.kind() {
-            let branch = &self.branches[index as usize];
+            let branch = &self.branches[index];
             if branch.split >= wanted.bits() {
                 break;
             }
@@ -368,7 +369,7 @@ impl<'a, H> Iterator for Leaves<'a, H> {
                     return Some(Below::Fold(&self.tree.folded[index as usize].fold));
                 }
                 Kind::Branch(index) => {
-                    let [left, right] = self.tree.branches[index as usize].sides;
+                    let [left, right] = self.tree.branches[index].sides;
                     self.stack.extend([right, left]);
                 }
             }

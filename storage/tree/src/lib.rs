@@ -10,6 +10,7 @@
 
 extern crate alloc;
 
+mod branches;
 mod embed;
 mod fold;
 mod hash;

@@ -1,28 +1,29 @@
 //! Hashing what an update changes: which nodes, and in which order.
 //!
-//! A plan holds the branches to hash anew by their depth, each with a copy of its sides' hashes, so
-//! that hashing goes through memory in order and a depth at a time: side by side in the lanes of
-//! [`Hash::hash_all`], and the two halves of a large plan on two threads. The tree gets the new
-//! hashes at the end.
+//! A plan holds the branches to hash anew by their depth, so that hashing goes a depth at a time,
+//! side by side in the lanes of [`Hash::hash_all`], and each new hash goes to its branch at once.
+//! Of a large one the subtrees below some depth are planned and hashed by themselves, which keeps
+//! what they take in the processor's caches, and by two threads.
 
 use crate::{
-    Hash, Key, Message, Tree, Update,
-    tree::{Kind, LEFT, NONE, Node, RIGHT},
+    Hash, Message, Tree, Update,
+    branches::{LEFT, Place, RIGHT},
+    tree::{Kind, NONE, Node},
 };
 use alloc::{vec, vec::Vec};
 use alloy_primitives::B256;
-use core::ops::Range;
+#[cfg(feature = "std")]
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use core::{hint, mem, ops::Range};
 
 /// Messages that are handed to the hash at a time.
 const BATCH: usize = 32;
-/// Updates from which on a second thread pays.
-#[cfg(feature = "std")]
-const PARALLEL_MIN: usize = 2_000;
-/// Depth at which a large plan is cut in two.
-#[cfg(feature = "std")]
+/// Updates from which on subtrees are hashed by themselves, and a second thread pays.
+const LARGE_MIN: usize = 800;
+/// Updates of a group of subtrees, about: what they lead to fits the caches.
+const GROUP_SIZE: usize = 512;
+/// Depth of those subtrees.
 const CUT_DEPTH: usize = 6;
-/// Marks a number as one of a key in [`Plan::keys`], not of an update.
-const OWN_KEY: u32 = 1 << 31;
 
 /// What leads to the nodes to hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,143 +38,120 @@ pub(crate) enum Guide {
 #[derive(Debug, Clone)]
 struct Visit {
     node: Node,
+    place: Place,
     from: u16,
-    side: u8,
-    parent: u32,
     /// The updates that lead here.
     updates: Range<u32>,
 }
 
-/// A branch or fold to hash, or, at the top of a plan, the place of a hash.
+/// A node to hash.
 #[derive(Debug)]
 struct Job {
-    hashes: [B256; 2],
     node: Node,
-    /// The job that its hash goes to.
-    parent: u32,
-    /// Whose bits the prefix has: an update's, or one of the plan's own keys.
-    key: u32,
+    place: Place,
+    /// The update of a leaf, or one that leads here; the marks know of none.
+    update: u32,
     from: u16,
     split: u16,
-    side: u8,
-    /// Whether one of its hashes is new.
-    is_changed: bool,
-}
-
-#[derive(Debug)]
-struct LeafJob {
-    update: u32,
-    leaf: u32,
-    parent: u32,
-    side: u8,
 }
 
 /// What to hash.
 #[derive(Debug)]
 struct Plan {
-    /// By depth; the first ones are places for the hashes that the others lead to.
+    /// By depth.
     jobs: Vec<Job>,
     /// How many jobs there are down to each depth.
     ends: Vec<u32>,
-    leaves: Vec<LeafJob>,
-    /// Keys below branches that the marks lead to.
-    keys: Vec<Key>,
     /// Updates that do more than set the value of a leaf.
     others: Vec<u32>,
 }
 
 impl<H: Hash> Tree<H> {
     /// Renews the hashes of everything that the guide leads to. If some updates change the tree's
-    /// shape, nothing is hashed, and the ways to all others are marked: those ones are returned.
+    /// shape, the ways to all others are marked instead: those ones are returned.
     pub(crate) fn rehash(&mut self, guide: Guide, updates: &[Update]) -> Vec<u32> {
-        let root = self.visit_of(self.root, updates);
-        let (plan, halves) = self.plan_all(guide, updates, root);
-        if plan.others.is_empty() {
-            self.root_hash = plan.jobs[0].hashes[0];
-            [&plan].into_iter().chain(&halves).for_each(|plan| self.write_back(plan));
-        } else {
-            self.mark_ways(&plan, &[]);
-            halves.iter().for_each(|half| self.mark_ways(half, &plan.jobs));
+        let root = self.visits_of(self.root, updates);
+        let is_large = cfg!(feature = "std") && updates.len() >= LARGE_MIN;
+        let depth = if is_large { CUT_DEPTH } else { usize::MAX };
+        let (mut top, left) = self.plan(guide, updates, root, depth);
+        let below = self.rehash_each(guide, updates, &left);
+        top.others.extend(below.iter().flat_map(|plan| &plan.others));
+        self.root_hash = self.run(&top, updates).unwrap_or(self.root_hash);
+        for plan in [&top].into_iter().chain(&below) {
+            if top.others.is_empty() { self.settle(plan) } else { self.mark_ways(plan) }
         }
-        plan.others
-    }
-
-    /// Leaves the marks that lead to what a plan goes by; its first places are `above`.
-    fn mark_ways(&mut self, plan: &Plan, above: &[Job]) {
-        let places = plan.places();
-        let mut mark = |parent: u32, side: u8| {
-            let job = match &plan.jobs[parent as usize] {
-                place if parent < places => above.get(place.parent as usize).zip(Some(place.side)),
-                job => Some((job, side)),
-            };
-            if let Some((job, side)) = job
-                && let Kind::Branch(index) = job.node.kind()
-            {
-                self.branches[index as usize].marks |= LEFT << side;
-            }
-        };
-        plan.jobs[places as usize..].iter().for_each(|job| mark(job.parent, job.side));
-        for leaf in &plan.leaves {
-            mark(leaf.parent, leaf.side);
-            self.leaves[leaf.leaf as usize].pending = leaf.update;
-        }
+        top.others
     }
 
     /// Hashes what is marked in the subtree at a branch that lies nowhere yet.
     pub(crate) fn rehash_below(&mut self, node: Node, updates: &[Update]) {
-        let visit = self.visit_of(node, updates);
-        let (mut plan, _) = self.plan(Guide::Marks, updates, vec![visit], usize::MAX);
-        plan.run(self.hash, updates);
-        self.write_back(&plan);
+        let root = self.visits_of(node, updates);
+        let (plan, _) = self.plan(Guide::Marks, updates, root, usize::MAX);
+        self.run(&plan, updates);
+        self.settle(&plan);
     }
 
-    fn visit_of(&self, node: Node, updates: &[Update]) -> Visit {
-        Visit { node, from: 0, side: 0, parent: 0, updates: 0..updates.len() as u32 }
+    fn visits_of(&self, node: Node, updates: &[Update]) -> Vec<Visit> {
+        vec![Visit { node, place: Place::ROOT, from: 0, updates: 0..updates.len() as u32 }]
     }
 
-    #[cfg(not(feature = "std"))]
-    fn plan_all(&self, guide: Guide, updates: &[Update], root: Visit) -> (Plan, Vec<Plan>) {
-        let (mut plan, _) = self.plan(guide, updates, vec![root], usize::MAX);
-        plan.jobs[0].hashes[0] = self.root_hash;
-        plan.run(self.hash, updates);
-        (plan, Vec::new())
-    }
-
-    /// Makes the plan and hashes it, on two threads if it is large.
-    #[cfg(feature = "std")]
-    fn plan_all(&self, guide: Guide, updates: &[Update], root: Visit) -> (Plan, Vec<Plan>) {
-        let is_large = updates.len() >= PARALLEL_MIN;
-        let depth = if is_large { CUT_DEPTH } else { usize::MAX };
-        let (mut top, mut left) = self.plan(guide, updates, vec![root], depth);
-        top.jobs[0].hashes[0] = self.root_hash;
-        let mut halves = Vec::new();
-        if !left.is_empty() {
-            let weight = |visit: &Visit| u64::from(visit.updates.end - visit.updates.start);
-            let half = left.iter().map(weight).sum::<u64>() / 2;
-            let mut sum = 0;
-            let middle = left.iter().position(|visit| {
-                sum += weight(visit);
-                sum > half
-            });
-            let right = left.split_off(middle.unwrap_or_default());
-            let work = |visits| {
-                let (mut plan, _) = self.plan(guide, updates, visits, usize::MAX);
-                plan.run(self.hash, updates);
-                plan
-            };
-            halves = std::thread::scope(|scope| {
-                let other = scope.spawn(|| work(right));
-                let own = work(left);
-                vec![own, other.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause))]
-            });
+    /// Hashes subtrees that have no part in common, a group after the other.
+    fn rehash_each(&self, guide: Guide, updates: &[Update], subtrees: &[Visit]) -> Vec<Plan> {
+        let rehash = |group: &[Visit]| {
+            let (plan, _) = self.plan(guide, updates, group.to_vec(), usize::MAX);
+            self.run(&plan, updates);
+            plan
+        };
+        let count = updates.len().div_ceil(GROUP_SIZE).max(2);
+        let groups: Vec<_> = subtrees.chunks(subtrees.len().div_ceil(count).max(1)).collect();
+        #[cfg(not(feature = "std"))]
+        return groups.into_iter().map(rehash).collect();
+        #[cfg(feature = "std")]
+        {
+            if groups.is_empty() {
+                return Vec::new();
+            }
+            let next = AtomicUsize::new(0);
+            let take = || groups.get(next.fetch_add(1, Relaxed)).map(|group| rehash(group));
+            let work = || core::iter::from_fn(take).collect::<Vec<_>>();
+            std::thread::scope(|scope| {
+                let other = scope.spawn(work);
+                let mut plans = work();
+                plans.extend(other.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause)));
+                plans
+            })
         }
-        halves.iter().for_each(|half| top.adopt(half));
-        top.run(self.hash, updates);
-        (top, halves)
     }
 
-    /// Follows the guide from some nodes on, a depth at a time: what lies in memory far apart is
-    /// then waited for side by side. Returns the nodes at `depth_max`, too.
+    /// Leaves the marks that lead to what a plan goes by.
+    fn mark_ways(&mut self, plan: &Plan) {
+        for job in &plan.jobs {
+            if let Some((index, side)) = job.place.branch() {
+                self.branches[index].marks |= LEFT << side;
+            }
+            if let Kind::Leaf(index) = job.node.kind() {
+                self.leaves[index as usize].pending = job.update;
+            }
+        }
+    }
+
+    /// Notes that what a plan led to is hashed.
+    fn settle(&mut self, plan: &Plan) {
+        for job in &plan.jobs {
+            match job.node.kind() {
+                Kind::Branch(index) => {
+                    let branch = &mut self.branches[index];
+                    branch.epoch = self.epoch;
+                    branch.marks &= !(LEFT | RIGHT);
+                }
+                Kind::Folded(index) => self.folded[index as usize].epoch = self.epoch,
+                Kind::Leaf(index) => self.leaves[index as usize].pending = NONE,
+                Kind::Empty => {}
+            }
+        }
+    }
+
+    /// Follows the guide from some nodes on, a depth at a time. Returns those at `depth_max`, too.
     fn plan(
         &self,
         guide: Guide,
@@ -181,74 +159,72 @@ impl<H: Hash> Tree<H> {
         mut visits: Vec<Visit>,
         depth_max: usize,
     ) -> (Plan, Vec<Visit>) {
-        let entry = |visit: &Visit| Job {
-            hashes: [B256::ZERO; 2],
-            node: visit.node,
-            parent: visit.parent,
-            key: NONE,
-            from: 0,
-            split: 0,
-            side: visit.side,
-            is_changed: false,
-        };
-        let mut plan = Plan {
-            jobs: Vec::with_capacity(32 + 8 * visits.len()),
-            ends: Vec::with_capacity(32),
-            leaves: Vec::new(),
-            keys: Vec::new(),
-            others: Vec::new(),
-        };
-        plan.jobs.extend(visits.iter().map(entry));
-        for (visit, index) in visits.iter_mut().zip(0..) {
-            (visit.parent, visit.side) = (index, 0);
-        }
-        let mut below = Vec::new();
+        let (jobs, ends) = (Vec::with_capacity(8 * visits.len() + 32), Vec::with_capacity(32));
+        let mut plan = Plan { jobs, ends, others: Vec::new() };
+        let mut below = Vec::with_capacity(2 * visits.len());
         while !visits.is_empty() && plan.ends.len() < depth_max {
             plan.ends.push(plan.jobs.len() as u32);
+            hint::black_box(self.touch(&visits));
             for visit in visits.drain(..) {
                 self.visit(visit, (guide, updates), &mut plan, &mut below);
             }
-            core::mem::swap(&mut visits, &mut below);
+            mem::swap(&mut visits, &mut below);
         }
         plan.ends.push(plan.jobs.len() as u32);
         (plan, visits)
     }
 
+    /// Reads a little of each node, and nothing that waits for it: what lies in memory far apart is
+    /// then on its way side by side.
+    fn touch(&self, visits: &[Visit]) -> u64 {
+        let nodes = visits.iter().map(|visit| match visit.node.kind() {
+            Kind::Branch(index) => self.branches.touch(index),
+            Kind::Leaf(index) => {
+                let leaf = &self.leaves[index as usize];
+                u64::from(leaf.pending) ^ u64::from(leaf.key.sub())
+            }
+            Kind::Folded(_) | Kind::Empty => 0,
+        });
+        nodes.fold(0, |all, word| all ^ word)
+    }
+
     fn visit(
         &self,
-        visit: Visit,
+        Visit { node, place, from, updates: Range { start, end } }: Visit,
         (guide, updates): (Guide, &[Update]),
         plan: &mut Plan,
         below: &mut Vec<Visit>,
     ) {
-        let Visit { node, from, side, parent, updates: Range { start, end } } = visit;
         match node.kind() {
             Kind::Branch(index) => {
-                let branch = &self.branches[index as usize];
+                let branch = &self.branches[index];
                 let split = branch.split;
-                let (ranges, mut key) = match guide {
-                    Guide::Keys => {
-                        let own = &updates[start as usize..end as usize];
-                        let middle =
-                            start + own.partition_point(|update| !update.key.bit(split)) as u32;
-                        ([start..middle, middle..end], start)
-                    }
-                    Guide::Marks => {
-                        let range = |mark| if branch.marks & mark == 0 { 0..0 } else { 0..1 };
-                        ([range(LEFT), range(RIGHT)], NONE)
-                    }
+                let mut go_on = |side: u32, updates: Range<u32>| {
+                    let (node, place) = (branch.sides[side as usize], Place::new(index, side));
+                    below.push(Visit { node, place, from: split + 1, updates });
                 };
-                if guide == Guide::Marks && split > from {
-                    key = plan.key_below(self.any_key(node));
-                }
-                let own = plan.jobs.len() as u32;
-                let place = (parent, side);
-                plan.jobs.push(Job::new(branch.hashes, node, place, (key, from, split)));
-                for ((node, updates), side) in branch.sides.into_iter().zip(ranges).zip(0..) {
-                    if !updates.is_empty() {
-                        below.push(Visit { node, from: split + 1, side, parent: own, updates });
+                let mut update = start;
+                match (guide, &updates[start as usize..end as usize]) {
+                    // Of one key nothing has to be guessed by the processor.
+                    (Guide::Keys, [only]) => go_on(only.key.bit(split).into(), start..end),
+                    (Guide::Keys, own) => {
+                        let middle = start + own.partition_point(|one| !one.key.bit(split)) as u32;
+                        for (side, updates) in [(0, start..middle), (1, middle..end)] {
+                            if !updates.is_empty() {
+                                go_on(side, updates);
+                            }
+                        }
+                    }
+                    (Guide::Marks, _) => {
+                        for (side, mark) in [(0, LEFT), (1, RIGHT)] {
+                            if branch.marks & mark != 0 {
+                                go_on(side, 0..0);
+                            }
+                        }
+                        update = NONE;
                     }
                 }
+                plan.jobs.push(Job { node, place, update, from, split });
             }
             Kind::Leaf(index) => {
                 let leaf = &self.leaves[index as usize];
@@ -259,123 +235,66 @@ impl<H: Hash> Tree<H> {
                     (Guide::Marks, _) => leaf.pending,
                 };
                 if update != NONE {
-                    plan.leaves.push(LeafJob { update, leaf: index, parent, side });
+                    plan.jobs.push(Job { node, place, update, from, split: from });
                 } else if guide == Guide::Keys {
                     plan.others.extend(start..end);
                 }
             }
             Kind::Folded(index) if guide == Guide::Marks => {
                 let fold = &self.folded[index as usize].fold;
-                let key = plan.key_below(Some(fold.key));
-                plan.jobs.push(Job::new(fold.hashes, node, (parent, side), (key, from, fold.bits)));
+                plan.jobs.push(Job { node, place, update: NONE, from, split: fold.bits });
             }
             _ if guide == Guide::Keys => plan.others.extend(start..end),
             Kind::Folded(_) | Kind::Empty => {}
         }
     }
 
-    fn write_back(&mut self, plan: &Plan) {
-        for job in &plan.jobs[plan.places() as usize..] {
-            match job.node.kind() {
-                Kind::Branch(index) => {
-                    let branch = &mut self.branches[index as usize];
-                    branch.hashes = job.hashes;
-                    branch.epoch = self.epoch;
-                    branch.marks &= !(LEFT | RIGHT);
-                }
-                Kind::Folded(index) => self.folded[index as usize].epoch = self.epoch,
-                Kind::Leaf(_) | Kind::Empty => {}
-            }
+    /// Hashes all of a plan from below, unless there are others. Returns the root's hash if it has it.
+    fn run(&self, plan: &Plan, updates: &[Update]) -> Option<B256> {
+        if !plan.others.is_empty() {
+            return None;
         }
-        for job in &plan.leaves {
-            self.leaves[job.leaf as usize].pending = NONE;
-        }
-    }
-}
-
-impl Plan {
-    fn key_below(&mut self, key: Option<Key>) -> u32 {
-        self.keys.extend(key);
-        (self.keys.len() as u32).wrapping_sub(1) | OWN_KEY
-    }
-
-    /// Takes over the hashes at the top of a plan that goes on where this one ends.
-    #[cfg(feature = "std")]
-    fn adopt(&mut self, below: &Self) {
-        self.others.extend(&below.others);
-        let places = below.jobs[..below.places() as usize].iter();
-        for place in places.filter(|place| place.is_changed) {
-            set(&mut self.jobs, (place.parent, place.side), place.hashes[0]);
-        }
-    }
-
-    fn places(&self) -> u32 {
-        self.ends.first().copied().unwrap_or_default()
-    }
-
-    /// Hashes the leaves, then the branches from below.
-    fn run<H: Hash>(&mut self, hash: H, updates: &[Update]) {
-        if !self.others.is_empty() {
-            return;
-        }
+        let mut root = None;
         let (mut messages, mut hashes) = ([Message::new(); BATCH], [B256::ZERO; BATCH]);
-        for jobs in self.leaves.chunks(BATCH) {
-            for (message, job) in messages.iter_mut().zip(jobs) {
-                let Update { key, value } = &updates[job.update as usize];
-                message.set(&[&[0], key.as_slice(), value.unwrap_or_default().as_slice()]);
-            }
-            hash.hash_all(&messages[..jobs.len()], &mut hashes[..jobs.len()]);
-            for (job, hash) in jobs.iter().zip(hashes) {
-                set(&mut self.jobs, (job.parent, job.side), hash);
-            }
-        }
-        for depth in self.ends.windows(2).rev() {
-            let (above, level) = self.jobs[..depth[1] as usize].split_at_mut(depth[0] as usize);
-            for jobs in level.chunks(BATCH) {
+        for depth in plan.ends.windows(2).rev() {
+            for jobs in plan.jobs[depth[0] as usize..depth[1] as usize].chunks(BATCH) {
                 for (message, job) in messages.iter_mut().zip(jobs) {
-                    job.write(job.key_in(&self.keys, updates), message);
+                    self.write(job, updates, message);
                 }
-                hash.hash_all(&messages[..jobs.len()], &mut hashes[..jobs.len()]);
-                for (job, hash) in jobs.iter().zip(hashes) {
-                    set(above, (job.parent, job.side), hash);
+                self.hash.hash_all(&messages[..jobs.len()], &mut hashes[..jobs.len()]);
+                for (job, hash) in jobs.iter().zip(&hashes) {
+                    match job.place.branch() {
+                        Some((index, side)) => self.branches.set_hash(index, side, hash),
+                        None => root = Some(*hash),
+                    }
                 }
             }
         }
-    }
-}
-
-fn set(jobs: &mut [Job], (parent, side): (u32, u8), hash: B256) {
-    let job = &mut jobs[parent as usize];
-    (job.hashes[usize::from(side)], job.is_changed) = (hash, true);
-}
-
-impl Job {
-    const fn new(
-        hashes: [B256; 2],
-        node: Node,
-        (parent, side): (u32, u8),
-        (key, from, split): (u32, u16, u16),
-    ) -> Self {
-        Self { hashes, node, parent, key, from, split, side, is_changed: false }
+        root
     }
 
-    fn key_in<'a>(&self, own: &'a [Key], updates: &'a [Update]) -> Option<&'a Key> {
-        match self.key & OWN_KEY {
-            0 => updates.get(self.key as usize).map(|update| &update.key),
-            _ => own.get((self.key & !OWN_KEY) as usize),
-        }
-    }
-
-    fn write(&self, key: Option<&Key>, message: &mut Message) {
-        let bits = self.split - self.from;
+    fn write(&self, job: &Job, updates: &[Update], message: &mut Message) {
+        let hashes = match job.node.kind() {
+            Kind::Branch(index) => self.branches.hashes(index),
+            Kind::Folded(index) => self.folded[index as usize].fold.hashes,
+            Kind::Leaf(_) | Kind::Empty => {
+                let Update { key, value } = &updates[job.update as usize];
+                return message.set(&[&[0], key.as_slice(), &value.unwrap_or_default().0]);
+            }
+        };
+        let bits = job.split - job.from;
         let prefix_end = 3 + usize::from(bits.div_ceil(8));
         let bytes = message.write(prefix_end + 64);
         bytes[0] = 1;
         bytes[1..3].copy_from_slice(&bits.to_be_bytes());
-        if let Some(key) = key {
-            key.pack_bits(self.from, self.split, &mut bytes[3..prefix_end]);
+        let given = || updates.get(job.update as usize).map(|update| update.key);
+        if bits > 0
+            && let Some(key) = given().or_else(|| self.any_key(job.node))
+        {
+            key.pack_bits(job.from, job.split, &mut bytes[3..prefix_end]);
         }
-        bytes[prefix_end..prefix_end + 32].copy_from_slice(self.hashes[0].as_slice());
-        bytes[prefix_end + 32..].copy_from_slice(self.hashes[1].as_slice());
+        let (left, right) = bytes[prefix_end..].split_at_mut(32);
+        left.copy_from_slice(hashes[0].as_slice());
+        right.copy_from_slice(hashes[1].as_slice());
     }
 }

@@ -70,18 +70,17 @@ impl<H: Hash> Tree<H> {
                 if wanted.iter().any(|wanted| wanted.removed && wanted.key == *key));
             return Ok((part, gone));
         };
-        let branch = &self.branches[index as usize];
         let Some(sample) = self.any_key(side.node) else {
             return Ok((Part::Hidden(side.hash), false));
         };
-        let split = branch.split;
+        let split = self.branches[index].split;
         let below =
             |wanted: &Wanted| split < wanted.key.bits() && sample.common_bits(&wanted.key) >= split;
         let first = wanted.iter().position(below).unwrap_or(wanted.len());
         let count = wanted[first..].iter().take_while(|wanted| below(wanted)).count();
         let wanted = &wanted[first..first + count];
         let middle = wanted.partition_point(|wanted| !wanted.key.bit(split));
-        let [left_side, right_side] = branch.both();
+        let [left_side, right_side] = self.branches.both(index);
         let (mut left, left_gone) = self.show(left_side, &wanted[..middle], load)?;
         let (mut right, right_gone) = self.show(right_side, &wanted[middle..], load)?;
         // What takes the branch's place has to be shown, for its hash may change with its prefix.
@@ -103,10 +102,7 @@ impl<H: Hash> Tree<H> {
     ) -> Result<Part, E> {
         let Some(sample) = self.any_key(side.node) else { return Ok(Part::Hidden(side.hash)) };
         let (split, hashes) = match side.node.kind() {
-            Kind::Branch(index) => {
-                let branch = &self.branches[index as usize];
-                (branch.split, branch.hashes)
-            }
+            Kind::Branch(index) => (self.branches[index].split, self.branches.hashes(index)),
             Kind::Folded(index) => {
                 let fold = &self.folded[index as usize].fold;
                 (fold.bits, fold.hashes)

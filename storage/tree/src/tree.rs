@@ -1,6 +1,6 @@
 //! The compressed binary radix tree: an arena of branches and leaves, rehashed along dirty paths.
 //!
-//! Nodes are numbers into vectors, so a tree is a few allocations and no chain of boxes. A branch
+//! Nodes are numbers into arrays, so a tree is a few allocations and no chain of boxes. A branch
 //! keeps the hashes of its sides, so that an update looks at nothing beside its way, and the bit at
 //! which the sides part, not its prefix: the bits are those of any key below it. A leaf keeps its
 //! key; values live in the leaf table on disk. What is not needed may be folded into its hash
@@ -11,6 +11,7 @@
 
 use crate::{
     Hash, Key,
+    branches::{Branches, LEFT, RIGHT, Shape},
     fold::{FOLD_LEAVES_MAX, Folded},
     plan::Guide,
 };
@@ -35,10 +36,9 @@ pub struct Update {
 pub struct Tree<H> {
     pub(crate) root: Node,
     pub(crate) root_hash: B256,
-    pub(crate) branches: Vec<Branch>,
+    pub(crate) branches: Branches,
     pub(crate) leaves: Vec<Leaf>,
     pub(crate) folded: Vec<Folded>,
-    pub(crate) free_branches: Vec<u32>,
     pub(crate) free_leaves: Vec<u32>,
     pub(crate) free_folded: Vec<u32>,
     /// Which period changes are made in, see [`Tree::next_epoch`].
@@ -47,26 +47,6 @@ pub struct Tree<H> {
     pub(crate) fold_size: u32,
     pub(crate) hash: H,
 }
-
-#[derive(Debug, Clone)]
-pub(crate) struct Branch {
-    pub(crate) hashes: [B256; 2],
-    pub(crate) sides: [Node; 2],
-    /// Leaves below.
-    pub(crate) count: u32,
-    /// When something below was changed last.
-    pub(crate) epoch: u32,
-    /// The bit at which the two sides part, counted from the start of the key.
-    pub(crate) split: u16,
-    pub(crate) marks: u8,
-}
-
-/// What is below the left side is to be hashed anew.
-pub(crate) const LEFT: u8 = 1;
-/// What is below the right side is to be hashed anew.
-pub(crate) const RIGHT: u8 = 2;
-/// The subtree is on disk as it was when it was changed last, see [`Tree::take_folds`].
-pub(crate) const SAVED: u8 = 4;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Leaf {
@@ -120,13 +100,6 @@ pub(crate) struct Side {
     pub(crate) hash: B256,
 }
 
-impl Branch {
-    pub(crate) const fn both(&self) -> [Side; 2] {
-        let ([left, right], [left_hash, right_hash]) = (self.sides, self.hashes);
-        [Side { node: left, hash: left_hash }, Side { node: right, hash: right_hash }]
-    }
-}
-
 impl Side {
     const EMPTY: Self = Self { node: EMPTY, hash: B256::ZERO };
 }
@@ -166,10 +139,9 @@ impl<H: Hash> Tree<H> {
         Self {
             root: EMPTY,
             root_hash: B256::ZERO,
-            branches: Vec::new(),
+            branches: Branches::new(),
             leaves: Vec::new(),
             folded: Vec::new(),
-            free_branches: Vec::new(),
             free_leaves: Vec::new(),
             free_folded: Vec::new(),
             epoch: 0,
@@ -224,7 +196,7 @@ impl<H: Hash> Tree<H> {
         let split = match side.node.kind() {
             Kind::Empty => return self.insert(run),
             Kind::Leaf(index) => return self.update_leaf(side, index, run),
-            Kind::Branch(index) => self.branches[index as usize].split,
+            Kind::Branch(index) => self.branches[index].split,
             Kind::Folded(index) => self.folded[index as usize].fold.bits,
         };
         let Some(key) = self.key_of(sample) else { return side };
@@ -238,8 +210,7 @@ impl<H: Hash> Tree<H> {
     }
 
     fn update_sides(&mut self, side: Side, index: u32, run: Run<'_>, sample: Node) -> Side {
-        let branch = &self.branches[index as usize];
-        let (split, [left, right]) = (branch.split, branch.both());
+        let (split, [left, right]) = (self.branches[index].split, self.branches.both(index));
         let (to_left, to_right) = run.partition(split);
         // The sample lies on the first update's side; the other side needs one of its own.
         let right_sample = match to_right.updates.first() {
@@ -250,13 +221,14 @@ impl<H: Hash> Tree<H> {
         let right = self.update(right, to_right, right_sample);
         if left.node == EMPTY || right.node == EMPTY {
             // What remains has another prefix than before: the mark on the way here says so.
-            self.free_branches.push(index);
+            self.branches.free.push(index);
             return if left.node == EMPTY { right } else { left };
         }
         let count = self.count(left.node) + self.count(right.node);
-        let branch = &mut self.branches[index as usize];
-        (branch.sides, branch.hashes) = ([left.node, right.node], [left.hash, right.hash]);
-        branch.count = count;
+        self.branches.set_hashes(index, &[left.hash, right.hash]);
+        self.branches.counts[index as usize] = count;
+        let branch = &mut self.branches[index];
+        branch.sides = [left.node, right.node];
         branch.marks |= if to_left.updates.is_empty() { 0 } else { LEFT };
         branch.marks |= if to_right.updates.is_empty() { 0 } else { RIGHT };
         side
@@ -335,15 +307,10 @@ impl<H: Hash> Tree<H> {
     }
 
     fn new_branch(&mut self, split: u16, [left, right]: [Side; 2]) -> Side {
-        let branch = Branch {
-            hashes: [left.hash, right.hash],
-            sides: [left.node, right.node],
-            count: self.count(left.node) + self.count(right.node),
-            epoch: self.epoch,
-            split,
-            marks: LEFT | RIGHT,
-        };
-        let index = place(&mut self.branches, &mut self.free_branches, branch);
+        let (sides, marks) = ([left.node, right.node], LEFT | RIGHT);
+        let shape = Shape { sides, epoch: self.epoch, split, marks };
+        let count = self.count(left.node) + self.count(right.node);
+        let index = self.branches.add(shape, &[left.hash, right.hash], count);
         Side { node: Node(index), hash: B256::ZERO }
     }
 
@@ -351,7 +318,7 @@ impl<H: Hash> Tree<H> {
         match node.kind() {
             Kind::Empty => 0,
             Kind::Leaf(_) => 1,
-            Kind::Branch(index) => self.branches[index as usize].count,
+            Kind::Branch(index) => self.branches.counts[index as usize],
             Kind::Folded(index) => self.folded[index as usize].fold.count,
         }
     }
@@ -359,7 +326,7 @@ impl<H: Hash> Tree<H> {
     /// Returns the leaf or folded subtree below `node` that the bits of `key` lead to.
     pub(crate) fn sample(&self, mut node: Node, key: &Key) -> Node {
         while let Kind::Branch(index) = node.kind() {
-            let branch = &self.branches[index as usize];
+            let branch = &self.branches[index];
             // A key that ends before the split lies elsewhere: any leaf tells so.
             let right = branch.split < key.bits() && key.bit(branch.split);
             node = branch.sides[usize::from(right)];
@@ -379,7 +346,7 @@ impl<H: Hash> Tree<H> {
     /// A key that starts like all those below a node.
     pub(crate) fn any_key(&self, mut node: Node) -> Option<Key> {
         while let Kind::Branch(index) = node.kind() {
-            node = self.branches[index as usize].sides[0];
+            node = self.branches[index].sides[0];
         }
         self.key_of(node).copied()
     }

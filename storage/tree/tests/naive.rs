@@ -112,6 +112,44 @@ proptest! {
     }
 }
 
+/// So many updates that subtrees are hashed by themselves, by two threads where there are some: of
+/// values alone, and with leaves that come and go among them.
+#[test]
+fn many_updates_at_a_time_give_the_root_of_the_set() {
+    let key = |index: u32| {
+        let hash = Blake3.hash(&index.to_be_bytes());
+        let mut bytes = [0xff; 66];
+        // Half of them are slots of one account.
+        bytes[1..33].copy_from_slice(hash.as_slice());
+        if index.is_multiple_of(2) {
+            bytes[1..33].fill(0x33);
+            bytes[33..65].copy_from_slice(hash.as_slice());
+        }
+        Key::raw(&bytes).unwrap()
+    };
+    let value =
+        |index: u32, round: u8| Some(Blake3.hash(&[&index.to_be_bytes()[..], &[round]].concat()));
+    let (mut tree, mut twin) = (Tree::new(Blake3), BTreeMap::new());
+    for round in 0..6u8 {
+        let (first, step) = [(0, 1), (0, 2), (1, 3), (0, 1), (500, 1), (3, 4)][usize::from(round)];
+        let changed = (first..4_000 + first).step_by(step);
+        let gone = |index: u32| round > 2 && (index + u32::from(round)).is_multiple_of(7);
+        let batch: BTreeMap<_, _> = changed
+            .map(|index| (key(index), value(index, round).filter(|_| !gone(index))))
+            .collect();
+        let updates: Vec<_> =
+            batch.iter().map(|(key, value)| Update { key: *key, value: *value }).collect();
+        for (key, value) in batch {
+            match value {
+                Some(value) => twin.insert(key, value),
+                None => twin.remove(&key),
+            };
+        }
+        assert_eq!(tree.apply(&updates), twin_root(&twin), "round {round}");
+        assert_eq!(tree.leaf_count(), twin.len());
+    }
+}
+
 #[test]
 fn removing_every_leaf_leaves_the_empty_tree() {
     let keys: Vec<_> = (0..=255u8).map(|i| Key::raw(&[i, i ^ 0x55]).unwrap()).collect();
