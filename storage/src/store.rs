@@ -5,7 +5,7 @@ use crate::{
     code_cache::CodeCache,
     codec::{self, ChangeRow, Head},
     commit::Commit,
-    database::{Database, Journal, Read, Records, TransactionKind, Txn, Write},
+    database::{Database, Journal, Read, TransactionKind, Txn, Write},
     folds::TreeLimits,
     forked::{self, ForkPoint, Origin},
     mdbx::{self, Env, LazySync, Meaning, Rows, Size, Sync, Table},
@@ -291,7 +291,7 @@ pub(crate) const fn file_size(max: u64) -> Size {
     Size { max, growth_step: GROWTH_STEP }
 }
 
-type Files = (Env, Option<(Journal, Records)>);
+type Files = (Env, Option<Journal>);
 
 fn open_files(options: &OpenOptions, path: &Path) -> Result<Files, StoreError> {
     let file = path.join(DATABASE_FILE);
@@ -305,7 +305,7 @@ fn open_files(options: &OpenOptions, path: &Path) -> Result<Files, StoreError> {
         Durability::Process => Some(LAZY_SYNC),
         Durability::Disk => None,
     };
-    Ok((env, Some((Journal::new(path, lazy), Records::load(path)?))))
+    Ok((env, Some(Journal::new(path, lazy))))
 }
 
 /// Bytes of a file; 0 if there is none.

@@ -261,6 +261,21 @@ fn a_journal_that_is_damaged_or_not_there_is_refused() {
 }
 
 #[test]
+fn a_record_is_found_beside_a_file_that_says_it_needs_none() {
+    let (directory, genesis) = (tempfile::tempdir().unwrap(), workload::genesis(1337));
+    drop(make_chain(directory.path(), &genesis));
+    let closed = fs::read(directory.path().join(FILES[0])).unwrap();
+    let (store, _writer) = workload::open(directory.path());
+    store.commit(vec![Commit::Meta { key: "note", value: vec![7] }]).unwrap();
+    // The page that says otherwise was torn.
+    let torn = tempfile::tempdir().unwrap();
+    copy_files(directory.path(), torn.path());
+    fs::write(torn.path().join(FILES[0]), closed).unwrap();
+    let (store, _writer) = workload::open(torn.path());
+    assert_eq!(store.snapshot().unwrap().meta("note").unwrap(), Some(vec![7]));
+}
+
+#[test]
 fn a_flipped_bit_is_found_or_does_not_matter() {
     let (directory, genesis) = (tempfile::tempdir().unwrap(), workload::genesis(1337));
     make_chain(directory.path(), &genesis);

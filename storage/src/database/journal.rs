@@ -80,6 +80,29 @@ impl Journal {
         }
     }
 
+    /// Reads the records after one. Of what needs no journal nothing is read but how the files
+    /// begin: they hold nothing newer, unless the page that says that they are needed was torn.
+    pub(super) fn read(
+        &self,
+        settled: u64,
+        is_needed: bool,
+    ) -> std::result::Result<Found, StoreError> {
+        let is_settled = |name: &&str| {
+            let mut bytes = [0; SECTOR];
+            let file = File::open(self.directory.join(name));
+            file.and_then(|file| file.read_exact_at(&mut bytes, PAGE as u64)).is_ok()
+                && match sector(&bytes, 0) {
+                    Sector::Empty => true,
+                    Sector::Damaged => false,
+                    Sector::Of { number, .. } => number <= settled,
+                }
+        };
+        if !is_needed && FILES.iter().all(is_settled) {
+            return Ok(Found::default());
+        }
+        Records::load(&self.directory)?.after(settled, is_needed)
+    }
+
     /// Opens both files, and makes those that are not there.
     pub(super) fn prepare(&mut self) -> Result<&mut [Segment; 2]> {
         if self.files.is_none() {
@@ -102,7 +125,8 @@ impl Journal {
         if has >= SECTOR as u64 {
             file.read_exact_at(&mut header, 0)?;
         }
-        Ok(Segment { file, len: read_header(&header).unwrap_or(0), end: PAGE as u64 })
+        let len = read_header(&header).filter(|len| *len <= has).unwrap_or(0);
+        Ok(Segment { file, len, end: PAGE as u64 })
     }
 
     /// Lets the next record follow the last one that was found.
@@ -295,8 +319,8 @@ pub(super) struct Part {
 pub(super) struct Found {
     /// By file, the older ones first.
     pub(super) parts: Vec<Part>,
-    /// Whether there is something of records that nobody was told of.
-    pub(super) has_rest: bool,
+    /// The highest number of a record of which there is something, and nobody was told of it.
+    pub(super) rest: Option<u64>,
 }
 
 impl Records {
@@ -338,14 +362,14 @@ impl Records {
             next += if follows { part.records.len() as u64 } else { 0 };
             follows
         });
-        let mut has_rest = false;
+        let mut rest = None;
         for (index, file) in self.files.iter().enumerate() {
             for at in (PAGE..file.len()).step_by(SECTOR) {
                 let Sector::Of { number, place, data } = sector(file, at) else { continue };
                 if place == 0 && number > next && read_u64(&data[8..]) >= next {
                     return Err(self.bad(index, BadFile::LostRecord { number: next }));
                 }
-                has_rest |= number >= next;
+                rest = rest.max(Some(number).filter(|number| *number >= next));
             }
         }
         let missing = self.files.iter().position(|file| read_header(file).is_none());
@@ -353,7 +377,7 @@ impl Records {
             Some(missing) if is_needed || !parts.is_empty() => {
                 Err(self.bad(missing, BadFile::NoJournal))
             }
-            _ => Ok(Found { parts, has_rest }),
+            _ => Ok(Found { parts, rest }),
         }
     }
 

@@ -111,7 +111,7 @@ impl Database {
     /// a file that is new, or a copy, they do not belong.
     pub(crate) fn open(
         env: Env,
-        journal: Option<(Journal, Records)>,
+        journal: Option<Journal>,
         (tables, is_new): (Vec<Table>, bool),
         settle_rows: usize,
     ) -> std::result::Result<Self, StoreError> {
@@ -122,12 +122,12 @@ impl Database {
         let (to, is_closed) = row.unwrap_or((0, true));
         let mut found = Found::default();
         let journal = match journal {
-            Some((mut journal, records)) if row.is_some() => {
-                found = records.after(to, !is_closed)?;
+            Some(mut journal) if row.is_some() => {
+                found = journal.read(to, !is_closed)?;
                 journal.go_on(&found.parts)?;
                 Some(journal)
             }
-            Some((mut journal, _)) => {
+            Some(mut journal) => {
                 journal.clear()?;
                 tx.put(settled, SETTLED.as_bytes(), &settled_row(0, true))?;
                 Some(journal)
@@ -293,7 +293,7 @@ impl Core {
         let is_busy = *self.is_settling.lock();
         if count >= self.settle_rows * if is_busy { LAG_MAX } else { 1 } {
             self.wait();
-            if self.freeze() {
+            if self.freeze(false) {
                 self.start_settling();
             }
         }
@@ -310,6 +310,8 @@ impl Core {
             let row = tx.value(self.settled, SETTLED.as_bytes())?.map_or(0, |row| settled(&row));
             tx.put(self.settled, SETTLED.as_bytes(), &settled_row(row, false))?;
             tx.commit()?;
+            // A power cut must not find a record beside a file that needs none.
+            self.env.sync()?;
             self.is_closed.store(false, Relaxed);
         }
         journal.append(record, bytes)
@@ -320,12 +322,11 @@ impl Core {
         if found.parts.len() > 1 {
             self.start_settling();
         }
-        if found.has_rest {
+        if let Some(rest) = found.rest {
             // What is left of records that nobody was told of must not be taken for later ones.
+            self.wait();
+            self.newest.write().record = rest;
             self.settle_all(true)?;
-            if let Some(journal) = &self.journal {
-                journal.lock().clear()?;
-            }
         }
         Ok(())
     }
@@ -334,7 +335,7 @@ impl Core {
     fn settle_all(&self, closes: bool) -> Result<()> {
         self.wait();
         self.failed()?;
-        if self.freeze() || closes {
+        if self.freeze(closes) {
             self.settle(closes);
         }
         self.failed()
@@ -366,10 +367,10 @@ impl Core {
         self.idle.wait_while(&mut self.is_settling.lock(), |is_settling| *is_settling);
     }
 
-    /// Takes the fresh rows to settle them; returns whether there are any.
-    fn freeze(&self) -> bool {
+    /// Takes the fresh rows to settle them, if there are any or `closes`; returns whether it did.
+    fn freeze(&self, closes: bool) -> bool {
         let mut newest = self.newest.write();
-        if self.failure.lock().is_some() || newest.fresh.count == 0 {
+        if self.failure.lock().is_some() || (newest.fresh.count == 0 && !closes) {
             return false;
         }
         newest.settling = std::mem::take(&mut newest.fresh);

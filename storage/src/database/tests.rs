@@ -77,7 +77,7 @@ fn open(path: &Path, settle_rows: usize) -> (Database, Tables) {
     let tx = env.write().unwrap();
     let tables = Tables::make(&tx).unwrap();
     tx.commit().unwrap();
-    let journal = (Journal::new(path, never()), Records::load(path).unwrap());
+    let journal = Journal::new(path, never());
     let all = (tables.all().collect(), false);
     (Database::open(env, Some(journal), all, settle_rows).unwrap(), tables)
 }
@@ -279,7 +279,7 @@ fn read(path: &Path, settled: u64) -> std::result::Result<(Vec<u64>, bool), Stor
             numbers.push(number);
         }
     }
-    Ok((numbers, found.has_rest))
+    Ok((numbers, found.rest.is_some()))
 }
 
 /// Writes records; returns the file before each of them and at last.
@@ -372,7 +372,7 @@ fn the_files_are_written_in_turn() {
     assert_eq!(read(path, 12).unwrap(), (vec![13, 14], false));
     // Another process goes on.
     let mut journal = Journal::new(path, None);
-    journal.go_on(&Records::load(path).unwrap().after(9, true).unwrap().parts).unwrap();
+    journal.go_on(&journal.read(9, true).unwrap().parts).unwrap();
     write(&mut journal, 1);
     assert_eq!(read(path, 9).unwrap(), ((10..=15).collect(), false));
     journal.switch();
