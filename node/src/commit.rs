@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use storage::{Commit, ExecutedBlock};
 
 use crate::chain::{Sentinel, Shared};
-use crate::error::{Failure, StartError};
+use crate::error::Failure;
 use crate::event::Event;
 
 /// Jobs that may wait for the commit thread before the sequencer waits for it.
@@ -43,7 +43,7 @@ pub(crate) struct Committer {
 
 impl Committer {
     /// Starts the thread.
-    pub(crate) fn start(shared: Arc<Shared>) -> Result<Self, StartError> {
+    pub(crate) fn start(shared: Arc<Shared>) -> Result<Self, Failure> {
         let (sender, receiver) = sync_channel(JOBS_MAX);
         let worker = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
@@ -52,7 +52,7 @@ impl Committer {
                 let _sentinel = Sentinel(Arc::clone(&worker));
                 run(&worker, &receiver);
             })
-            .map_err(|source| StartError::System { what: "commit thread", source })?;
+            .map_err(|source| Failure::System { what: "commit thread", source: source.into() })?;
         Ok(Self { jobs: Some(sender), thread: Some(thread), shared })
     }
 

@@ -51,6 +51,14 @@ pub enum Failure {
         /// Its hash.
         hash: B256,
     },
+    /// A thread could not be made.
+    #[error("{what}: {source}")]
+    System {
+        /// What it was for.
+        what: &'static str,
+        /// The system's answer.
+        source: std::sync::Arc<std::io::Error>,
+    },
     /// A worker thread of the node ended with a panic.
     #[error("a worker of the node failed")]
     Worker,

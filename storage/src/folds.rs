@@ -153,6 +153,11 @@ impl Shared {
         StateTree::new(self.hash).with_folds_of(self.limits.fold_leaves_max)
     }
 
+    /// Whether there are folds to make the tree of.
+    pub(crate) fn has_folds(&self) -> Result<bool, StoreError> {
+        Ok(self.database.read()?.value(self.tables.meta, meta::FOLDS)?.is_some())
+    }
+
     /// Makes the tree of the newest state and checks its root.
     pub(crate) fn load_tree(
         &self,

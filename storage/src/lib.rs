@@ -56,6 +56,6 @@ pub use past::{AccountProof, SlotProof, StatePart};
 pub use savepoints::{Reverted, Savepoint};
 pub use scratch::{Frozen, Scratch, Start};
 pub use snapshot::Snapshot;
-pub use store::{Durability, OpenOptions, Store, genesis_block, genesis_hash};
+pub use store::{Durability, OpenOptions, PendingWriter, Store, genesis_block, genesis_hash};
 pub use witness::{Recorded, Recorder};
 pub use writer::{Mark, StateDelta, Writer};

@@ -71,6 +71,20 @@ const LOCK_FILE: &str = "lock";
 #[derive(Debug, Clone)]
 pub struct Store(pub(crate) Arc<Shared>);
 
+/// The writer of a store whose tree may have yet to be made.
+#[derive(Debug)]
+pub struct PendingWriter {
+    shared: Arc<Shared>,
+    pub(crate) made: Option<Writer>,
+}
+
+impl PendingWriter {
+    /// Makes the tree and checks its root.
+    pub fn load(self) -> Result<Writer, StoreError> {
+        self.made.map_or_else(|| Writer::load(self.shared), Ok)
+    }
+}
+
 /// What a store, its writer and its snapshots share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -104,7 +118,17 @@ pub(crate) struct Shared {
 impl Store {
     /// Opens or makes the store of a chain, and the writer of its state.
     pub fn open(options: &OpenOptions, genesis: &Genesis) -> Result<(Self, Writer), StoreError> {
-        open(options, (genesis, None), TreeLimits::default())
+        Self::open_within(options, genesis, TreeLimits::default())
+    }
+
+    /// Does what [`Store::open`] does, or [`Store::open_forked`] with a `point`, but for what takes
+    /// time in proportion to a large state: the store can be read before the tree is made.
+    pub fn open_ahead(
+        options: &OpenOptions,
+        genesis: &Genesis,
+        point: Option<&ForkPoint>,
+    ) -> Result<(Self, PendingWriter), StoreError> {
+        open(options, (genesis, point), TreeLimits::default())
     }
 
     /// Does what [`Store::open`] does, with other limits for the tree in memory.
@@ -113,7 +137,8 @@ impl Store {
         genesis: &Genesis,
         limits: TreeLimits,
     ) -> Result<(Self, Writer), StoreError> {
-        open(options, (genesis, None), limits)
+        let (store, writer) = open(options, (genesis, None), limits)?;
+        Ok((store, writer.load()?))
     }
 
     /// Opens or makes the store of a chain that goes on from another one, and the writer of its
@@ -123,7 +148,8 @@ impl Store {
         genesis: &Genesis,
         point: &ForkPoint,
     ) -> Result<(Self, Writer), StoreError> {
-        open(options, (genesis, Some(point)), TreeLimits::default())
+        let (store, writer) = Self::open_ahead(options, genesis, Some(point))?;
+        Ok((store, writer.load()?))
     }
 
     /// Returns a view of the newest committed state, edits included.
@@ -163,11 +189,11 @@ impl Store {
     }
 }
 
-fn open(
+pub(crate) fn open(
     options: &OpenOptions,
     chain: (&Genesis, Option<&ForkPoint>),
     limits: TreeLimits,
-) -> Result<(Store, Writer), StoreError> {
+) -> Result<(Store, PendingWriter), StoreError> {
     if !options.temporary {
         return open_directory(options, &options.path, chain, limits);
     }
@@ -186,7 +212,7 @@ fn open_directory(
     path: &Path,
     (genesis, point): (&Genesis, Option<&ForkPoint>),
     limits: TreeLimits,
-) -> Result<(Store, Writer), StoreError> {
+) -> Result<(Store, PendingWriter), StoreError> {
     fs::create_dir_all(path).map_err(|source| StoreError::Io { path: path.into(), source })?;
     let lock = lock(path)?;
     let (env, journal) = open_files(options, path)?;
@@ -224,13 +250,13 @@ fn open_directory(
         let mark = Mark { number: origin.first, edits: 0 };
         let mut writer = Writer::new(shared.clone(), origin, mark);
         writer.restart(genesis, point).map_err(|error| shared.explain(error))?;
-        let store = Store(shared);
+        let store = Store(shared.clone());
         if !options.temporary {
             // Whatever the durability: a power cut finds a chain, if only its first block.
             store.sync()?;
             sync_names(path)?;
         }
-        return Ok((store, writer));
+        return Ok((store, PendingWriter { shared, made: Some(writer) }));
     };
     let given = first_block(genesis, point)?.hash();
     if given != stored {
@@ -242,8 +268,10 @@ fn open_directory(
     let first = loaded.map_or(number, |loaded| loaded.first);
     *shared.origin.write() = Arc::new(Origin { first, forked, merkle });
     let shared = Arc::new(shared);
-    let writer = Writer::load(shared.clone())?;
-    Ok((Store(shared), writer))
+    // A small state is read and checked as a whole, before anybody reads it.
+    let is_large = shared.has_folds()?;
+    let made = if is_large { None } else { Some(Writer::load(shared.clone())?) };
+    Ok((Store(shared.clone()), PendingWriter { shared, made }))
 }
 
 /// Writes the names of new files through to the disk: without them the files could not be found.

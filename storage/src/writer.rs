@@ -144,7 +144,7 @@ impl Writer {
 
     /// Makes the writer of a store that is there, with its tree, whose root is checked.
     pub(crate) fn load(shared: Arc<Shared>) -> Result<Self, StoreError> {
-        let tx = shared.database.read()?;
+        let tx = shared.database.read_apart()?;
         let head = shared.head(&tx)?;
         let origin = shared.origin.read().clone();
         let mark = Mark { number: head.number, edits: head.edits };

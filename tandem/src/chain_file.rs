@@ -65,6 +65,7 @@ pub(crate) fn import(settings: &Settings, files: &[PathBuf]) -> Result<(), FileE
     (node.no_mining, node.block_time, node.mixed_mining) = (true, None, false);
     runtime(settings.threads)?.block_on(async {
         let chain = Chain::start(node, genesis)?;
+        chain.ready().await?;
         let result = import_all(&chain, files).await;
         if settings.datadir.is_none() {
             tracing::warn!("without --datadir the blocks were checked and are gone");
@@ -117,6 +118,7 @@ pub(crate) fn export(
     (node.no_mining, node.block_time, node.mixed_mining) = (true, None, false);
     runtime(settings.threads)?.block_on(async {
         let chain = Chain::start(node, genesis)?;
+        chain.ready().await?;
         let result = chain.export_file(file.to_owned(), range).await;
         chain.stop().await;
         let blocks = result?;

@@ -117,6 +117,7 @@ async fn live(
     let addresses: Vec<_> = [server.local_addr].into_iter().chain(server.more.clone()).collect();
     warn(settings, &addresses);
     banner::announce(settings, &chain, &addresses).await?;
+    chain.ready().await?;
     while !signals.ended_within(state.until_next_dump()).await {
         if let Err(error) = state.dump(&chain).await {
             tracing::error!(%error, "the state was not dumped");

@@ -134,6 +134,46 @@ fn signals_end_it_cleanly_and_the_chain_goes_on() {
 }
 
 #[test]
+fn a_large_state_with_another_root_than_recorded_ends_the_node() {
+    let dir = tempfile::tempdir().unwrap();
+    let account = "0x00000000000000000000000000000000000000aa";
+    // So many that of a start's tree the leaves are not read.
+    let value = format!("{:#066x}", 1);
+    let slots = (1..=70_000).map(|slot| (format!("{slot:#066x}"), json!(value)));
+    let storage: serde_json::Map<_, _> = slots.collect();
+    let alloc = json!({account: {"balance": "0x1", "storage": storage}});
+    let genesis = json!({"config": {"chainId": 1}, "gasLimit": "0x1c9c380", "alloc": alloc});
+    fs::write(dir.path().join("genesis.json"), genesis.to_string()).unwrap();
+    let arguments = ["--genesis", "genesis.json", "--datadir", "chain", "--quiet"];
+    let node = Node::start(dir.path(), &arguments[..4]);
+    assert_eq!(node.end("-TERM"), Some(0));
+    let node = Node::start(dir.path(), &arguments[..4]);
+    let slot = node.result("eth_getStorageAt", json!([account, "0x7", "latest"]));
+    assert_eq!(slot, value);
+    node.result("evm_mine", json!([]));
+    let head = node.result("eth_getBlockByNumber", json!(["latest", false]));
+    assert_eq!(head["number"], "0x1");
+    assert_eq!(node.end("-TERM"), Some(0));
+    // The last commit's row: its block's hash, and the root.
+    let row = ["hash", "stateRoot"].map(|key| &head[key].as_str().unwrap()[2..]).concat();
+    let byte = |at| u8::from_str_radix(&row[at..at + 2], 16).unwrap();
+    let row: Vec<_> = (0..row.len()).step_by(2).map(byte).collect();
+    let path = dir.path().join("chain/mdbx.dat");
+    let mut bytes = fs::read(&path).unwrap();
+    let is_row = |at: &usize| bytes[*at..].starts_with(&row);
+    let rows: Vec<_> = (0..bytes.len()).filter(is_row).collect();
+    assert!(!rows.is_empty(), "the row is in the file");
+    rows.iter().for_each(|at| bytes[at + 63] ^= 1);
+    fs::write(&path, bytes).unwrap();
+    let output = tandem(&arguments).args(["--port", "0"]).current_dir(dir.path()).output().unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    let root = head["stateRoot"].as_str().unwrap();
+    let expected = format!("error: store: state root of the stored leaves is {root}, recorded is ");
+    assert!(errors.lines().last().unwrap().starts_with(&expected), "{errors}");
+}
+
+#[test]
 fn a_chain_without_a_directory_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let temporary = dir.path().join("tmp");

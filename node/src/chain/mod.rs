@@ -22,7 +22,7 @@ use arc_swap::ArcSwap;
 use genesis::{ChainSpec, Container, Genesis};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use revm::DatabaseRef;
-use storage::{ExecutedBlock, OpenOptions, Snapshot, Store, StoreError, Waiting, Writer};
+use storage::{ExecutedBlock, OpenOptions, PendingWriter, Snapshot, Store, StoreError, Waiting};
 use tokio::sync::{Semaphore, broadcast, oneshot};
 use vm::Engine;
 use vm::riscv::Image;
@@ -191,6 +191,7 @@ impl Shared {
 
 impl Chain {
     /// Opens the data directory, or begins a chain from `genesis`, and starts the node's threads.
+    /// The tree of a large state is made by them, see [`Chain::ready`].
     pub fn start(config: NodeConfig, genesis: Genesis) -> Result<Self, StartError> {
         Self::start_on(config, genesis, None)
     }
@@ -227,7 +228,7 @@ impl Chain {
         let head = Arc::new(snapshot.block(snapshot.head())?.ok_or(StartError::NoHead)?);
         let recent = Recent::default();
         recent.put(&head);
-        let pool = restore_pool(&store, &writer, &config)?;
+        let pool = restore_pool(&snapshot, &config)?;
         let imported = imported(&snapshot)?;
         // Another client's chain goes on when it is told to, and not because a transaction came.
         let is_foreign = genesis.spec.is_ethereum() && imported > 0;
@@ -260,13 +261,34 @@ impl Chain {
             mnemonic,
             store,
         });
-        let sequencer = Sequencer::new(Arc::clone(&shared), writer)?;
         let (tasks, receiver) = std::sync::mpsc::channel();
+        let worker = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("sequencer".to_owned())
-            .spawn(move || sequencer.run(&receiver))
+            .spawn(move || Sequencer::start(worker, writer, &receiver))
             .map_err(|source| StartError::System { what: "sequencer thread", source })?;
         Ok(Self { shared, tasks, thread: Arc::new(Mutex::new(Some(thread))) })
+    }
+
+    /// Waits until the sequencer has the state tree, whose root is checked; until then the chain can
+    /// be read, and all else waits.
+    pub async fn ready(&self) -> Result<(), StartError> {
+        let (sender, receiver) = oneshot::channel();
+        self.give(Box::new(move |_| {
+            // Who does not wait any more needs no answer.
+            let _ = sender.send(());
+        }))?;
+        Ok(receiver.await.map_err(|_| self.gone())?)
+    }
+
+    /// Gives the sequencer a task.
+    fn give(&self, task: Task) -> Result<(), Failure> {
+        self.tasks.send(task).map_err(|_| self.gone())
+    }
+
+    /// Why the sequencer does not answer.
+    fn gone(&self) -> Failure {
+        self.failure().unwrap_or(Failure::Stopped)
     }
 
     /// Whether nothing has happened since the last block that this chain and the forked one share.
@@ -284,8 +306,8 @@ impl Chain {
                 let _ = sender.send(replayed.and(durable.map_err(StartError::from)));
             })));
         });
-        self.tasks.send(task).map_err(|_| Failure::Stopped)?;
-        receiver.recv().map_err(|_| Failure::Stopped)?
+        self.give(task)?;
+        receiver.recv().map_err(|_| self.gone())?
     }
 
     /// Finishes what was begun, closes the database, and ends the node's threads.
@@ -326,8 +348,8 @@ impl Chain {
                 let _ = sender.send(durable.map_err(E::from).and(result));
             })));
         });
-        self.tasks.send(task).map_err(|_| Failure::Stopped)?;
-        receiver.await.map_err(|_| self.shared.failure().unwrap_or(Failure::Stopped))?
+        self.give(task)?;
+        receiver.await.map_err(|_| self.gone())?
     }
 
     /// Takes a transaction whose sender was recovered; when sealing automatically, answers once
@@ -470,11 +492,9 @@ fn open(
     config: &NodeConfig,
     genesis: &Genesis,
     fork: Option<&Arc<Fork>>,
-) -> Result<(Store, Writer), StartError> {
-    let open = |options: &OpenOptions| match fork {
-        Some(fork) => Store::open_forked(options, genesis, &fork.point()),
-        None => Store::open(options, genesis),
-    };
+) -> Result<(Store, PendingWriter), StartError> {
+    let point = fork.map(|fork| fork.point());
+    let open = |options: &OpenOptions| Store::open_ahead(options, genesis, point.as_ref());
     let options = |path, temporary| OpenOptions {
         path,
         durability: config.durability().into(),
@@ -493,14 +513,14 @@ fn open(
 }
 
 /// The pool as it was when the node stopped.
-fn restore_pool(store: &Store, writer: &Writer, config: &NodeConfig) -> Result<Pool, StartError> {
+fn restore_pool(snapshot: &Snapshot, config: &NodeConfig) -> Result<Pool, StartError> {
     let mut pool = Pool::new(PoolLimits {
         transactions: config.pool_transactions_max,
         sender: config.pool_sender_max,
         bytes: config.pool_bytes_max,
     });
-    for waits in store.snapshot()?.waiting()? {
-        insert_again(&mut pool, &waits, writer)?;
+    for waits in snapshot.waiting()? {
+        insert_again(&mut pool, &waits, snapshot)?;
     }
     Ok(pool)
 }
@@ -509,13 +529,13 @@ fn restore_pool(store: &Store, writer: &Writer, config: &NodeConfig) -> Result<P
 pub(crate) fn insert_again(
     pool: &mut Pool,
     waits: &Waiting,
-    writer: &Writer,
+    state: &impl DatabaseRef<Error = StoreError>,
 ) -> Result<(), StoreError> {
     let transaction = TxEnvelope::decode_2718(&mut waits.bytes.as_ref()).ok();
     let with_sender = transaction.and_then(|tx| stored_sender(&tx).ok().map(|from| (tx, from)));
     let bad_row = || StoreError::BadRow { table: "pool", key: waits.hash.to_vec() };
     let (transaction, sender) = with_sender.ok_or_else(bad_row)?;
-    let nonce = writer.basic_ref(sender)?.map_or(0, |account| account.nonce);
+    let nonce = state.basic_ref(sender)?.map_or(0, |account| account.nonce);
     let mut transaction = PoolTransaction::new(transaction, sender);
     transaction.arrival = waits.order;
     if transaction.transaction.nonce() >= nonce

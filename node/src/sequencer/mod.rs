@@ -2,7 +2,7 @@
 //!
 //! It takes tasks one after the other: a transaction, a block to seal, a dev user's edit. What a
 //! task changed goes to the commit thread, which answers the caller once it is durable. Start with
-//! [`Sequencer::run`]; [`seal`] makes blocks, [`dev`] is what dev users may do.
+//! [`Sequencer::start`]; [`seal`] makes blocks, [`dev`] is what dev users may do.
 
 mod build;
 mod dev;
@@ -21,7 +21,7 @@ use alloy_consensus::Transaction;
 use alloy_primitives::{Address, B256, U256};
 use revm::DatabaseRef;
 use revm::state::AccountInfo;
-use storage::{Commit, ExecutedBlock, Frozen, Writer};
+use storage::{Commit, ExecutedBlock, Frozen, PendingWriter, Writer};
 
 pub use dev::SealedBlocks;
 pub(crate) use edit::bytecode;
@@ -31,7 +31,7 @@ pub(crate) use withdrawals::restore as restore_withdrawals;
 use crate::chain::{Sentinel, Shared};
 use crate::commit::{Answer, Committer, Job};
 use crate::config::Sealing;
-use crate::error::{Failure, StartError, SubmitError};
+use crate::error::{Failure, SubmitError};
 use crate::event::Event;
 use crate::pool::{PoolError, PoolRules, PoolTransaction, rules};
 use crate::settings::pool_rules;
@@ -61,8 +61,18 @@ pub(crate) struct Sequencer {
 }
 
 impl Sequencer {
-    /// Puts the sequencer over `writer`.
-    pub(crate) fn new(shared: Arc<Shared>, writer: Writer) -> Result<Self, StartError> {
+    /// Makes the state tree and runs a sequencer over it; if there is no such tree the node fails
+    /// before anything is written.
+    pub(crate) fn start(shared: Arc<Shared>, writer: PendingWriter, tasks: &Receiver<Task>) {
+        let _sentinel = Sentinel(Arc::clone(&shared));
+        match Self::new(Arc::clone(&shared), writer) {
+            Ok(sequencer) => sequencer.run(tasks),
+            Err(failure) => shared.fail(&failure),
+        }
+    }
+
+    fn new(shared: Arc<Shared>, writer: PendingWriter) -> Result<Self, Failure> {
+        let writer = writer.load()?;
         let head = shared.head();
         let next_savepoint = shared.store().snapshot()?.next_savepoint()?;
         let committer = Committer::start(Arc::clone(&shared))?;
@@ -83,8 +93,7 @@ impl Sequencer {
     }
 
     /// Works until it is told to stop, or nobody is left to tell it anything.
-    pub(crate) fn run(mut self, tasks: &Receiver<Task>) {
-        let _sentinel = Sentinel(Arc::clone(&self.shared));
+    fn run(mut self, tasks: &Receiver<Task>) {
         // What waited when the node stopped waits no longer than it would have then.
         if self.seals_at_once()
             && let Err(failure) = self.seal_waiting()

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use super::*;
-use crate::{Commit, Durability, ExecutedBlock, Mark, OpenOptions, Store};
+use crate::{Commit, Durability, ExecutedBlock, Mark, OpenOptions, PendingWriter, Store, store};
 use alloy_consensus::{Header, Sealable};
 use alloy_primitives::{Address, B256, U256, keccak256};
 use genesis::{DevOptions, Genesis};
@@ -108,6 +108,11 @@ impl Chain {
 }
 
 fn open(path: &Path) -> (Store, Writer) {
+    let (store, writer) = open_ahead(path);
+    (store, writer.load().unwrap())
+}
+
+fn open_ahead(path: &Path) -> (Store, PendingWriter) {
     let options = OpenOptions {
         path: path.into(),
         durability: Durability::Process,
@@ -115,7 +120,7 @@ fn open(path: &Path) -> (Store, Writer) {
         temporary: false,
         prune: None,
     };
-    Store::open_within(&options, &Genesis::dev(DevOptions::default()), LIMITS).unwrap()
+    store::open(&options, (&Genesis::dev(DevOptions::default()), None), LIMITS).unwrap()
 }
 
 #[test]
@@ -189,6 +194,36 @@ fn wrong_folds_are_made_anew() {
         (chain.number, chain.seed) = (number, before);
         assert_eq!(chain.writer().root(), root);
     }
+}
+
+#[test]
+fn a_large_state_is_read_before_its_tree_is_made_and_a_wrong_one_has_no_writer() {
+    let mut chain = Chain::new();
+    chain.fill();
+    let (root, number) = (chain.writer().root(), chain.number);
+    chain.open = None;
+    let (store, writer) = open_ahead(chain.directory.path());
+    assert!(writer.made.is_none(), "the tree is made later");
+    let before = store.snapshot().unwrap();
+    assert_eq!(before.rebuild_root().unwrap(), root);
+    let writer = writer.load().unwrap();
+    assert_eq!((writer.root(), writer.mark()), (root, Mark { number, edits: 0 }));
+    // Neither the folds nor the leaves have another root.
+    let recorded = B256::repeat_byte(9);
+    {
+        let shared = &writer.shared;
+        let head =
+            Head { root: recorded, ..shared.head(&shared.database.read().unwrap()).unwrap() };
+        let tx = shared.database.write().unwrap();
+        tx.put(shared.tables.meta, meta::HEAD, &head.encode()).unwrap();
+        tx.commit().unwrap();
+    }
+    drop((store, writer, before));
+    let (store, writer) = open_ahead(chain.directory.path());
+    assert_eq!(store.snapshot().unwrap().head(), number);
+    let error = writer.load().unwrap_err();
+    let expected = StoreError::RootMismatch { recorded, rebuilt: root };
+    assert_eq!(error.to_string(), expected.to_string());
 }
 
 #[test]
