@@ -255,9 +255,12 @@ impl<H: Hash> Tree<H> {
             return None;
         }
         let mut root = None;
-        let (mut messages, mut hashes) = ([Message::new(); BATCH], [B256::ZERO; BATCH]);
+        // As many as are needed at a time: clearing them all would take as long as ten hashes.
+        let (mut messages, mut hashes) = (Vec::new(), Vec::new());
         for depth in plan.ends.windows(2).rev() {
             for jobs in plan.jobs[depth[0] as usize..depth[1] as usize].chunks(BATCH) {
+                messages.resize(messages.len().max(jobs.len()), Message::new());
+                hashes.resize(messages.len(), B256::ZERO);
                 for (message, job) in messages.iter_mut().zip(jobs) {
                     self.write(job, updates, message);
                 }
