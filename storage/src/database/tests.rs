@@ -259,6 +259,54 @@ fn records_of_any_length_come_back() {
     }
 }
 
+#[test]
+fn the_numbers_of_what_a_cut_left_are_passed_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let (mut database, mut tables) = open(path, 1 << 20);
+    let put = |database: &Database, tables: &Tables, place: u8| {
+        let tx = database.write().unwrap();
+        tx.put(tables.code, &[place], &[place]).unwrap();
+        tx.commit().unwrap();
+    };
+    let kill = |database: Database| {
+        *database.0.failure.lock() = mdbx::check_key(&[]).err();
+        drop(database);
+        open(path, 1 << 20)
+    };
+    let check = |database: &Database, tables: &Tables, places: &[u8], record: u64| {
+        let tx = database.read().unwrap();
+        for place in 1..=9 {
+            let is_there = tx.value(tables.code, &[place]).unwrap().is_some();
+            assert_eq!(is_there, places.contains(&place), "row {place} after record {record}");
+        }
+        assert_eq!(database.0.newest.read().record, record);
+    };
+    (1..=4).for_each(|place| put(&database, &tables, place));
+    drop((database, tables));
+    (database, tables) = open(path, 1 << 20);
+    (5..=7).for_each(|place| put(&database, &tables, place));
+    *database.0.failure.lock() = mdbx::check_key(&[]).err();
+    drop(database);
+    // Of the three records since, which fill a page each, the second one did not arrive.
+    let file = path.join(journal::FILES[0]);
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[2 * 4096..3 * 4096].fill(0);
+    std::fs::write(&file, bytes).unwrap();
+    (database, tables) = open(path, 1 << 20);
+    check(&database, &tables, &[1, 2, 3, 4, 5], 7);
+    // What comes is as long, and is found without what was left.
+    put(&database, &tables, 8);
+    (database, tables) = kill(database);
+    check(&database, &tables, &[1, 2, 3, 4, 5, 8], 8);
+    drop(database);
+    (database, tables) = open(path, 1 << 20);
+    check(&database, &tables, &[1, 2, 3, 4, 5, 8], 8);
+    put(&database, &tables, 9);
+    (database, tables) = kill(database);
+    check(&database, &tables, &[1, 2, 3, 4, 5, 8, 9], 9);
+}
+
 /// A record's bytes by its number: some fill less than a sector, some pages.
 fn record(number: u64) -> Vec<u8> {
     let len = [0, 700, 5_000, 40, 2_000][number as usize % 5];
