@@ -268,16 +268,36 @@ impl Writer {
 
     /// Applies the changes of block `number`, the one after the head.
     pub fn apply(&mut self, number: u64, changes: &BundleState) -> Result<StateDelta, StoreError> {
-        let expected = self.head.number + 1;
-        if number != expected {
-            return Err(StoreError::OutOfOrder { expected, given: number });
-        }
-        self.sweep();
+        self.begin_block(number)?;
         let leaves = Changes::of_bundle(changes, self)?;
         let mut delta = self.apply_changes(leaves, number, BLOCK_PART)?;
         delta.merkle = self.change_merkle(changes);
         self.begin_at(Mark { number, edits: 0 });
         Ok(delta)
+    }
+
+    /// Does what [`Writer::apply`] does for a block that changes nothing but slots of contracts that
+    /// are there, on a chain that is not forked and keeps no Merkle trie.
+    pub fn apply_slots(
+        &mut self,
+        number: u64,
+        slots: impl IntoIterator<Item = ((Address, U256), U256)>,
+    ) -> Result<StateDelta, StoreError> {
+        self.begin_block(number)?;
+        let mut draft = Draft::new(self.shared.hash, self.is_forked());
+        slots.into_iter().for_each(|((at, slot), value)| draft.set_slot(at, slot, value));
+        let delta = self.apply_changes(draft.finish(self)?, number, BLOCK_PART)?;
+        self.begin_at(Mark { number, edits: 0 });
+        Ok(delta)
+    }
+
+    fn begin_block(&mut self, number: u64) -> Result<(), StoreError> {
+        let expected = self.head.number + 1;
+        if number != expected {
+            return Err(StoreError::OutOfOrder { expected, given: number });
+        }
+        self.sweep();
+        Ok(())
     }
 
     /// Takes back the newest change, which was a block's, on a state without edits: the block

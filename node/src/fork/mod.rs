@@ -33,7 +33,7 @@ pub use begin::{
 };
 pub use error::{ForkError, Place, Reason, RemoteError};
 pub(crate) use item::Item;
-pub(crate) use opened::{Opened, Overwritten, UNREAD, overwritten};
+pub(crate) use opened::{Opened, Overwritten, UNREAD, overwritten, ring_slots};
 pub use remote::{Remote, RemoteConfig};
 
 use flights::Flights;

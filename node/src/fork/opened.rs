@@ -50,18 +50,25 @@ pub(crate) fn overwritten<DB: DatabaseRef>(
         let account = db.basic_ref(address)?;
         Ok(account.is_some_and(|account| account.code_hash == keccak256(code)))
     };
+    let [time, root, hash] = ring_slots(header);
     let mut slots = Vec::new();
-    let roots = eip4788::BEACON_ROOTS_ADDRESS;
-    if header.parent_beacon_block_root.is_some() && is_usual(roots, &eip4788::BEACON_ROOTS_CODE)? {
-        let slot = U256::from(header.timestamp % RING);
-        slots.extend([(roots, slot), (roots, slot + U256::from(RING))]);
+    if header.parent_beacon_block_root.is_some() && is_usual(time.0, &eip4788::BEACON_ROOTS_CODE)? {
+        slots.extend([time, root]);
     }
-    let hashes = eip2935::HISTORY_STORAGE_ADDRESS;
     let prague = spec.fork(header.number, header.timestamp).is_enabled_in(SpecId::PRAGUE);
-    if prague && header.number > 0 && is_usual(hashes, &eip2935::HISTORY_STORAGE_CODE)? {
-        slots.push((hashes, U256::from((header.number - 1) % RING)));
+    if prague && header.number > 0 && is_usual(hash.0, &eip2935::HISTORY_STORAGE_CODE)? {
+        slots.push(hash);
     }
     Ok(slots)
+}
+
+/// The slots that the usual contracts give the block's timestamp, the root of the beacon block
+/// before it, and the hash of its parent.
+pub(crate) fn ring_slots(header: &Header) -> [(Address, U256); 3] {
+    let (roots, hashes) = (eip4788::BEACON_ROOTS_ADDRESS, eip2935::HISTORY_STORAGE_ADDRESS);
+    let time = U256::from(header.timestamp % RING);
+    let number = U256::from(header.number.saturating_sub(1) % RING);
+    [(roots, time), (roots, time + U256::from(RING)), (hashes, number)]
 }
 
 /// A value that no opening writes: the engine takes the slot for changed.

@@ -8,6 +8,7 @@ mod build;
 mod dev;
 mod edit;
 mod fork;
+mod idle;
 mod import;
 mod rewind;
 mod seal;
@@ -55,6 +56,8 @@ pub(crate) struct Sequencer {
     /// When to look next for what has waited too long.
     sweep: Option<Instant>,
     next_savepoint: u64,
+    /// Root of the newest state that is known to be idle.
+    idle_root: Option<B256>,
     /// What the task at hand changed.
     job: Job,
     stopped: bool,
@@ -84,6 +87,7 @@ impl Sequencer {
             due: None,
             sweep: None,
             next_savepoint,
+            idle_root: None,
             job: Job::default(),
             stopped: false,
         };

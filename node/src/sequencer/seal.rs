@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use alloy_consensus::{Header, Sealable};
 use alloy_eips::eip2718::Encodable2718;
-use alloy_primitives::Sealable;
+use alloy_eips::eip4895::Withdrawals;
 use revm::database::BundleState;
 use storage::{Commit, ExecutedBlock, Merkle, StateDelta, StoreError, Writer};
 use vm::{EngineError, Print, TrapReport};
@@ -17,7 +18,9 @@ use crate::event::Event;
 use crate::fork::Opened;
 use crate::pool::{Best, PoolTransaction};
 use crate::settings::block_rules;
-use executor::{BlockExecution, Executed, ExecutorError, NextBlock, PushError, Refusal, Roots};
+use executor::{
+    BlockExecution, Body, Executed, ExecutorError, NextBlock, PushError, Refusal, Roots,
+};
 
 /// Transactions that found no room after which a block counts as full.
 const MISSES_MAX: usize = 16;
@@ -98,7 +101,15 @@ impl Sequencer {
         self.check_alive()?;
         let started = Instant::now();
         let next = self.next_block();
-        let header = next.header(self.shared.engine().spec(), &self.head.header);
+        let mut header = next.header(self.shared.engine().spec(), &self.head.header);
+        if let Some(delta) = self.apply_idle(&mut header)? {
+            let body = Body { withdrawals: Some(Withdrawals::default()), ..Body::default() };
+            return Ok(self.append_applied(
+                (header, body),
+                delta,
+                (&BundleState::default(), started),
+            ));
+        }
         let base_fee = header.base_fee_per_gas.unwrap_or_default();
         let best = self.shared.pool().best(base_fee, self.shared.config().order);
         let Selected { executed, refused, unfetched } =
@@ -156,14 +167,24 @@ impl Sequencer {
         executed: Executed,
         started: Instant,
     ) -> Result<Arc<ExecutedBlock>, Failure> {
-        let Executed { mut header, body, changes } = executed;
+        let Executed { header, body, changes } = executed;
         let delta = self.writer.apply(header.number, &changes)?;
+        Ok(self.append_applied((header, body), delta, (&changes, started)))
+    }
+
+    /// Makes a block the head whose changes were applied, with the state root that they gave.
+    fn append_applied(
+        &mut self,
+        (mut header, body): (Header, Body),
+        delta: StateDelta,
+        (changes, started): (&BundleState, Instant),
+    ) -> Arc<ExecutedBlock> {
         header.state_root = delta.state_root();
         let block = Arc::new(executed_block(header.seal_slow(), body));
         self.shared
             .change_settings(|settings| settings.use_up(block.header.timestamp, wall_clock()));
-        self.adopt(Arc::clone(&block), delta, (&changes, started));
-        Ok(block)
+        self.adopt(Arc::clone(&block), delta, (changes, started));
+        block
     }
 
     /// Makes a block the head whose changes were applied, and hands it to the commit thread.
@@ -219,7 +240,7 @@ impl Sequencer {
 pub(super) fn execute(
     shared: &Shared,
     writer: &Writer,
-    header: alloy_consensus::Header,
+    header: Header,
     candidates: impl IntoIterator<Item = Arc<PoolTransaction>, IntoIter: SkipSender>,
 ) -> Result<Selected, Failure> {
     let number = header.number;

@@ -6,6 +6,7 @@ extern crate tandem_node as node;
 mod calls;
 mod dev;
 mod forks;
+mod idle;
 mod import;
 mod limits;
 mod protocol;
