@@ -103,6 +103,8 @@ pub struct Writer {
     /// What of the tree the database holds.
     pub(crate) saved: Saved,
     overlay: Overlay,
+    /// The newest committed change when the overlay was last swept.
+    swept: u64,
     /// Whether a chain begins: what the tables hold is another one's.
     begins: bool,
     /// A read transaction under the overlay, and how many commits there were at its start.
@@ -137,6 +139,7 @@ impl Writer {
             merkle: None,
             saved: Saved::default(),
             overlay: Overlay::default(),
+            swept: 0,
             begins: false,
             base: Mutex::new(None),
         }
@@ -424,9 +427,13 @@ impl Writer {
     /// Forgets what the database has, when there is much of it.
     fn sweep(&mut self) {
         let committed = self.shared.committed.load(Ordering::Acquire);
-        self.overlay.sweep(committed);
-        self.shrink(committed);
-        *self.base.lock() = None;
+        if committed != self.swept {
+            self.swept = committed;
+            self.overlay.sweep(committed);
+            self.shrink(committed);
+            // It may have begun before what the overlay has no longer.
+            *self.base.lock() = None;
+        }
     }
 
     /// Returns how many changes are not committed.
