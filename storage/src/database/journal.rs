@@ -51,7 +51,8 @@ pub(crate) struct Journal {
     synced: u64,
     unsynced: usize,
     synced_at: Instant,
-    buffer: Vec<u8>,
+    /// A record's bytes, and the same in sectors.
+    buffers: [Vec<u8>; 2],
 }
 
 /// A file of the journal.
@@ -76,7 +77,7 @@ impl Journal {
             synced: 0,
             unsynced: 0,
             synced_at: Instant::now(),
-            buffer: Vec::new(),
+            buffers: Default::default(),
         }
     }
 
@@ -141,10 +142,13 @@ impl Journal {
         Ok(())
     }
 
-    /// Writes a record, durably as the journal is; when that fails, none is found there.
-    pub(super) fn append(&mut self, number: u64, bytes: &[u8]) -> Result<()> {
-        let mut buffer = std::mem::take(&mut self.buffer);
-        frame(&mut buffer, (number, self.synced), bytes);
+    /// Writes a record of the bytes that `put` gives, durably as the journal is; when that fails,
+    /// none is found there.
+    pub(super) fn append(&mut self, number: u64, put: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+        let [mut bytes, mut buffer] = std::mem::take(&mut self.buffers);
+        bytes.clear();
+        put(&mut bytes);
+        frame(&mut buffer, (number, self.synced), &bytes);
         let (active, is_lazy) = (self.active, self.lazy.is_some());
         let segment = &mut self.prepare()?[active];
         let (start, end) = (segment.end, segment.end + buffer.len() as u64);
@@ -154,7 +158,7 @@ impl Journal {
         let written = segment.file.write_all_at(&buffer, start);
         segment.end = end;
         self.unsynced += buffer.len();
-        self.buffer = buffer;
+        self.buffers = [bytes, buffer];
         let done = written.map_err(Into::into).and_then(|()| self.sync_if_due(number));
         if done.is_err() {
             // It may have been written and not synced. If this fails, too, nobody knows.

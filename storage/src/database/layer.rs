@@ -54,19 +54,17 @@ impl Layer {
 
     /// For each table name ‖ whether it is cleared ‖ number of rows; for each row the key and the
     /// value, if it has one. Each is led by its length.
-    pub(super) fn encode(&self, tables: &[Table]) -> Vec<u8> {
-        let mut record = Vec::with_capacity(self.count * ROW_BYTES);
+    pub(super) fn encode(&self, tables: &[Table], record: &mut Vec<u8>) {
         for table in tables {
             let Some(layer) = self.table(*table) else { continue };
-            put_bytes(&mut record, Some(table.name().as_bytes()));
+            put_bytes(record, Some(table.name().as_bytes()));
             record.push(u8::from(layer.cleared));
             record.extend_from_slice(&(layer.rows.len() as u32).to_be_bytes());
             for (key, value) in &layer.rows {
-                put_bytes(&mut record, Some(key));
-                put_bytes(&mut record, value.as_ref().map(|value| &value[..]));
+                put_bytes(record, Some(key));
+                put_bytes(record, value.as_ref().map(|value| &value[..]));
             }
         }
-        record
     }
 
     /// Puts newer rows over these.

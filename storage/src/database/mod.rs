@@ -278,7 +278,7 @@ impl Core {
     fn commit(self: &Arc<Self>, staged: Layer) -> Result<()> {
         let Newest { record, mut fresh, .. } = self.newest.read().clone();
         let record = record + 1;
-        if let Err(error) = self.append(record, &staged.encode(&self.tables)) {
+        if let Err(error) = self.append(record, &staged) {
             // What of it is on the disk nobody knows.
             *self.failure.lock() = Some(error);
             return Err(error);
@@ -300,7 +300,7 @@ impl Core {
         Ok(())
     }
 
-    fn append(&self, record: u64, bytes: &[u8]) -> Result<()> {
+    fn append(&self, record: u64, rows: &Layer) -> Result<()> {
         let Some(journal) = &self.journal else { return Ok(()) };
         let mut journal = journal.lock();
         if self.is_closed.load(Relaxed) {
@@ -314,7 +314,7 @@ impl Core {
             self.env.sync()?;
             self.is_closed.store(false, Relaxed);
         }
-        journal.append(record, bytes)
+        journal.append(record, |bytes| rows.encode(&self.tables, bytes))
     }
 
     /// Goes on where a start found the journal.

@@ -337,7 +337,7 @@ fn write_records(path: &Path, lazy: Option<LazySync>, numbers: u64) -> Vec<Vec<u
     journal.prepare().unwrap();
     let mut images = vec![std::fs::read(&file).unwrap()];
     for number in 1..=numbers {
-        journal.append(number, &record(number)).unwrap();
+        journal.append(number, |bytes| bytes.extend(record(number))).unwrap();
         images.push(std::fs::read(&file).unwrap());
     }
     images
@@ -406,7 +406,7 @@ fn the_files_are_written_in_turn() {
     let mut write = |journal: &mut Journal, count: u64| {
         for _ in 0..count {
             number += 1;
-            journal.append(number, &record(number)).unwrap();
+            journal.append(number, |bytes| bytes.extend(record(number))).unwrap();
         }
     };
     write(&mut journal, 9);
