@@ -24,12 +24,12 @@ pub enum Commit {
         /// The block.
         block: Arc<ExecutedBlock>,
         /// What [`crate::Writer::apply`] returned for it.
-        delta: StateDelta,
+        delta: Box<StateDelta>,
     },
     /// A change between two blocks.
     Edit {
         /// What [`crate::Writer::edit`] returned for it.
-        delta: StateDelta,
+        delta: Box<StateDelta>,
     },
     /// A transaction that waits.
     PoolInsert {

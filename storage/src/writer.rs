@@ -246,7 +246,10 @@ impl Writer {
         Ok(())
     }
 
-    pub(crate) fn genesis_delta(&mut self, genesis: &Genesis) -> Result<StateDelta, StoreError> {
+    pub(crate) fn genesis_delta(
+        &mut self,
+        genesis: &Genesis,
+    ) -> Result<Box<StateDelta>, StoreError> {
         let mut draft = Draft::new(self.shared.hash, self.is_forked());
         for (address, account) in &genesis.alloc {
             let info = AccountInfo {
@@ -270,7 +273,11 @@ impl Writer {
     }
 
     /// Applies the changes of block `number`, the one after the head.
-    pub fn apply(&mut self, number: u64, changes: &BundleState) -> Result<StateDelta, StoreError> {
+    pub fn apply(
+        &mut self,
+        number: u64,
+        changes: &BundleState,
+    ) -> Result<Box<StateDelta>, StoreError> {
         self.begin_block(number)?;
         let leaves = Changes::of_bundle(changes, self)?;
         let mut delta = self.apply_changes(leaves, number, BLOCK_PART)?;
@@ -285,7 +292,7 @@ impl Writer {
         &mut self,
         number: u64,
         slots: impl IntoIterator<Item = ((Address, U256), U256)>,
-    ) -> Result<StateDelta, StoreError> {
+    ) -> Result<Box<StateDelta>, StoreError> {
         self.begin_block(number)?;
         let mut draft = Draft::new(self.shared.hash, self.is_forked());
         slots.into_iter().for_each(|((at, slot), value)| draft.set_slot(at, slot, value));
@@ -330,7 +337,7 @@ impl Writer {
     }
 
     /// Applies a change between two blocks; it belongs to the history of the next one.
-    pub fn edit(&mut self, changes: &BundleState) -> Result<StateDelta, StoreError> {
+    pub fn edit(&mut self, changes: &BundleState) -> Result<Box<StateDelta>, StoreError> {
         self.sweep();
         let leaves = Changes::of_bundle(changes, self)?;
         let mut delta = self.apply_changes(leaves, self.head.number + 1, self.head.edits)?;
@@ -366,7 +373,7 @@ impl Writer {
         changes: Changes,
         number: u64,
         part: u32,
-    ) -> Result<StateDelta, StoreError> {
+    ) -> Result<Box<StateDelta>, StoreError> {
         let root_before = self.tree.root();
         let part_change = |&LeafChange { key, old, new }: &LeafChange| {
             Ok(PartChange { key, old, new, first: !self.is_edited(&key, number)? })
@@ -376,7 +383,7 @@ impl Writer {
         self.unfold(changes.leaves.iter().map(|change| &change.key))?;
         let root = Arc::make_mut(&mut self.tree).apply(&changes.updates());
         self.sequence += 1;
-        let mut delta = StateDelta {
+        let mut delta = Box::new(StateDelta {
             sequence: self.sequence,
             number,
             part,
@@ -389,7 +396,7 @@ impl Writer {
             holders: changes.holders,
             merkle: None,
             folds: None,
-        };
+        });
         self.overlay.add(&delta);
         delta.folds = self.save_folds(delta.leaves.len());
         Ok(delta)

@@ -16,7 +16,7 @@ use crate::settings::Settings;
 use executor::BALANCE_MAX;
 
 /// Blocks after which a long run of sealing hands over what it has.
-const HAND_OVER_BLOCKS: u64 = 1_024;
+const HAND_OVER_BLOCKS: u64 = 256;
 /// How an ELF file starts.
 const ELF_MAGIC: [u8; 4] = [0x7f, b'E', b'L', b'F'];
 

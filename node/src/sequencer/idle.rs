@@ -39,7 +39,7 @@ impl Sequencer {
     pub(super) fn apply_idle(
         &mut self,
         header: &mut Header,
-    ) -> Result<Option<StateDelta>, StoreError> {
+    ) -> Result<Option<Box<StateDelta>>, StoreError> {
         let fork = self.shared.engine().spec().fork(header.number, header.timestamp);
         // From Amsterdam on a block lists what was accessed (EIP-7928).
         let is_usual = fork.is_enabled_in(SpecId::PRAGUE)

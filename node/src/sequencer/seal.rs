@@ -176,7 +176,7 @@ impl Sequencer {
     fn append_applied(
         &mut self,
         (mut header, body): (Header, Body),
-        delta: StateDelta,
+        delta: Box<StateDelta>,
         (changes, started): (&BundleState, Instant),
     ) -> Arc<ExecutedBlock> {
         header.state_root = delta.state_root();
@@ -191,7 +191,7 @@ impl Sequencer {
     pub(super) fn adopt(
         &mut self,
         block: Arc<ExecutedBlock>,
-        delta: StateDelta,
+        delta: Box<StateDelta>,
         (changes, started): (&BundleState, Instant),
     ) {
         self.writer.sealed(block.number(), block.hash());
