@@ -17,7 +17,7 @@ use std::{
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -33,6 +33,9 @@ const ROUNDS: u32 = 7;
 const SENDERS: u32 = 3;
 /// When a round's kill comes, in milliseconds after its load has begun.
 const KILL_MS: std::ops::Range<u64> = 60..900;
+
+/// How long a node may take to the blocks that it is to make before it is killed.
+const HEIGHT_MAX: Duration = Duration::from_secs(30);
 
 fn variable(name: &str, default: u64) -> Result<u64> {
     env::var(name).map_or(Ok(default), |text| text.parse().with_context(|| name.to_owned()))
@@ -60,7 +63,7 @@ fn run_rounds(sealing: Sealing, durability: &str, folder: &TempDir) -> Result<()
         let label = format!("{sealing:?}, {durability}, round {round}, killed after {kill_ms} ms");
         let node = start(&genesis, folder, sealing, durability).context(label.clone())?;
         ledger.check(&mut node.client()?).context(label.clone())?;
-        let news = run_until_killed(node, sealing, &tokens, kill_ms).context(label.clone())?;
+        let news = run_until_killed(node, sealing, &tokens, (kill_ms, 0)).context(label.clone())?;
         eprintln!("{label}: {} acknowledged, {} sealed", news.hashes.len(), news.receipts.len());
         ledger.add(news);
         genesis.check_root(&folder.path().join("data")).context(label)?;
@@ -98,10 +101,16 @@ fn start_in(
     Node::start(&arguments)
 }
 
-/// Loads the node, kills it, and returns what it had told by then.
-fn run_until_killed(node: Node, sealing: Sealing, tokens: &Tokens, kill_ms: u64) -> Result<Ledger> {
+/// Loads the node, kills it after some time and so many blocks, and returns what it had told by then.
+fn run_until_killed(
+    node: Node,
+    sealing: Sealing,
+    tokens: &Tokens,
+    (kill_ms, blocks): (u64, u64),
+) -> Result<Ledger> {
     let stopped = AtomicBool::new(false);
     let address = node.address();
+    let first = height(&mut node.client()?)?;
     thread::scope(|scope| {
         let senders: Vec<_> = (0..SENDERS)
             .map(|index| {
@@ -123,8 +132,10 @@ fn run_until_killed(node: Node, sealing: Sealing, tokens: &Tokens, kill_ms: u64)
             scope.spawn(move || seal_until_killed(Client::connect(address)?, stopped))
         });
         thread::sleep(Duration::from_millis(kill_ms));
+        let reached = wait_for_height(&node, first + blocks);
         stopped.store(true, Ordering::SeqCst);
         node.kill()?;
+        reached?;
         let mut told = Ledger::default();
         for sender in senders {
             told.add(sender.join().map_err(|_| anyhow::anyhow!("a sender panicked"))??);
@@ -134,6 +145,21 @@ fn run_until_killed(node: Node, sealing: Sealing, tokens: &Tokens, kill_ms: u64)
         }
         Ok(told)
     })
+}
+
+fn height(client: &mut Client) -> Result<u64> {
+    quantity(&client.call("eth_blockNumber", json!([]))?)
+}
+
+/// On a busy machine a node under load may take longer than it was given.
+fn wait_for_height(node: &Node, wanted: u64) -> Result<()> {
+    let mut client = node.client()?;
+    let end = Instant::now() + HEIGHT_MAX;
+    while height(&mut client)? < wanted {
+        ensure!(Instant::now() < end, "not at block {wanted} after {HEIGHT_MAX:?} more");
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
 }
 
 fn seal_until_killed(mut client: Client, stopped: &AtomicBool) -> Result<()> {

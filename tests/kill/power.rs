@@ -23,8 +23,8 @@ use crate::{
     load::{Ledger, Sealing, Tokens},
 };
 
-/// How long the recorded node is under load.
-const LOAD_MS: u64 = 1_200;
+/// How long the recorded node is under load, and how many blocks it makes meanwhile, at least.
+const LOAD: (u64, u64) = (1_200, 20);
 /// Cuts for each round, of which one is looked at through the node.
 const CUTS: usize = 5;
 /// How long `strace` may take to write down the end of the node.
@@ -125,7 +125,7 @@ impl Cuts<'_> {
             Some(tokens) => tokens,
             None => Tokens::deploy(&node)?,
         };
-        let told = crate::run_until_killed(node, sealing, &tokens, LOAD_MS)?;
+        let told = crate::run_until_killed(node, sealing, &tokens, LOAD)?;
         Ok((read_trace(&ended(&log, id)?, data)?, told))
     }
 
