@@ -36,6 +36,8 @@ const PAGE: usize = 4096;
 const LEAD: usize = 16;
 /// A file grows to a multiple of this, and to twice its length at least.
 const STEP: u64 = 1 << 20;
+/// Bytes that a buffer keeps room for, between a large record and the next one.
+const BUFFER_MAX: usize = 4 << 20;
 static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
 
 /// The journal of a database that is open.
@@ -146,7 +148,6 @@ impl Journal {
     /// none is found there.
     pub(super) fn append(&mut self, number: u64, put: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
         let [mut bytes, mut buffer] = std::mem::take(&mut self.buffers);
-        bytes.clear();
         put(&mut bytes);
         frame(&mut buffer, (number, self.synced), &bytes);
         let (active, is_lazy) = (self.active, self.lazy.is_some());
@@ -158,7 +159,11 @@ impl Journal {
         let written = segment.file.write_all_at(&buffer, start);
         segment.end = end;
         self.unsynced += buffer.len();
-        self.buffers = [bytes, buffer];
+        self.buffers = [bytes, buffer].map(|mut buffer| {
+            buffer.clear();
+            buffer.shrink_to(BUFFER_MAX);
+            buffer
+        });
         let done = written.map_err(Into::into).and_then(|()| self.sync_if_due(number));
         if done.is_err() {
             // It may have been written and not synced. If this fails, too, nobody knows.
@@ -240,7 +245,6 @@ impl Segment {
 
 /// Writes a record in sectors, which fill pages.
 fn frame(buffer: &mut Vec<u8>, (number, synced): (u64, u64), bytes: &[u8]) {
-    buffer.clear();
     let lead = [(bytes.len() as u64).to_be_bytes(), synced.to_be_bytes()].concat();
     let (first, rest) = bytes.split_at(bytes.len().min(DATA.len() - LEAD));
     put_sector(buffer, (number, 0), &[&lead, first]);
