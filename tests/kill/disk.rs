@@ -214,23 +214,46 @@ pub(crate) fn read_trace(text: &str, folder: &Path) -> Result<Vec<Event>> {
     let mut reader = Reader { folder, through: BTreeSet::new(), events: Vec::new() };
     // A call that another thread interrupts is printed in two halves.
     let mut halves: BTreeMap<&str, &str> = BTreeMap::new();
-    for line in text.lines() {
+    let cut_off = killed_in(text);
+    for (index, line) in text.lines().enumerate() {
         let Some((thread, rest)) = line.split_once(' ') else { continue };
         let rest = rest.trim_start();
-        if let Some(start) = rest.strip_suffix(" <unfinished ...>") {
+        let call = if let Some(start) = rest.strip_suffix(" <unfinished ...>") {
             // What a call sends may be at its reader's before the call returns.
             if !reader.tell(start)? {
                 halves.insert(thread, start);
             }
+            continue;
         } else if let Some((_, end)) = rest.split_once(" resumed>") {
-            if let Some(start) = halves.remove(thread) {
-                reader.call(&format!("{start}{end}"))?;
+            let Some(start) = halves.remove(thread) else { continue };
+            format!("{start}{end}")
+        } else {
+            if reader.tell(rest)? {
+                continue;
             }
-        } else if !reader.tell(rest)? {
-            reader.call(rest)?;
+            rest.to_owned()
+        };
+        let read = reader.call(&call);
+        if !cut_off.contains(&index) {
+            read?;
         }
     }
     Ok(reader.events)
+}
+
+/// The lines of the calls that threads were killed in: what is given as their results may be
+/// another call's. Whatever they wrote, nobody heard of it.
+fn killed_in(text: &str) -> BTreeSet<usize> {
+    let mut newest: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut lines = BTreeSet::new();
+    for (index, line) in text.lines().enumerate() {
+        let Some((thread, rest)) = line.split_once(' ') else { continue };
+        if rest.trim_start().starts_with("+++ killed") {
+            lines.extend(newest.get(thread));
+        }
+        newest.insert(thread, index);
+    }
+    lines
 }
 
 struct Reader<'a> {
@@ -315,7 +338,10 @@ impl Reader<'_> {
                 let through = self.through.contains(descriptor);
                 self.events.push(Event::Write { file, offset, bytes, through });
             }
-            "fsync" | "fdatasync" => self.events.push(Event::Sync(file)),
+            "fsync" | "fdatasync" => {
+                ensure!(result == "0", "{name}: {result}");
+                self.events.push(Event::Sync(file));
+            }
             "ftruncate" => self.events.push(Event::Resize { file, length: last().parse()? }),
             "close" => {}
             other => bail!("{other} on {file}: not understood"),
@@ -379,7 +405,12 @@ mod tests {
             "1 <... pwrite64 resumed>) = 1".to_owned(),
             "2 <... sendto resumed>, NULL, 0) = 20".to_owned(),
             r#"1 rename("/d/a", "/d/b") = 0"#.to_owned(),
+            format!(r#"3 pwrite64(4</d/a>, "{}", 1, 6 <unfinished ...>"#, hex("q")),
+            "3 <... pwrite64 resumed>) = 149".to_owned(),
+            "3 +++ killed by SIGKILL +++".to_owned(),
         ];
+        let wrong = read_trace(&lines[..lines.len() - 1].join("\n"), Path::new("/d")).unwrap_err();
+        assert_eq!(wrong.to_string(), "pwrite64: 149 of 1");
         let events = read_trace(&lines.join("\n"), Path::new("/d")).unwrap();
         assert!(matches!(events[5], Event::Told(_)), "{events:?}");
         assert!(matches!(events[6], Event::Write { through: true, .. }), "{events:?}");
