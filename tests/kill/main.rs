@@ -101,7 +101,8 @@ fn start_in(
     Node::start(&arguments)
 }
 
-/// Loads the node, kills it after some time and so many blocks, and returns what it had told by then.
+/// Loads the node, kills it after some time and so many blocks, and returns what it had told by
+/// then.
 fn run_until_killed(
     node: Node,
     sealing: Sealing,

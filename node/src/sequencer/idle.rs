@@ -21,7 +21,8 @@ use storage::{StateDelta, StoreError, Writer};
 use super::Sequencer;
 use crate::fork::ring_slots;
 
-/// The usual contracts that system calls go to, with the hashes of their code.
+/// The usual contracts that system calls go to, with the hashes of their code: as a dev chain has
+/// them, for alloy's constant of the last one ends with two bytes that are none of its code.
 static USUAL: LazyLock<Vec<(Address, B256)>> = LazyLock::new(|| {
     let genesis = Genesis::dev(DevOptions { fork: SpecId::PRAGUE, ..DevOptions::default() });
     let contracts = [BEACON_ROOTS_ADDRESS, HISTORY_STORAGE_ADDRESS].into_iter().chain(QUEUES);

@@ -1,6 +1,6 @@
 //! Hashing what an update changes: which nodes, and in which order.
 //!
-//! A plan holds the branches to hash anew by their depth, so that hashing goes a depth at a time,
+//! A plan holds the nodes to hash anew by their depth, so that hashing goes a depth at a time,
 //! side by side in the lanes of [`Hash::hash_all`], and each new hash goes to its branch at once.
 //! Of a large one the subtrees below some depth are planned and hashed by themselves, which keeps
 //! what they take in the processor's caches, and by two threads.
@@ -70,7 +70,7 @@ impl<H: Hash> Tree<H> {
     /// Renews the hashes of everything that the guide leads to. If some updates change the tree's
     /// shape, the ways to all others are marked instead: those ones are returned.
     pub(crate) fn rehash(&mut self, guide: Guide, updates: &[Update]) -> Vec<u32> {
-        let root = self.visits_of(self.root, updates);
+        let root = Self::visits_of(self.root, updates);
         let is_large = cfg!(feature = "std") && updates.len() >= LARGE_MIN;
         let depth = if is_large { CUT_DEPTH } else { usize::MAX };
         let (mut top, left) = self.plan(guide, updates, root, depth);
@@ -85,13 +85,13 @@ impl<H: Hash> Tree<H> {
 
     /// Hashes what is marked in the subtree at a branch that lies nowhere yet.
     pub(crate) fn rehash_below(&mut self, node: Node, updates: &[Update]) {
-        let root = self.visits_of(node, updates);
+        let root = Self::visits_of(node, updates);
         let (plan, _) = self.plan(Guide::Marks, updates, root, usize::MAX);
         self.run(&plan, updates);
         self.settle(&plan);
     }
 
-    fn visits_of(&self, node: Node, updates: &[Update]) -> Vec<Visit> {
+    fn visits_of(node: Node, updates: &[Update]) -> Vec<Visit> {
         vec![Visit { node, place: Place::ROOT, from: 0, updates: 0..updates.len() as u32 }]
     }
 
@@ -249,7 +249,8 @@ impl<H: Hash> Tree<H> {
         }
     }
 
-    /// Hashes all of a plan from below, unless there are others. Returns the root's hash if it has it.
+    /// Hashes all of a plan from below, unless there are others. Returns the root's hash if the plan
+    /// begins there.
     fn run(&self, plan: &Plan, updates: &[Update]) -> Option<B256> {
         if !plan.others.is_empty() {
             return None;
