@@ -12,6 +12,7 @@ use std::{
     str::FromStr,
 };
 
+use alloy_primitives::Address;
 use clap::{
     Args, ValueEnum,
     builder::{PossibleValuesParser, TypedValueParser},
@@ -141,6 +142,12 @@ pub(crate) struct Settings {
     /// Balance of each dev account in ether
     #[arg(long, value_name = "NUM", default_value_t = 10_000)]
     pub(crate) balance: u64,
+
+    /// Who gets the fees of each block
+    ///
+    /// [default: the zero address; on a fork, the beneficiary of its block]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) coinbase: Option<Address>,
 
     /// Writes accounts, keys and fees to this file, as JSON
     #[arg(long, value_name = "FILE")]
@@ -534,6 +541,7 @@ impl Settings {
             slots_in_an_epoch: self.slots_in_an_epoch,
             timestamp: self.timestamp,
             number: self.number,
+            coinbase: self.coinbase.unwrap_or_default(),
             console: !self.disable_console_log,
             call_gas_limit: self.call_gas_limit,
             call_time_max: self.call_time_max,

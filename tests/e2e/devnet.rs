@@ -45,6 +45,22 @@ fn edits_are_seen_at_once_and_kept() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn fees_go_to_who_is_named() -> Result<()> {
+    let node =
+        Node::start(&["--coinbase", SOMEONE, "--profile", "testnet", "--block-time", "0.1"])?;
+    let mut client = node.client()?;
+    ensure!(client.call("eth_coinbase", json!([]))? == SOMEONE, "eth_coinbase");
+    let raw = sign::Request::transfer(0, Address::ZERO, U256::ONE).raw(&sign::account(0)?)?;
+    let receipt = client.call("eth_sendRawTransactionSync", json!([raw]))?;
+    let block = client.call("eth_getBlockByNumber", json!([receipt["blockNumber"], false]))?;
+    ensure!(block["miner"] == SOMEONE, "{block}");
+    let [price, base_fee] = [&receipt["effectiveGasPrice"], &block["baseFeePerGas"]];
+    let tip = quantity(price)? - quantity(base_fee)?;
+    ensure!(tip == 1 && balance(&mut client, SOMEONE)? == 21_000, "{receipt}");
+    Ok(())
+}
+
 /// Everything that a savepoint brings back is in the database.
 #[test]
 fn savepoints_outlive_the_node() -> Result<()> {
