@@ -344,7 +344,8 @@ impl<DB: DatabaseRef> Execution<DB> {
 
     fn sender_code_size(&mut self, sender: Address) -> Result<usize, StateError<DB>> {
         let Some(info) = self.state().basic(sender)? else { return Ok(0) };
-        Ok(self.state().code_by_hash(info.code_hash)?.len())
+        // A delegation comes with its account: nobody finds it by its hash.
+        Ok(info.code.map_or_else(|| self.state().code_by_hash(info.code_hash), Ok)?.len())
     }
 
     /// Takes the touched state out of the journal, whatever the result.

@@ -8,6 +8,7 @@ use node::NodeConfig;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
+mod calling;
 mod forks;
 mod sending;
 mod simulate;
