@@ -23,6 +23,13 @@ impl Clock {
         Self { offset: difference(timestamp, now), ..Self::default() }
     }
 
+    /// The clock of a chain whose head is of `timestamp`: one that was ahead of the wall clock, or is
+    /// to have a time of its own, goes on there.
+    pub fn of_chain(own_time: bool, timestamp: u64, now: u64) -> Self {
+        let goes_on = own_time || timestamp > now;
+        if goes_on { Self::starting_at(timestamp, now) } else { Self::default() }
+    }
+
     /// The timestamp of a block after `parent` that would be sealed at `now`.
     pub fn peek(&self, parent: u64, now: u64) -> u64 {
         let wanted = match (self.exact, self.interval) {
@@ -56,6 +63,16 @@ impl Clock {
         }
         self.exact = Some(timestamp);
         Ok(())
+    }
+
+    /// Puts the next block `seconds` after its parent, or after what the clock shows at `now` if that
+    /// is given, unless an exact time or an interval of all blocks says when it is to be.
+    pub fn space(&mut self, seconds: u64, parent: u64, now: Option<u64>) -> Result<(), ClockError> {
+        if self.exact.is_some() || self.interval.is_some() {
+            return Ok(());
+        }
+        let from = now.map_or(parent, |now| self.peek(parent, now));
+        self.set_next(from.saturating_add(seconds), parent)
     }
 
     /// Sets the clock, and says by how many seconds that moved it.
@@ -158,6 +175,24 @@ mod tests {
             clock.set_next(1_005, 1_005),
             Err(ClockError::NotLater { timestamp: 1_005, head: 1_005 })
         );
+    }
+
+    #[test]
+    fn blocks_are_spaced_unless_something_else_says_when_they_are() {
+        let mut clock = Clock::default();
+        assert_eq!(clock.space(5, 100, Some(200)), Ok(()));
+        assert_eq!(clock.take(100, 200), 205);
+        assert_eq!(clock.space(5, 205, None), Ok(()));
+        assert_eq!(clock.take(205, 200), 210);
+        // An exact time is that of the first one, and the others follow it.
+        assert_eq!(clock.set_next(1_000, 210), Ok(()));
+        assert_eq!(clock.space(5, 210, Some(200)), Ok(()));
+        assert_eq!(clock.take(210, 200), 1_000);
+        assert_eq!(clock.space(5, 1_000, None), Ok(()));
+        assert_eq!(clock.take(1_000, 200), 1_005);
+        clock.set_interval(7);
+        assert_eq!(clock.space(5, 1_005, Some(200)), Ok(()));
+        assert_eq!(clock.take(1_005, 200), 1_012);
     }
 
     #[test]

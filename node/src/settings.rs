@@ -45,10 +45,7 @@ pub struct Settings {
 impl Settings {
     /// The settings at the start of a node whose chain ends with `head`.
     pub(crate) fn new(config: &NodeConfig, sealing: Sealing, head: &Header, now: u64) -> Self {
-        // A chain that was ahead of the wall clock, or is to have a time of its own, goes on there.
-        let own_time = config.timestamp.is_some() || head.timestamp > now;
-        let clock =
-            if own_time { Clock::starting_at(head.timestamp, now) } else { Clock::default() };
+        let clock = Clock::of_chain(config.timestamp.is_some(), head.timestamp, now);
         Self {
             sealing,
             clock,

@@ -44,15 +44,11 @@ impl Sequencer {
         }
         let first = self.head.header.number + 1;
         for index in 0..blocks {
-            if let Some(interval) = interval.filter(|interval| *interval > 0) {
+            if let Some(seconds) = interval.filter(|seconds| *seconds > 0) {
                 let parent = self.head.header.timestamp;
-                self.shared.change_settings(|settings| {
-                    let at = match index {
-                        0 => settings.clock.peek(parent, wall_clock()).saturating_add(interval),
-                        _ => parent.saturating_add(interval),
-                    };
-                    settings.clock.set_next(at, parent)
-                })?;
+                let now = (index == 0).then(wall_clock);
+                self.shared
+                    .change_settings(|settings| settings.clock.space(seconds, parent, now))?;
             }
             self.seal_best()?;
             if index % HAND_OVER_BLOCKS == HAND_OVER_BLOCKS - 1 {

@@ -108,7 +108,8 @@ impl Sequencer {
         Ok(self.renew_senders(&accounts)?)
     }
 
-    /// Goes back to the genesis block, with an empty pool; what came out of a dump is gone then.
+    /// Goes back to the genesis block, with an empty pool and the time as it was at the start; what
+    /// came out of a dump is gone then.
     pub(crate) fn reset(&mut self) -> Result<(), DevError> {
         self.drop_withdrawals();
         self.drop_all();
@@ -126,6 +127,9 @@ impl Sequencer {
             self.rollback(number)?;
             self.job.changes.push(Commit::ForgetSavepoints);
         }
+        let own_time = self.shared.config().timestamp.is_some() || self.shared.fork().is_some();
+        let clock = Clock::of_chain(own_time, self.head.header.timestamp, wall_clock());
+        self.shared.change_settings(|settings| settings.clock = clock);
         Ok(())
     }
 
