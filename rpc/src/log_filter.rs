@@ -42,6 +42,11 @@ impl<'de> Deserialize<'de> for LogFilter {
 }
 
 impl LogFilter {
+    /// The first block that was asked for, if it is a number.
+    pub(crate) fn first_number(&self) -> Option<u64> {
+        self.filter.get_from_block()
+    }
+
     /// The last block that was asked for, if it is a number.
     pub(crate) fn last_number(&self) -> Option<u64> {
         self.filter.get_to_block()

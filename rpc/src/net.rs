@@ -104,9 +104,10 @@ async fn node_info(api: Arc<Api>, _: Arguments) -> Reply<NodeInfo> {
 }
 
 fn modules(api: &Api, _: Arguments) -> Reply<BTreeMap<&'static str, &'static str>> {
-    let mut modules = vec!["admin", "debug", "eth", "net", "reth", "rpc", "rv", "txpool", "web3"];
+    let mut modules = vec!["admin", "debug", "erigon", "eth", "net", "ots", "reth", "rpc", "rv"];
+    modules.extend(["trace", "txpool", "web3"]);
     if api.chain.profile() == Profile::Dev {
-        modules.extend(["anvil", "evm", "hardhat", "personal", "testing"]);
+        modules.extend(["anvil", "dev", "evm", "hardhat", "personal", "tenderly", "testing"]);
     }
     Ok(modules.into_iter().map(|module| (module, "1.0")).collect())
 }

@@ -2,15 +2,18 @@
 
 use crate::arguments::Arguments;
 use crate::error::{Reply, RpcError};
+use alloy_eips::eip4844::{BYTES_PER_BLOB, Blob};
+use alloy_eips::eip7594::BlobTransactionSidecarEip7594;
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
 use alloy_rpc_types_eth::state::{AccountOverride, StateOverride};
 use alloy_rpc_types_eth::{BlockOverrides, TransactionInput, TransactionRequest};
 use node::call::{self, Call, Overrides};
-use serde::de::Error;
+use serde::de::{Error, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 /// A block: a tag, a number (hex, or a JSON number), a hash, or an object of EIP-1898.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +95,14 @@ struct PlainCall {
     data: Option<Bytes>,
 }
 
+/// The blobs of a transaction; alloy's type takes them with all that belongs to them or not at all.
+#[derive(Debug, Deserialize)]
+struct Blobs {
+    blobs: Option<Vec<Bytes>>,
+    commitments: Option<IgnoredAny>,
+    proofs: Option<IgnoredAny>,
+}
+
 impl From<PlainCall> for Call {
     fn from(plain: PlainCall) -> Self {
         let PlainCall { from, to, gas, value, input, data } = plain;
@@ -122,6 +133,29 @@ impl Arguments {
         }
     }
 
+    /// Takes a transaction, the first argument, and makes its blobs' commitments and proofs if they
+    /// do not come along, as geth does.
+    pub(crate) async fn transaction(&mut self) -> Reply<TransactionRequest> {
+        let mut request: TransactionRequest = self.required("transaction")?;
+        let text = self.all().first().map_or("", |text| text.get());
+        if request.sidecar.is_some() || !text.contains("\"blobs\"") {
+            return Ok(request);
+        }
+        let given: Blobs = serde_json::from_str(text).map_err(RpcError::invalid_params)?;
+        let blobs = match given {
+            Blobs { blobs: None, .. } => return Ok(request),
+            Blobs { commitments: None, proofs: None, blobs: Some(blobs) } => blobs,
+            _ => {
+                let text =
+                    "commitments and proofs of the blobs do not fit, or one of them is missing";
+                return Err(RpcError::invalid_params(text));
+            }
+        };
+        let made = tokio::task::spawn_blocking(|| make_sidecar(blobs)).await;
+        request.sidecar = Some(made.map_err(RpcError::internal)??.into());
+        Ok(request)
+    }
+
     /// Takes a block by number or tag; a block that is named by its hash has no place here.
     pub(crate) fn block_number(&mut self, name: &str) -> Reply<BlockNumberOrTag> {
         match self.required::<BlockArgument>(name)?.0 {
@@ -148,11 +182,23 @@ impl Arguments {
 pub(crate) fn input(input: &TransactionInput) -> Reply<Bytes> {
     match input.unique_input() {
         Ok(input) => Ok(input.cloned().unwrap_or_default()),
-        Err(_) => Err(RpcError::invalid_params(
+        Err(_) => Err(RpcError::server(
             "both \"data\" and \"input\" are set and not equal. Please use \"input\" to pass \
              transaction call data",
         )),
     }
+}
+
+/// The commitments and proofs of blobs; takes a fraction of a second for each.
+fn make_sidecar(blobs: Vec<Bytes>) -> Reply<BlobTransactionSidecarEip7594> {
+    let invalid = |error: &dyn Display| RpcError::invalid_params(format!("blobs: {error}"));
+    if blobs.iter().any(|blob| blob.len() != BYTES_PER_BLOB) {
+        return Err(invalid(&format!("each has {BYTES_PER_BLOB} bytes")));
+    }
+    // On the heap all the time: one is too large to be handed from frame to frame.
+    let mut made = vec![Blob::ZERO; blobs.len()];
+    made.iter_mut().zip(&blobs).for_each(|(made, blob)| made.copy_from_slice(blob));
+    BlobTransactionSidecarEip7594::try_from_blobs(made).map_err(|error| invalid(&error))
 }
 
 /// That lists which make a request one of blobs or of delegations have something in them, and that
@@ -368,6 +414,7 @@ mod tests {
         let both = request(json!({"to": callee, "input": "0x12", "data": "0x34"}));
         let error = input(&both.input).unwrap_err();
         assert!(error.message().starts_with("both \"data\" and \"input\" are set"));
+        assert_eq!(error.code(), -32000);
         assert_eq!(call(both).unwrap().input, bytes!("12"));
         let creation = request(json!({"to": null, "data": "0x1234", "value": 5}));
         assert!(is_creation(&creation));

@@ -151,7 +151,12 @@ fn parts(frame: &CallFrame) -> (&'static str, Value, Value) {
                 "from": frame.from, "gas": frame.gas, "value": frame.value.unwrap_or_default(),
                 "init": frame.input, "creationMethod": kind,
             }),
-            json!({ "address": frame.to, "gasUsed": frame.gas_used, "code": output }),
+            match frame.to {
+                Some(to) => {
+                    json!({ "address": to, "gasUsed": frame.gas_used, "code": output })
+                }
+                None => json!({ "gasUsed": frame.gas_used, "code": output }),
+            },
         ),
         SELFDESTRUCT => (
             "suicide",

@@ -2,7 +2,7 @@
 
 use alloy_eips::BlockId;
 
-use super::{AccessListOutcome, Call, Overrides, Session, outcome};
+use super::{AccessListOutcome, Call, Overrides, Session, named};
 use crate::chain::Chain;
 use crate::error::CallError;
 use crate::gate::Deadline;
@@ -38,7 +38,7 @@ fn find(
         let (ran, access_list) = trace::access_list(&mut execution, &tx)?;
         let settled = access_list == tx.access_list;
         result.gas_used = ran.result.tx_gas_used();
-        result.error = outcome(ran).err().map(|error| error.to_string());
+        result.error = named(&mut execution, &tx, ran).err().map(|error| error.to_string());
         result.access_list = access_list.clone();
         if settled {
             break;

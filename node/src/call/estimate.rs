@@ -7,7 +7,7 @@ use revm::context::TxEnv;
 use revm::context_interface::result::{ExecutionResult, HaltReason};
 use vm::{EngineError, Execution, Outcome, TxError};
 
-use super::{Call, Overrides, Session, outcome, vm_error};
+use super::{Call, Overrides, Session, named, vm_error};
 use crate::chain::Chain;
 use crate::error::CallError;
 use crate::gate::Deadline;
@@ -115,7 +115,7 @@ impl Search {
                 ExecutionResult::Halt { reason: HaltReason::OutOfGas(_), .. }
             );
             let no_reason = first.trap.is_none();
-            return Err(match outcome(first) {
+            return Err(match named(&mut self.execution, &self.tx, first) {
                 Err(error) if !(out_of_gas && no_reason) => error,
                 _ => allowance,
             });

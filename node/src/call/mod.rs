@@ -15,11 +15,11 @@ use std::sync::Arc;
 use alloy_consensus::Header;
 use alloy_eips::BlockId;
 use alloy_primitives::{Address, U256};
-use revm::DatabaseRef;
 use revm::context::{BlockEnv, TxEnv};
 use revm::context_interface::block::BlobExcessGasAndPrice;
 use revm::context_interface::either::Either;
 use revm::context_interface::result::ExecutionResult;
+use revm::{Database, DatabaseRef};
 use storage::StoreError;
 use vm::{AccountEdit, Engine, Execution, Outcome, Rules};
 
@@ -69,12 +69,7 @@ impl Chain {
                 return outcome(ran);
             }
             let ran = execution.call(&tx)?;
-            let Some(reason) = halt::unnamed(&ran) else { return outcome(ran) };
-            // Only a look at each step tells which instruction it was.
-            let mut logs = CallLogs::default();
-            let gas_used = execution.inspect(&tx, &mut logs)?.result.tx_gas_used();
-            let reason = halt::text(&reason, logs.last(), tx.kind.is_create());
-            Err(CallError::Halt { reason, trap: None, gas_used })
+            named(&mut execution, &tx, ran)
         })
         .await
     }
@@ -152,18 +147,19 @@ impl Session {
             memory_max: self.memory_max,
             ..Rules::call()
         };
+        if let Some(blobs) = self.block.blob_excess_gas_and_price.as_mut()
+            && !tx.blob_hashes.is_empty()
+            && tx.max_fee_per_blob_gas == 0
+        {
+            // Nor does one that offers nothing for its blobs pay for them.
+            blobs.blob_gasprice = 0;
+        }
         let mut execution = Execution::new(&self.engine, self.block, rules, self.state);
         override_state(&mut execution, &overrides.state)?;
-        let tx = match call.nonce {
-            Some(_) => tx,
-            None => {
-                use revm::Database;
-                let account = execution.state().basic(tx.caller);
-                let account = account.map_err(vm_error)?;
-                TxEnv { nonce: account.map_or(0, |account| account.nonce), ..tx }
-            }
-        };
-        Ok((execution, tx))
+        // Nobody checks a call's nonce, so it is always the right one; revm takes none above.
+        let account = execution.state().basic(tx.caller).map_err(vm_error)?;
+        let nonce = account.map_or(0, |account| account.nonce.min(u64::MAX - 1));
+        Ok((execution, TxEnv { nonce, ..tx }))
     }
 
     fn override_block(&mut self, overrides: &Overrides) {
@@ -195,6 +191,10 @@ impl Session {
         if capped && call.gas_price.is_some() {
             return Err(CallError::MixedFees);
         }
+        let chain_id = self.engine.chain_id();
+        if let Some(have) = call.chain_id.filter(|id| *id != chain_id) {
+            return Err(CallError::OtherChain { have, want: chain_id });
+        }
         let authorizations = !call.authorization_list.is_empty();
         let blobs = !call.blob_versioned_hashes.is_empty();
         let tx_type = match (authorizations, blobs, capped, call.access_list.is_some()) {
@@ -213,13 +213,13 @@ impl Session {
             kind: call.kind(),
             value: call.value,
             data: call.input.clone(),
-            nonce: call.nonce.unwrap_or_default(),
-            chain_id: call.chain_id.or_else(|| Some(self.engine.chain_id())),
+            chain_id: Some(chain_id),
             access_list: call.access_list.clone().unwrap_or_default(),
             gas_priority_fee: dynamic.then(|| call.max_priority_fee_per_gas.unwrap_or_default()),
             blob_hashes: call.blob_versioned_hashes.clone(),
             max_fee_per_blob_gas: call.max_fee_per_blob_gas.unwrap_or_default(),
             authorization_list: call.authorization_list.iter().cloned().map(Either::Left).collect(),
+            ..TxEnv::default()
         })
     }
 }
@@ -262,6 +262,20 @@ pub(crate) fn override_state<DB: DatabaseRef<Error = StoreError>>(
         })?;
     }
     Ok(())
+}
+
+/// [`outcome`], with the instruction that a call halted at: only a look at each step tells which it
+/// was.
+fn named(
+    execution: &mut Execution<StateView>,
+    tx: &TxEnv,
+    ran: Outcome,
+) -> Result<CallOutcome, CallError> {
+    let Some(reason) = halt::unnamed(&ran) else { return outcome(ran) };
+    let mut logs = CallLogs::default();
+    let gas_used = execution.inspect(tx, &mut logs)?.result.tx_gas_used();
+    let reason = halt::text(&reason, logs.last(), tx.kind.is_create());
+    Err(CallError::Halt { reason, trap: None, gas_used })
 }
 
 /// What a call gave, or why it gave nothing.

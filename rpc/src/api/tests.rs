@@ -133,6 +133,12 @@ async fn the_golden_lists_name_every_method() {
         let more: Vec<_> = names.difference(&golden).collect();
         let fewer: Vec<_> = golden.difference(&names).collect();
         assert!(more.is_empty() && fewer.is_empty(), "{path}: new {more:?}, gone {fewer:?}");
+        let namespaces: BTreeSet<_> =
+            names.iter().filter_map(|name| name.split('_').next()).collect();
+        let modules = result(ask(&methods, "rpc_modules", json!([])).await);
+        let modules: BTreeSet<_> =
+            modules.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(modules, namespaces);
         drop(methods);
         chain.stop().await;
     }

@@ -29,6 +29,10 @@ fn read(arguments: &mut Arguments) -> Reply<(Call, BlockId, Overrides)> {
     let block = arguments.block()?;
     let state = arguments.optional::<StateOverride>("state overrides")?;
     let block_overrides = arguments.optional::<Box<BlockOverrides>>("block overrides")?;
+    if block_overrides.as_ref().is_some_and(|block| block.beacon_root.is_some()) {
+        let text = "block override \"beaconRoot\" is not supported for this RPC method";
+        return Err(RpcError::server(text));
+    }
     Ok((call, block, request::overrides(state, block_overrides)))
 }
 

@@ -25,7 +25,7 @@ async fn fill_transaction(
     api: Arc<Api>,
     mut arguments: Arguments,
 ) -> Reply<FillTransaction<Value>> {
-    let mut wanted: TransactionRequest = arguments.required("transaction")?;
+    let mut wanted = arguments.transaction().await?;
     let from = wanted.from.unwrap_or_default();
     if wanted.nonce.is_none() {
         wanted.nonce = Some(api.chain.next_nonce(from)?);

@@ -9,6 +9,7 @@ use crate::forked;
 use crate::log_filter::LogFilter;
 use crate::methods::Table;
 use crate::plain::PlainLog;
+use node::error::QueryError;
 use std::sync::Arc;
 
 /// Adds the methods of this file.
@@ -44,6 +45,11 @@ async fn find(api: &Api, filter: LogFilter) -> Reply<Vec<PlainLog>> {
 
 fn new_filter(api: &Api, mut arguments: Arguments) -> Reply<String> {
     let filter: LogFilter = arguments.required("filter")?;
+    if let (Some(from), Some(to)) = (filter.first_number(), filter.last_number())
+        && from > to
+    {
+        return Err(QueryError::Range { from, to }.into());
+    }
     add(api, Kind::Logs(Box::new(filter)))
 }
 

@@ -6,8 +6,9 @@ use crate::arguments::Arguments;
 use crate::convert;
 use crate::error::{Reply, RpcError};
 use crate::methods::Table;
+use alloy_consensus::transaction::RlpEcdsaDecodableTx;
 use alloy_consensus::transaction::{Recovered, SignerRecoverable};
-use alloy_consensus::{Transaction, TxEnvelope};
+use alloy_consensus::{Transaction, TxEnvelope, TxLegacy};
 use alloy_eips::eip2718::{Decodable2718, Encodable2718};
 use alloy_primitives::{Address, B256, Bytes};
 use alloy_rpc_types_eth::{TransactionReceipt, TransactionRequest};
@@ -56,12 +57,21 @@ pub(crate) fn decode_recovered(bytes: &[u8]) -> Reply<Recovered<TxEnvelope>> {
 }
 
 fn decode(bytes: &[u8]) -> Reply<TxEnvelope> {
+    let refused =
+        |reason: String| RpcError::server(format!("transaction could not be decoded: {reason}"));
     let mut rest = bytes;
-    let transaction = TxEnvelope::decode_2718(&mut rest)
-        .map_err(|error| RpcError::server(format!("transaction could not be decoded: {error}")))?;
+    let transaction = TxEnvelope::decode_2718(&mut rest).map_err(|error| {
+        refused(match bytes.first() {
+            None => "typed transaction too short: no bytes".to_owned(),
+            Some(kind @ 5..0xc0) => format!("transaction type not supported: {kind:#04x}"),
+            // alloy's error for a list is that it is none of the types.
+            Some(0xc0..) => TxLegacy::rlp_decode_signed(&mut &*bytes)
+                .map_or_else(|error| error.to_string(), |_| error.to_string()),
+            Some(_) => error.to_string(),
+        })
+    })?;
     if !rest.is_empty() {
-        let text = format!("transaction could not be decoded: {} bytes too many", rest.len());
-        return Err(RpcError::server(text));
+        return Err(refused(format!("{} bytes too many", rest.len())));
     }
     Ok(transaction)
 }
@@ -75,7 +85,7 @@ async fn send_raw_sync(api: Arc<Api>, mut arguments: Arguments) -> Reply<Transac
 }
 
 async fn send_sync(api: Arc<Api>, mut arguments: Arguments) -> Reply<TransactionReceipt> {
-    let wanted = arguments.required("transaction")?;
+    let wanted = arguments.transaction().await?;
     let wait = wait_of(&mut arguments)?;
     let events = api.chain.subscribe();
     let hash = send_unlocked(&api, wanted).await?.hash;
@@ -107,7 +117,7 @@ async fn receipt_within(
 }
 
 async fn send(api: Arc<Api>, mut arguments: Arguments) -> Reply<B256> {
-    Ok(send_unlocked(&api, arguments.required("transaction")?).await?.hash)
+    Ok(send_unlocked(&api, arguments.transaction().await?).await?.hash)
 }
 
 /// A transaction that was sent.
@@ -157,7 +167,7 @@ struct Signed {
 }
 
 async fn sign_transaction(api: Arc<Api>, mut arguments: Arguments) -> Reply<Signed> {
-    let wanted: TransactionRequest = arguments.required("transaction")?;
+    let wanted = arguments.transaction().await?;
     let from = sender_of(&api, &wanted)?;
     let mut filled = fill(&api, from, wanted).await?;
     if filled.0.nonce.is_none() {
@@ -233,8 +243,17 @@ mod tests {
 
     #[test]
     fn bad_bytes_are_named() {
-        assert!(decode(&[]).is_err());
-        let error = decode(&[0x02, 0xc0]).unwrap_err();
-        assert!(error.message().starts_with("transaction could not be decoded"));
+        for (bytes, reason) in [
+            (&[][..], "typed transaction too short: no bytes"),
+            (&[0x12, 0x34], "transaction type not supported: 0x12"),
+            (&[0xab; 32], "transaction type not supported: 0xab"),
+            (&[0x02, 0xc0], "input too short"),
+            (&[0xf8, 0x6b], "input too short"),
+            (&[0xc0], "input too short"),
+        ] {
+            let error = decode(bytes).unwrap_err();
+            let text = format!("transaction could not be decoded: {reason}");
+            assert_eq!(error, RpcError::server(text));
+        }
     }
 }

@@ -4,8 +4,9 @@ use crate::api::Api;
 use crate::arguments::Arguments;
 use crate::error::{Reply, RpcError};
 use crate::methods::Table;
-use alloy_dyn_abi::TypedData;
+use alloy_dyn_abi::{Eip712Domain, Resolver, TypedData};
 use alloy_primitives::{Address, B256, Bytes, eip191_hash_message};
+use serde::Deserialize;
 use serde_json::Value;
 
 /// Adds the methods of this file.
@@ -32,17 +33,31 @@ fn personal_sign(api: &Api, mut arguments: Arguments) -> Reply<Bytes> {
     sign_hash(api, address, eip191_hash_message(message))
 }
 
+/// [`TypedData`] as it comes; alloy's own reading of it does not say what is wrong.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Typed {
+    #[serde(default)]
+    domain: Eip712Domain,
+    types: Resolver,
+    primary_type: String,
+    #[serde(default)]
+    message: Value,
+}
+
 fn sign_typed_data(api: &Api, mut arguments: Arguments) -> Reply<Bytes> {
     let address = arguments.required("address")?;
     let data = match arguments.required("typed data")? {
         // Wallets pass it as text.
-        Value::String(text) => serde_json::from_str(&text),
-        value => serde_json::from_value::<TypedData>(value),
+        Value::String(text) => serde_json::from_str::<Typed>(&text),
+        value => serde_json::from_value(value),
     };
     let invalid = |error: &dyn std::fmt::Display| {
         RpcError::invalid_params(format!("invalid argument 1 (typed data): {error}"))
     };
-    let hash = data.map_err(|e| invalid(&e))?.eip712_signing_hash().map_err(|e| invalid(&e))?;
+    let Typed { domain, types, primary_type, message } = data.map_err(|e| invalid(&e))?;
+    let data = TypedData { domain, resolver: types, primary_type, message };
+    let hash = data.eip712_signing_hash().map_err(|e| invalid(&e))?;
     sign_hash(api, address, hash)
 }
 

@@ -1,4 +1,5 @@
-//! Senders that are delegated.
+//! What calls and estimates refuse, what they take though a block would not, and senders that are
+//! delegated.
 
 use super::*;
 
@@ -25,6 +26,12 @@ async fn a_delegated_sender_is_refused_as_all_others() {
         assert!(text.starts_with("max fee per gas less than block base fee"), "{answer}");
         assert_eq!(answer["error"]["code"], -32000, "{answer}");
     }
+    // Nor is the code of an override in any table.
+    let cheap = json!([{"from": ALICE, "to": BOB, "gasPrice": "0x1"}, "latest",
+        {ALICE: {"code": "0x6001600255"}}]);
+    let answer = ask(&methods, "eth_call", cheap).await;
+    let text = answer["error"]["message"].as_str().unwrap_or_default();
+    assert!(text.starts_with("max fee per gas less than block base fee"), "{answer}");
     let little = json!([{"from": BOB, "to": ALICE, "gas": "0x5207"}]);
     let answer = ask(&methods, "eth_call", little).await;
     let text = "intrinsic gas too low: have 20999, want 21000";
@@ -59,5 +66,163 @@ async fn a_block_goes_on_without_a_delegated_sender_that_can_not_pay() {
     // The chain goes on.
     result(ask(&methods, "evm_mine", json!([])).await);
     assert_eq!(result(ask(&methods, "eth_blockNumber", json!([])).await), "0x2");
+    chain.stop().await;
+}
+
+#[tokio::test]
+async fn estimates_and_access_lists_name_the_instruction() {
+    let (chain, methods) = start(NodeConfig::default()).await;
+    for (code, text) in [
+        ("0xfe", "invalid opcode: INVALID"),
+        ("0x0c", "invalid opcode: opcode 0xc not defined"),
+        ("0x01", "stack underflow (0 <=> 2)"),
+    ] {
+        let answer = ask(&methods, "eth_estimateGas", creation(code)).await;
+        assert_eq!(answer["error"], json!({"code": -32000, "message": text}), "{code}");
+        let list = result(ask(&methods, "eth_createAccessList", creation(code)).await);
+        assert_eq!(list["error"], text, "{list}");
+    }
+    chain.stop().await;
+}
+
+#[tokio::test]
+async fn calls_check_the_chain_and_neither_nonces_nor_blobs_that_cost_nothing() {
+    let (chain, methods) = start(NodeConfig::default()).await;
+    let blob = format!("0x01{}", "00".repeat(31));
+    for method in ["eth_call", "eth_estimateGas"] {
+        let other = json!([{"from": ALICE, "to": BOB, "chainId": "0x1"}]);
+        let text = "chainId does not match node's (have=1, want=31337)";
+        let answer = ask(&methods, method, other).await;
+        assert_eq!(answer["error"], json!({"code": -32000, "message": text}), "{method}");
+        let last = json!([{"from": ALICE, "to": BOB, "nonce": "0xffffffffffffffff"}]);
+        result(ask(&methods, method, last).await);
+        let blobs = json!([{"from": ALICE, "to": BOB, "blobVersionedHashes": [blob]}]);
+        result(ask(&methods, method, blobs).await);
+    }
+    // BLOBBASEFEE PUSH0 MSTORE PUSH1 32 PUSH0 RETURN: free blobs cost nothing.
+    result(ask(&methods, "anvil_setCode", json!([CONTRACT, "0x4a5f5260205ff3"])).await);
+    for (blobs, fee, want) in [
+        (json!([blob]), json!(null), 0),
+        (json!([blob]), json!("0x9"), 7),
+        (json!(null), json!(null), 7),
+    ] {
+        let call = json!({"from": ALICE, "to": CONTRACT, "blobVersionedHashes": blobs,
+            "maxFeePerBlobGas": fee});
+        let params = json!([call, "latest", null, {"blobBaseFee": "0x7"}]);
+        let seen = result(ask(&methods, "eth_call", params).await);
+        assert_eq!(seen, format!("{want:#066x}"), "{call}");
+    }
+    let low = json!([{"from": ALICE, "to": BOB, "blobVersionedHashes": [blob],
+        "maxFeePerBlobGas": "0x3"}, "latest", null, {"blobBaseFee": "0x7"}]);
+    let answer = ask(&methods, "eth_call", low).await;
+    let text = answer["error"]["message"].as_str().unwrap_or_default();
+    assert!(text.starts_with("max fee per blob gas less than block blob gas fee"), "{answer}");
+    chain.stop().await;
+}
+
+/// geth makes what belongs to blobs; anything but all of it or none is refused, not left out.
+#[tokio::test]
+async fn blobs_alone_are_enough() {
+    let (chain, methods) = start(NodeConfig::default()).await;
+    let blob = format!("0x{}", "00".repeat(131_072));
+    let request = |more: Value| {
+        let mut request = json!({"from": ALICE, "to": BOB, "blobs": [blob]});
+        request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!([request])
+    };
+    let filled = result(ask(&methods, "eth_fillTransaction", request(json!({}))).await);
+    assert_eq!(filled["tx"]["type"], "0x3");
+    // The hash of the point at infinity's commitment.
+    let hash = "0x010657f37554c781402a22917dee2f75def7ab966d7b770905398eba3c444014";
+    assert_eq!(filled["tx"]["blobVersionedHashes"], json!([hash]));
+    let sent = result(ask(&methods, "eth_sendTransaction", request(json!({}))).await);
+    let receipt = result(ask(&methods, "eth_getTransactionReceipt", json!([sent])).await);
+    assert_eq!((&receipt["type"], &receipt["blobGasUsed"]), (&json!("0x3"), &json!("0x20000")));
+    let kept = result(ask(&methods, "anvil_getBlobByHash", json!([hash])).await);
+    assert_eq!(kept, json!(blob));
+    let commitments = json!({"commitments": [format!("0xc0{}", "00".repeat(47))]});
+    let answer = ask(&methods, "eth_sendTransaction", request(commitments)).await;
+    let text = "commitments and proofs of the blobs do not fit, or one of them is missing";
+    assert_eq!(answer["error"], json!({"code": -32602, "message": text}));
+    let short = json!([{"from": ALICE, "to": BOB, "blobs": ["0x00"]}]);
+    let answer = ask(&methods, "eth_sendTransaction", short).await;
+    let text = "blobs: each has 131072 bytes";
+    assert_eq!(answer["error"], json!({"code": -32602, "message": text}));
+    chain.stop().await;
+}
+
+#[tokio::test]
+async fn what_can_not_be_is_refused_by_name() {
+    let (chain, methods) = start(NodeConfig::default()).await;
+    let beacon = json!([{"to": BOB}, "latest", null, {"beaconRoot": format!("{:#066x}", 1)}]);
+    for (method, params, code, text) in [
+        (
+            "eth_call",
+            beacon,
+            -32000,
+            "block override \"beaconRoot\" is not supported for this RPC method",
+        ),
+        (
+            "eth_newFilter",
+            json!([{"fromBlock": "0x5", "toBlock": "0x3"}]),
+            -32602,
+            "invalid block range params: from 5 to 3",
+        ),
+        (
+            "eth_signTypedData_v4",
+            json!([ALICE, {"primaryType": "Mail"}]),
+            -32602,
+            "invalid argument 1 (typed data): missing field `types`",
+        ),
+        (
+            "eth_sendRawTransaction",
+            json!(["0x12"]),
+            -32000,
+            "transaction could not be decoded: transaction type not supported: 0x12",
+        ),
+    ] {
+        let answer = ask(&methods, method, params).await;
+        assert_eq!(answer["error"], json!({"code": code, "message": text}), "{method}");
+    }
+    chain.stop().await;
+}
+
+/// As with Hardhat and anvil: a time that was set is that of the first block, and an interval that
+/// was set for all blocks stays theirs.
+#[tokio::test]
+async fn mined_blocks_are_spaced_after_a_time_that_was_set() {
+    let (chain, methods) = start(NodeConfig::default()).await;
+    let time_of = async |number: u64| {
+        let params = json!([format!("{number:#x}"), false]);
+        let block = result(ask(&methods, "eth_getBlockByNumber", params).await);
+        u64::from_str_radix(&block["timestamp"].as_str().unwrap()[2..], 16).unwrap()
+    };
+    result(ask(&methods, "evm_setNextBlockTimestamp", json!([3_000_000_000u64])).await);
+    result(ask(&methods, "anvil_mine", json!(["0x3", "0xa"])).await);
+    for (number, wanted) in [(1, 3_000_000_000), (2, 3_000_000_010), (3, 3_000_000_020)] {
+        assert_eq!(time_of(number).await, wanted);
+    }
+    result(ask(&methods, "anvil_setBlockTimestampInterval", json!([7])).await);
+    result(ask(&methods, "anvil_mine", json!(["0x2", "0x3"])).await);
+    for (number, wanted) in [(4, 3_000_000_027), (5, 3_000_000_034)] {
+        assert_eq!(time_of(number).await, wanted);
+    }
+    chain.stop().await;
+}
+
+#[tokio::test]
+async fn a_reset_takes_the_clock_back() {
+    let (chain, methods) = start(NodeConfig::default()).await;
+    let year = 31_536_000u64;
+    let seal = async || {
+        result(ask(&methods, "evm_mine", json!([])).await);
+        let block = result(ask(&methods, "eth_getBlockByNumber", json!(["0x1", false])).await);
+        u64::from_str_radix(&block["timestamp"].as_str().unwrap()[2..], 16).unwrap()
+    };
+    let before = seal().await;
+    result(ask(&methods, "evm_increaseTime", json!([year])).await);
+    result(ask(&methods, "anvil_reset", json!([])).await);
+    let after = seal().await;
+    assert!(after >= before && after < before + year / 2, "{before} {after}");
     chain.stop().await;
 }
