@@ -3,17 +3,19 @@
 use crate::arguments::Arguments;
 use crate::error::{Reply, RpcError};
 use alloy_eips::eip4844::{BYTES_PER_BLOB, Blob};
-use alloy_eips::eip7594::BlobTransactionSidecarEip7594;
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
 use alloy_rpc_types_eth::state::{AccountOverride, StateOverride};
 use alloy_rpc_types_eth::{BlockOverrides, TransactionInput, TransactionRequest};
+use node::Chain;
 use node::call::{self, Call, Overrides};
 use serde::de::{Error, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::fmt::Display;
+
+/// Most blobs of a transaction under any fork's rules; the chain's may be stricter.
+const BLOBS_MAX: usize = 9;
 
 /// A block: a tag, a number (hex, or a JSON number), a hash, or an object of EIP-1898.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,7 +137,7 @@ impl Arguments {
 
     /// Takes a transaction, the first argument, and makes its blobs' commitments and proofs if they
     /// do not come along, as geth does.
-    pub(crate) async fn transaction(&mut self) -> Reply<TransactionRequest> {
+    pub(crate) async fn transaction(&mut self, chain: &Chain) -> Reply<TransactionRequest> {
         let mut request: TransactionRequest = self.required("transaction")?;
         let text = self.all().first().map_or("", |text| text.get());
         if request.sidecar.is_some() || !text.contains("\"blobs\"") {
@@ -151,8 +153,9 @@ impl Arguments {
                 return Err(RpcError::invalid_params(text));
             }
         };
-        let made = tokio::task::spawn_blocking(|| make_sidecar(blobs)).await;
-        request.sidecar = Some(made.map_err(RpcError::internal)??.into());
+        let sidecar = chain.blob_sidecar(whole_blobs(&blobs)?).await?;
+        let sidecar = sidecar.ok_or_else(|| RpcError::invalid_params("blobs: one is no blob"))?;
+        request.sidecar = Some(sidecar.into());
         Ok(request)
     }
 
@@ -189,16 +192,20 @@ pub(crate) fn input(input: &TransactionInput) -> Reply<Bytes> {
     }
 }
 
-/// The commitments and proofs of blobs; takes a fraction of a second for each.
-fn make_sidecar(blobs: Vec<Bytes>) -> Reply<BlobTransactionSidecarEip7594> {
-    let invalid = |error: &dyn Display| RpcError::invalid_params(format!("blobs: {error}"));
-    if blobs.iter().any(|blob| blob.len() != BYTES_PER_BLOB) {
-        return Err(invalid(&format!("each has {BYTES_PER_BLOB} bytes")));
+/// As many blobs as a transaction may have, and whole ones.
+fn whole_blobs(blobs: &[Bytes]) -> Reply<Vec<Blob>> {
+    if blobs.len() > BLOBS_MAX {
+        let text = format!("blobs: {} of them, at most {BLOBS_MAX}", blobs.len());
+        return Err(RpcError::invalid_params(text));
+    }
+    if let Some(part) = blobs.iter().find(|blob| blob.len() != BYTES_PER_BLOB) {
+        let text = format!("blobs: one has {} bytes instead of {BYTES_PER_BLOB}", part.len());
+        return Err(RpcError::invalid_params(text));
     }
     // On the heap all the time: one is too large to be handed from frame to frame.
-    let mut made = vec![Blob::ZERO; blobs.len()];
-    made.iter_mut().zip(&blobs).for_each(|(made, blob)| made.copy_from_slice(blob));
-    BlobTransactionSidecarEip7594::try_from_blobs(made).map_err(|error| invalid(&error))
+    let mut whole = vec![Blob::ZERO; blobs.len()];
+    whole.iter_mut().zip(blobs).for_each(|(whole, blob)| whole.copy_from_slice(blob));
+    Ok(whole)
 }
 
 /// That lists which make a request one of blobs or of delegations have something in them, and that

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use alloy_consensus::{Transaction, TxEnvelope};
 use alloy_eips::eip2718::Decodable2718;
-use alloy_eips::eip7594::BlobTransactionSidecarVariant;
+use alloy_eips::eip4844::Blob;
+use alloy_eips::eip7594::{BlobTransactionSidecarEip7594, BlobTransactionSidecarVariant};
 use alloy_primitives::{B256, Bytes};
 
 use super::Chain;
-use crate::error::{Failure, QueryError};
+use crate::error::{CallError, Failure, QueryError};
 use crate::pool::PoolTransaction;
 
 impl Chain {
@@ -39,6 +40,17 @@ impl Chain {
         let Some((tx_hash, place)) = place else { return Ok(None) };
         let blobs = self.blobs(tx_hash)?.unwrap_or_default();
         Ok(blobs.get(usize::from(place)).cloned())
+    }
+}
+
+impl Chain {
+    /// The commitments and proofs of `blobs`, `None` if one of them is no blob. They take as long as a
+    /// call does, so they wait for a place as a call does.
+    pub async fn blob_sidecar(
+        &self,
+        blobs: Vec<Blob>,
+    ) -> Result<Option<BlobTransactionSidecarEip7594>, CallError> {
+        self.execute(|_| Ok(BlobTransactionSidecarEip7594::try_from_blobs(blobs).ok())).await
     }
 }
 

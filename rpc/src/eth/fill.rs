@@ -25,7 +25,7 @@ async fn fill_transaction(
     api: Arc<Api>,
     mut arguments: Arguments,
 ) -> Reply<FillTransaction<Value>> {
-    let mut wanted = arguments.transaction().await?;
+    let mut wanted = arguments.transaction(&api.chain).await?;
     let from = wanted.from.unwrap_or_default();
     if wanted.nonce.is_none() {
         wanted.nonce = Some(api.chain.next_nonce(from)?);

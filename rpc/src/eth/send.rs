@@ -85,7 +85,7 @@ async fn send_raw_sync(api: Arc<Api>, mut arguments: Arguments) -> Reply<Transac
 }
 
 async fn send_sync(api: Arc<Api>, mut arguments: Arguments) -> Reply<TransactionReceipt> {
-    let wanted = arguments.transaction().await?;
+    let wanted = arguments.transaction(&api.chain).await?;
     let wait = wait_of(&mut arguments)?;
     let events = api.chain.subscribe();
     let hash = send_unlocked(&api, wanted).await?.hash;
@@ -117,7 +117,7 @@ async fn receipt_within(
 }
 
 async fn send(api: Arc<Api>, mut arguments: Arguments) -> Reply<B256> {
-    Ok(send_unlocked(&api, arguments.transaction().await?).await?.hash)
+    Ok(send_unlocked(&api, arguments.transaction(&api.chain).await?).await?.hash)
 }
 
 /// A transaction that was sent.
@@ -167,7 +167,7 @@ struct Signed {
 }
 
 async fn sign_transaction(api: Arc<Api>, mut arguments: Arguments) -> Reply<Signed> {
-    let wanted = arguments.transaction().await?;
+    let wanted = arguments.transaction(&api.chain).await?;
     let from = sender_of(&api, &wanted)?;
     let mut filled = fill(&api, from, wanted).await?;
     if filled.0.nonce.is_none() {

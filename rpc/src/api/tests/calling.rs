@@ -146,8 +146,17 @@ async fn blobs_alone_are_enough() {
     assert_eq!(answer["error"], json!({"code": -32602, "message": text}));
     let short = json!([{"from": ALICE, "to": BOB, "blobs": ["0x00"]}]);
     let answer = ask(&methods, "eth_sendTransaction", short).await;
-    let text = "blobs: each has 131072 bytes";
+    let text = "blobs: one has 1 bytes instead of 131072";
     assert_eq!(answer["error"], json!({"code": -32602, "message": text}));
+    for (blobs, text) in [
+        (vec!["0x"; 10], "blobs: 10 of them, at most 9"),
+        // A field element above the field's modulus.
+        (vec![&*format!("0x{}", "ff".repeat(131_072))], "blobs: one is no blob"),
+    ] {
+        let wrong = json!([{"from": ALICE, "to": BOB, "blobs": blobs}]);
+        let answer = ask(&methods, "eth_fillTransaction", wrong).await;
+        assert_eq!(answer["error"], json!({"code": -32602, "message": text}));
+    }
     chain.stop().await;
 }
 
@@ -224,5 +233,20 @@ async fn a_reset_takes_the_clock_back() {
     result(ask(&methods, "anvil_reset", json!([])).await);
     let after = seal().await;
     assert!(after >= before && after < before + year / 2, "{before} {after}");
+    chain.stop().await;
+}
+
+/// A creation that reverts has no address, in geth's flat trace as in its nested one.
+#[tokio::test]
+async fn the_flat_trace_of_a_reverted_creation_has_no_address() {
+    let (chain, methods) = start(NodeConfig::default()).await;
+    let call = json!([{"from": ALICE, "data": "0x5f5ffd"}, "latest", {"tracer": "flatCallTracer"}]);
+    let flat = result(ask(&methods, "debug_traceCall", call).await);
+    assert_eq!(flat[0]["error"], "execution reverted");
+    assert_eq!(flat[0]["result"]["code"], "0x");
+    assert!(flat[0]["result"].get("address").is_none(), "{flat}");
+    let call = json!([{"from": ALICE, "data": "0x00"}, "latest", {"tracer": "flatCallTracer"}]);
+    let flat = result(ask(&methods, "debug_traceCall", call).await);
+    assert!(flat[0]["result"]["address"].is_string(), "{flat}");
     chain.stop().await;
 }
