@@ -71,8 +71,8 @@ impl Clock {
         if self.exact.is_some() || self.interval.is_some() {
             return Ok(());
         }
-        let from = now.map_or(parent, |now| self.peek(parent, now));
-        self.set_next(from.saturating_add(seconds), parent)
+        let shown = now.map_or(parent, |now| now.saturating_add_signed(self.offset));
+        self.set_next(shown.max(parent).saturating_add(seconds), parent)
     }
 
     /// Sets the clock, and says by how many seconds that moved it.
@@ -184,6 +184,10 @@ mod tests {
         assert_eq!(clock.take(100, 200), 205);
         assert_eq!(clock.space(5, 205, None), Ok(()));
         assert_eq!(clock.take(205, 200), 210);
+        // Not a second more, if the parent is of this very second.
+        let mut same = Clock::default();
+        assert_eq!(same.space(5, 200, Some(200)), Ok(()));
+        assert_eq!(same.peek(200, 200), 205);
         // An exact time is that of the first one, and the others follow it.
         assert_eq!(clock.set_next(1_000, 210), Ok(()));
         assert_eq!(clock.space(5, 210, Some(200)), Ok(()));
