@@ -366,6 +366,9 @@ pub enum CallError {
         /// Hash of the block before it.
         parent: B256,
     },
+    /// The block can't be finished, as when a system contract that was overridden fails.
+    #[error(transparent)]
+    Executor(std::sync::Arc<ExecutorError<StoreError>>),
     /// No such block was refused.
     #[error("bad block {hash:#x} not found")]
     NoBadBlock {
@@ -427,7 +430,7 @@ impl From<ExecutorError<StoreError>> for CallError {
     fn from(error: ExecutorError<StoreError>) -> Self {
         match error {
             ExecutorError::Engine(error) => error.into(),
-            other => Failure::Block { number: 0, source: std::sync::Arc::new(other) }.into(),
+            other => Self::Executor(std::sync::Arc::new(other)),
         }
     }
 }

@@ -226,6 +226,7 @@ impl From<CallError> for RpcError {
             | CallError::UnknownPreimage { .. }
             | CallError::GasAllowance { .. }
             | CallError::MixedFees
+            | CallError::Executor(_)
             | CallError::TooLong { .. }
             | CallError::Busy { .. }
             | CallError::Limit(_)

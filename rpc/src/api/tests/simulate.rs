@@ -173,6 +173,7 @@ async fn limits_and_order_have_their_codes() {
 
 #[tokio::test]
 async fn overrides_that_clash_are_refused() {
+    const WITHDRAWALS: &str = "0x00000961ef480eb55e80d19ad83579a64c007002";
     let (one, two) = (format!("{:#042x}", 1), format!("{:#042x}", 2));
     let carol = "account 0xC000000000000000000000000000000000000000";
     let no_precompile = format!("{carol} is not a precompile");
@@ -192,6 +193,13 @@ async fn overrides_that_clash_are_refused() {
             &overridden,
         ),
         (accounts(json!({CAROL: {"state": {}, "stateDiff": {}}})), json!({}), -32000, &both),
+        // The predeploy of EIP-7002, which every block calls.
+        (
+            accounts(json!({WITHDRAWALS: {"code": "0xfe"}})),
+            json!({}),
+            -32000,
+            "system call to 0x00000961Ef480Eb55e80D19ad83579A64c007002 failed",
+        ),
     ])
     .await;
 }
