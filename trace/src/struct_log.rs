@@ -13,7 +13,9 @@ use revm::{
     interpreter::{
         CallInputs, CallOutcome, CreateInputs, CreateOutcome, Interpreter,
         interpreter::EthInterpreter,
-        interpreter_types::{InputsTr, Jumps, LoopControl, MemoryTr, ReturnData, RuntimeFlag},
+        interpreter_types::{
+            InputsTr, Jumps, LegacyBytecode, LoopControl, MemoryTr, ReturnData, RuntimeFlag,
+        },
     },
 };
 
@@ -161,7 +163,9 @@ impl<CTX: ContextTr> Inspector<CTX, EthInterpreter> for StructLogger {
     fn step(&mut self, interpreter: &mut Interpreter, _: &mut CTX) {
         self.refund = self.refunds.last().copied().unwrap_or_default() + interpreter.gas.refunded();
         let guest_pc = self.pc.take();
-        if self.logs.len() >= self.limit {
+        // Where there is no code geth runs nothing, revm its stop.
+        let nothing = guest_pc.is_none() && interpreter.bytecode.bytecode_len() == 0;
+        if nothing || self.logs.len() >= self.limit {
             self.step = None;
             return;
         }

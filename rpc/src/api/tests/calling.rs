@@ -250,3 +250,19 @@ async fn the_flat_trace_of_a_reverted_creation_has_no_address() {
     assert!(flat[0]["result"]["address"].is_string(), "{flat}");
     chain.stop().await;
 }
+
+/// Where there is no code geth runs nothing: neither of a transaction nor of a frame in it.
+#[tokio::test]
+async fn frames_without_code_have_no_steps() {
+    let (chain, methods) = start(NodeConfig::default()).await;
+    let empty = json!([{"from": ALICE, "data": "0x"}, "latest", {}]);
+    let trace = result(ask(&methods, "debug_traceCall", empty).await);
+    assert_eq!(trace["structLogs"], json!([]));
+    // PUSH0 PUSH0 PUSH0 CREATE STOP: a contract of nothing.
+    let inner = json!([{"from": ALICE, "data": "0x5f5f5ff000"}, "latest", {}]);
+    let trace = result(ask(&methods, "debug_traceCall", inner).await);
+    let steps: Vec<_> = trace["structLogs"].as_array().unwrap().iter().collect();
+    let steps: Vec<_> = steps.iter().map(|step| step["op"].as_str().unwrap()).collect();
+    assert_eq!(steps, ["PUSH0", "PUSH0", "PUSH0", "CREATE", "STOP"]);
+    chain.stop().await;
+}
