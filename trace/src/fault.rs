@@ -29,6 +29,10 @@ pub(super) fn text(result: InstructionResult, opcode: u8, stack: usize) -> Optio
         | InstructionResult::NotActivated
         | InstructionResult::InvalidFEOpcode => format!("invalid opcode: {}", name(opcode)),
         InstructionResult::StackUnderflow => format!("stack underflow ({stack} <=> {inputs})"),
+        // To revm, a DUP of what is not there is one too many.
+        InstructionResult::StackOverflow if stack < inputs => {
+            format!("stack underflow ({stack} <=> {inputs})")
+        }
         InstructionResult::StackOverflow => {
             format!("stack limit reached {stack} ({})", STACK_MAX + inputs - outputs)
         }

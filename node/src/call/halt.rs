@@ -55,12 +55,14 @@ pub(crate) fn text(reason: &HaltReason, last: LastStep, creation: bool) -> Strin
             Some(known) => format!("invalid opcode: {known}"),
             None => format!("invalid opcode: opcode {opcode:#x} not defined"),
         },
-        HaltReason::StackUnderflow => {
-            let required = OpCode::new(opcode).map_or(0, |opcode| opcode.info().inputs());
-            format!("stack underflow ({stack} <=> {required})")
-        }
-        HaltReason::StackOverflow => {
-            let grows = OpCode::new(opcode).map_or(0, |opcode| opcode.info().io_diff());
+        HaltReason::StackUnderflow | HaltReason::StackOverflow => {
+            let info = OpCode::new(opcode).map(|opcode| opcode.info());
+            let required = info.map_or(0, |info| info.inputs());
+            // To revm, a DUP of what is not there is one too many.
+            if *reason == HaltReason::StackUnderflow || stack < usize::from(required) {
+                return format!("stack underflow ({stack} <=> {required})");
+            }
+            let grows = info.map_or(0, |info| info.io_diff());
             format!("stack limit reached {stack} ({})", 1024 - i32::from(grows))
         }
         HaltReason::OutOfGas(OutOfGasError::InvalidOperand) => "gas uint64 overflow".to_owned(),
@@ -82,6 +84,7 @@ mod tests {
         let undefined = text(HaltReason::OpcodeNotFound, 0x0c, 0);
         assert_eq!(undefined, "invalid opcode: opcode 0xc not defined");
         assert_eq!(text(HaltReason::StackUnderflow, 0x01, 1), "stack underflow (1 <=> 2)");
+        assert_eq!(text(HaltReason::StackOverflow, 0x81, 1), "stack underflow (1 <=> 2)");
         let overflow = text(HaltReason::StackOverflow, 0x5f, 1024);
         assert_eq!(overflow, "stack limit reached 1024 (1023)");
         let deposit = text(HaltReason::OutOfGas(OutOfGasError::Basic), 0xf3, 2);

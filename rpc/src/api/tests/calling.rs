@@ -76,11 +76,15 @@ async fn estimates_and_access_lists_name_the_instruction() {
         ("0xfe", "invalid opcode: INVALID"),
         ("0x0c", "invalid opcode: opcode 0xc not defined"),
         ("0x01", "stack underflow (0 <=> 2)"),
+        ("0x5f81", "stack underflow (1 <=> 2)"),
     ] {
         let answer = ask(&methods, "eth_estimateGas", creation(code)).await;
         assert_eq!(answer["error"], json!({"code": -32000, "message": text}), "{code}");
         let list = result(ask(&methods, "eth_createAccessList", creation(code)).await);
         assert_eq!(list["error"], text, "{list}");
+        let call = json!([{"from": ALICE, "data": code}, "latest", {"tracer": "callTracer"}]);
+        let frame = result(ask(&methods, "debug_traceCall", call).await);
+        assert_eq!(frame["error"], text, "{frame}");
     }
     chain.stop().await;
 }
