@@ -80,6 +80,13 @@ impl Call {
         };
         let answer: Result<Bytes, Failure> = self.node.ask("eth_call", json!([request, block]));
         let answer = answer.map_err(|failure| known.explain(failure))?;
+        if answer.is_empty() {
+            let address = self.target.address;
+            let code: Bytes = self.node.ask("eth_getCode", json!([address, block]))?;
+            if code.is_empty() {
+                return Err(Failure::NoCode { address, block });
+            }
+        }
         let values = abi::answer(&function, &answer)?;
         let text = values.iter().map(|value| format!("{value}\n")).collect();
         Ok(Report::default().with("values", values).with("data", answer.to_string()).text(text))

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use alloy_primitives::Bytes;
+use alloy_primitives::{Address, Bytes};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +41,8 @@ pub(crate) enum Failure {
     Signature(String),
     #[error("the answer is not understood: {error}, 0x{data}")]
     Answer { error: Box<alloy_dyn_abi::Error>, data: String },
+    #[error("there is no contract at {address} in block {block}")]
+    NoCode { address: Address, block: String },
     #[error("{path} is not there: `tandem build` builds {contract}{built}", path = path.display())]
     NotBuilt { contract: String, path: PathBuf, built: String },
     #[error("no node answers at {url} ({error}): `tandem` starts one, --rpc-url names another")]

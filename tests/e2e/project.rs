@@ -122,6 +122,9 @@ fn a_new_project_is_built_deployed_and_called() -> Result<()> {
         ensure!(failed.status.code() == Some(1), "{failed:?}");
         ensure!(text(&failed.stderr).contains(says), "{failed:?}");
     }
+    let nobody = project.tandem(&[&["call", BOB, "count()(uint256)"], &at_node[..]].concat())?;
+    let says = format!("error: there is no contract at {BOB} in block latest\n");
+    ensure!(text(&nobody.stderr) == says, "{nobody:?}");
     node.stop()
 }
 
