@@ -82,6 +82,13 @@ const PLACES: &[(&str, Place)] = &[
     ("trace_transaction", Transaction(0)),
     ("trace_replayTransaction", Transaction(0)),
     ("trace_get", Transaction(0)),
+    ("ots_hasCode", State(1)),
+    ("ots_getBlockDetails", Block(0)),
+    ("ots_getBlockDetailsByHash", Block(0)),
+    ("ots_getBlockTransactions", Block(0)),
+    ("ots_getInternalOperations", Transaction(0)),
+    ("ots_getTransactionError", Transaction(0)),
+    ("ots_traceTransaction", Transaction(0)),
 ];
 
 /// Whether the other node may have to answer a method.
@@ -101,12 +108,13 @@ pub(crate) fn forward(
     // Arguments that make no sense get their error from the method itself.
     let arguments = arguments.all().iter().map(|argument| serde_json::from_str(argument.get()));
     let mut arguments: Vec<Value> = arguments.collect::<Result<_, _>>().ok()?;
+    let (chain, number, otterscan) = (&api.chain, fork.number(), method.starts_with("ots_"));
     let is_theirs = match place {
-        State(index) => block(&api.chain, &mut arguments, (*index, fork.number().checked_sub(1)?)),
-        Block(index) => block(&api.chain, &mut arguments, (*index, fork.number())),
+        State(index) => block(chain, &mut arguments, (*index, number.checked_sub(1)?), false),
+        Block(index) => block(chain, &mut arguments, (*index, number), otterscan),
         Transaction(index) => {
             let hash = serde_json::from_value(arguments.get(*index)?.clone()).ok()?;
-            is_unknown(&api.chain, hash)
+            is_unknown(chain, hash)
         }
     };
     match is_theirs {
@@ -122,6 +130,7 @@ fn block(
     chain: &Chain,
     arguments: &mut [Value],
     (index, last): (usize, u64),
+    otterscan: bool,
 ) -> Result<bool, QueryError> {
     let Some(argument) = arguments.get_mut(index).filter(|argument| !argument.is_null()) else {
         return Ok(false);
@@ -130,8 +139,11 @@ fn block(
     match id {
         BlockId::Number(tag) => {
             let number = number(chain, tag).filter(|number| *number <= last);
-            if let Some(number) = number {
-                *argument = json!(BlockNumberOrTag::Number(number));
+            match number {
+                // Otterscan's numbers stay what they are: nodes take them as nothing else.
+                Some(number) if otterscan => *argument = json!(number),
+                Some(number) => *argument = json!(BlockNumberOrTag::Number(number)),
+                None => {}
             }
             Ok(number.is_some())
         }
@@ -191,7 +203,7 @@ pub(crate) fn logs(api: &Api, filter: LogFilter) -> Reply<(Vec<Log>, Option<LogF
     let (from, to) = match filter.blocks() {
         FilterBlockOption::AtBlockHash(hash) => {
             let mut arguments = [json!(hash)];
-            return match block(&api.chain, &mut arguments, (0, fork.number()))? {
+            return match block(&api.chain, &mut arguments, (0, fork.number()), false)? {
                 true => Ok((their_logs(fork, &filter)?, None)),
                 false => Ok((Vec::new(), Some(filter))),
             };

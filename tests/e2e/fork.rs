@@ -131,6 +131,12 @@ async fn what_is_older_than_the_fork_is_the_other_nodes() -> Result<()> {
             ("eth_getTransactionCount", json!([address(0)?, "0x2"])),
             ("eth_getCode", json!([remote.player, "0x1"])),
             ("eth_call", json!([call, "0x2"])),
+            ("ots_hasCode", json!([remote.player, "0x1"])),
+            ("ots_getBlockDetails", json!([head])),
+            ("ots_getBlockTransactions", json!([head, 0, 5])),
+            ("ots_getInternalOperations", json!([hash])),
+            ("ots_getTransactionError", json!([hash])),
+            ("ots_traceTransaction", json!([hash])),
         ] {
             let (here, there) =
                 (ours.call(method, params.clone())?, theirs.call(method, params.clone())?);
