@@ -11,7 +11,8 @@ use revm::{
     context::ContextTr,
     context_interface::result::ExecutionResult,
     interpreter::{
-        CallInputs, CallOutcome, CreateInputs, CreateOutcome, Interpreter,
+        CallInputs, CallOutcome, CreateInputs, CreateOutcome, InstructionResult, Interpreter,
+        instructions::gas_table_spec,
         interpreter::EthInterpreter,
         interpreter_types::{
             InputsTr, Jumps, LegacyBytecode, LoopControl, MemoryTr, ReturnData, RuntimeFlag,
@@ -205,7 +206,19 @@ impl<CTX: ContextTr> Inspector<CTX, EthInterpreter> for StructLogger {
         let result = interpreter.bytecode.instruction_result();
         let result = result.filter(|result| !result.is_ok());
         if let Some(log) = self.logs.last_mut() {
-            log.gas_cost = step.gas.saturating_sub(interpreter.gas.remaining());
+            let fixed = |opcode: u8| {
+                let prices = gas_table_spec(interpreter.runtime_flag.spec_id());
+                u64::from(prices[usize::from(opcode)])
+            };
+            log.gas_cost = match result {
+                // What can't pay its fixed part has only that.
+                Some(InstructionResult::OutOfGas) if step.gas < fixed(step.opcode) => {
+                    fixed(step.opcode)
+                }
+                // All of its price depends on the slot, and comes after the stack.
+                Some(InstructionResult::StackUnderflow) if step.opcode == op::SLOAD => 0,
+                _ => step.gas.saturating_sub(interpreter.gas.remaining()),
+            };
             let state_gas = interpreter.gas.state_gas_spent().saturating_sub(step.state_gas);
             if log.state_gas_reservoir.is_some() && state_gas != 0 {
                 log.state_gas_cost = Some(state_gas);

@@ -270,3 +270,23 @@ async fn frames_without_code_have_no_steps() {
     assert_eq!(steps, ["PUSH0", "PUSH0", "PUSH0", "CREATE", "STOP"]);
     chain.stop().await;
 }
+
+/// As geth has it: a step that can't pay its fixed price has that price, and an SLOAD has none.
+#[tokio::test]
+async fn a_step_without_gas_or_stack_has_its_fixed_price() {
+    let (chain, methods) = start(NodeConfig::default()).await;
+    for (code, gas, op, cost, error) in [
+        // 53,000 for the creation, 4 and 16 for the bytes, 2 for the word of init code.
+        ("0x3600", 53_022, "CALLDATASIZE", 2, "out of gas"),
+        ("0x5f3600", 53_041, "CALLDATASIZE", 2, "out of gas"),
+        ("0x54", 60_000, "SLOAD", 0, "stack underflow (0 <=> 1)"),
+        ("0x3f", 60_000, "EXTCODEHASH", 100, "stack underflow (0 <=> 1)"),
+    ] {
+        let call = json!({"from": ALICE, "data": code, "gas": format!("{gas:#x}")});
+        let trace = result(ask(&methods, "debug_traceCall", json!([call, "latest", {}])).await);
+        let last = trace["structLogs"].as_array().unwrap().last().unwrap();
+        let have = (&last["op"], &last["gasCost"], &last["error"]);
+        assert_eq!(have, (&json!(op), &json!(cost), &json!(error)), "{code}: {trace}");
+    }
+    chain.stop().await;
+}
