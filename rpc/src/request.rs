@@ -194,8 +194,8 @@ pub(crate) fn input(input: &TransactionInput) -> Reply<Bytes> {
 
 /// As many blobs as a transaction may have, and whole ones.
 fn whole_blobs(blobs: &[Bytes]) -> Reply<Vec<Blob>> {
-    if blobs.len() > BLOBS_MAX {
-        let text = format!("blobs: {} of them, at most {BLOBS_MAX}", blobs.len());
+    if !(1..=BLOBS_MAX).contains(&blobs.len()) {
+        let text = format!("blobs: {} of them, instead of 1 to {BLOBS_MAX}", blobs.len());
         return Err(RpcError::invalid_params(text));
     }
     if let Some(part) = blobs.iter().find(|blob| blob.len() != BYTES_PER_BLOB) {

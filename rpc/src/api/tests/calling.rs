@@ -153,7 +153,8 @@ async fn blobs_alone_are_enough() {
     let text = "blobs: one has 1 bytes instead of 131072";
     assert_eq!(answer["error"], json!({"code": -32602, "message": text}));
     for (blobs, text) in [
-        (vec!["0x"; 10], "blobs: 10 of them, at most 9"),
+        (vec!["0x"; 10], "blobs: 10 of them, instead of 1 to 9"),
+        (vec![], "blobs: 0 of them, instead of 1 to 9"),
         // A field element above the field's modulus.
         (vec![&*format!("0x{}", "ff".repeat(131_072))], "blobs: one is no blob"),
     ] {
