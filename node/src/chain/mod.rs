@@ -19,6 +19,7 @@ use alloy_consensus::{Transaction, TxEnvelope};
 use alloy_eips::eip2718::Decodable2718;
 use alloy_primitives::{Address, B256, Signature};
 use arc_swap::ArcSwap;
+use executor::impersonated_signature;
 use genesis::{ChainSpec, Container, Genesis};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use revm::DatabaseRef;
@@ -397,6 +398,21 @@ impl Chain {
     ) -> Result<Recovered<TxEnvelope>, SubmitError> {
         let signed = self.shared.accounts.sign_transaction(from, transaction)?;
         Ok(Recovered::new_unchecked(signed, from))
+    }
+
+    /// Passes a transaction without a signature, as if `from` were impersonated.
+    pub fn pass_transaction(
+        &self,
+        from: Address,
+        transaction: UnsignedTransaction,
+    ) -> Result<Recovered<TxEnvelope>, SubmitError> {
+        let unsigned = transaction.into_envelope(impersonated_signature(from));
+        Ok(Recovered::new_unchecked(unsigned, from))
+    }
+
+    /// Whether the node has the key of `address`.
+    pub fn has_key(&self, address: Address) -> bool {
+        self.shared.accounts.find_signer(address).is_some()
     }
 
     /// Signs a hash with the key of an unlocked account.

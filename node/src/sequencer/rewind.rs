@@ -22,6 +22,7 @@ impl Sequencer {
         let settings = self.shared.settings();
         let mut kept = settings.clock.encode(wall_clock());
         settings.withdrawals.iter().copied().collect::<Vec<_>>().encode(&mut kept);
+        settings.gas_limit.encode(&mut kept);
         drop(settings);
         self.job.changes.push(Commit::Savepoint { id, settings: kept });
         id
@@ -39,11 +40,14 @@ impl Sequencer {
         let decoded = Clock::decode(&mut rest).zip(Vec::<Withdrawal>::decode(&mut rest).ok());
         let bad_row = || StoreError::BadRow { table: "savepoints", key: id.to_be_bytes().to_vec() };
         let ((clock, kept_at), withdrawals) = decoded.ok_or_else(bad_row)?;
+        // Savepoints of older nodes do not tell the gas limit.
+        let gas_limit = u64::decode(&mut rest).ok();
         let now_waiting = self.shared.change_settings(|settings| {
             settings.clock = clock;
             // The time that has passed since then is undone, too.
             let passed = i64::try_from(wall_clock().saturating_sub(kept_at)).unwrap_or_default();
             settings.clock.increase(-passed);
+            settings.gas_limit = gas_limit.unwrap_or(settings.gas_limit);
             settings.next_base_fee = None;
             settings.next_prev_randao = None;
             std::mem::replace(&mut settings.withdrawals, withdrawals.into())

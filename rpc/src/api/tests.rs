@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 mod calling;
+mod dev;
 mod forks;
 mod sending;
 mod simulate;

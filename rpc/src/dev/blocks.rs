@@ -28,6 +28,7 @@ pub(crate) fn register(table: &mut Table<Api>) {
     table.task("debug_setHead", set_head);
     table.task("dev_addWithdrawal", add_withdrawal);
     table.task("anvil_reset", reset);
+    table.task("hardhat_reset", hardhat_reset);
     table.task("anvil_setRpcUrl", set_rpc_url);
     table.task("anvil_dropTransaction", drop_transaction);
     table.task("hardhat_dropTransaction", hardhat_drop_transaction);
@@ -121,13 +122,19 @@ async fn add_withdrawal(api: Arc<Api>, mut arguments: Arguments) -> Reply<()> {
     Ok(api.chain.add_withdrawal(arguments.required("withdrawal")?).await?)
 }
 
-async fn reset(api: Arc<Api>, mut arguments: Arguments) -> Reply<bool> {
+async fn reset(api: Arc<Api>, mut arguments: Arguments) -> Reply<()> {
     match arguments.optional("forking")? {
         None | Some(Reset::Hardhat { forking: None }) => api.chain.reset().await?,
         Some(Reset::Hardhat { forking: Some(forking) } | Reset::Anvil(forking)) => {
             fork_anew(&api, forking).await?;
         }
     }
+    Ok(())
+}
+
+/// Hardhat answers `true`, and anvil nothing.
+async fn hardhat_reset(api: Arc<Api>, arguments: Arguments) -> Reply<bool> {
+    reset(api, arguments).await?;
     Ok(true)
 }
 

@@ -35,11 +35,14 @@ async fn increase_time(api: Arc<Api>, mut arguments: Arguments) -> Reply<i64> {
     Ok(api.chain.increase_time(seconds).await?)
 }
 
-async fn set_time(api: Arc<Api>, mut arguments: Arguments) -> Reply<i64> {
+/// Answers by how many seconds that moved the clock forward: as in anvil none if it went back, for
+/// Foundry's clients read a number without sign.
+async fn set_time(api: Arc<Api>, mut arguments: Arguments) -> Reply<u64> {
     // ganache's clients give milliseconds, which no date of this age has in seconds.
     const LATEST: u64 = 100_000_000_000;
     let time = arguments.number("timestamp")?;
-    Ok(api.chain.set_time(if time > LATEST { time / 1_000 } else { time }).await?)
+    let moved = api.chain.set_time(if time > LATEST { time / 1_000 } else { time }).await?;
+    Ok(u64::try_from(moved).unwrap_or_default())
 }
 
 async fn set_next_block_timestamp(api: Arc<Api>, mut arguments: Arguments) -> Reply<()> {

@@ -44,7 +44,6 @@ const ALIASES: &[(&str, &str)] = &[
     ("hardhat_loadState", "anvil_loadState"),
     ("hardhat_metadata", "anvil_metadata"),
     ("hardhat_mine", "anvil_mine"),
-    ("hardhat_reset", "anvil_reset"),
     ("hardhat_setBalance", "anvil_setBalance"),
     ("hardhat_setCode", "anvil_setCode"),
     ("hardhat_setCoinbase", "anvil_setCoinbase"),

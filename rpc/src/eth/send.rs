@@ -12,9 +12,9 @@ use alloy_consensus::{Transaction, TxEnvelope, TxLegacy};
 use alloy_eips::eip2718::{Decodable2718, Encodable2718};
 use alloy_primitives::{Address, B256, Bytes};
 use alloy_rpc_types_eth::{TransactionReceipt, TransactionRequest};
-use node::Event;
-use node::accounts::AccountError;
+use node::accounts::{AccountError, UnsignedTransaction};
 use node::error::SubmitError;
+use node::{Chain, Event};
 use parking_lot::Mutex;
 use serde::Serialize;
 use std::collections::HashMap;
@@ -37,7 +37,7 @@ pub(crate) fn register_unlocked(table: &mut Table<Api>) {
     table.task("eth_sendTransaction", send);
     table.task("eth_sendTransactionSync", send_sync);
     table.task("eth_signTransaction", sign_transaction);
-    table.aliases(&[("eth_sendUnsignedTransaction", "eth_sendTransaction")]);
+    table.task("eth_sendUnsignedTransaction", send_unsigned);
 }
 
 async fn send_raw(api: Arc<Api>, mut arguments: Arguments) -> Reply<B256> {
@@ -120,6 +120,14 @@ async fn send(api: Arc<Api>, mut arguments: Arguments) -> Reply<B256> {
     Ok(send_unlocked(&api, arguments.transaction(&api.chain).await?).await?.hash)
 }
 
+/// As in anvil: no signature, and nobody need be impersonated.
+async fn send_unsigned(api: Arc<Api>, mut arguments: Arguments) -> Reply<B256> {
+    let wanted = arguments.transaction(&api.chain).await?;
+    let missing = || RpcError::invalid_params("invalid argument 0 (transaction): from is missing");
+    let from = wanted.from.ok_or_else(missing)?;
+    Ok(send_as(&api, from, wanted, Chain::pass_transaction).await?.hash)
+}
+
 /// A transaction that was sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sent {
@@ -132,6 +140,15 @@ pub(crate) struct Sent {
 /// Fills, signs and sends a transaction of one of the node's own accounts.
 pub(crate) async fn send_unlocked(api: &Api, wanted: TransactionRequest) -> Reply<Sent> {
     let from = sender_of(api, &wanted)?;
+    send_as(api, from, wanted, Chain::sign_transaction).await
+}
+
+async fn send_as(
+    api: &Api,
+    from: Address,
+    wanted: TransactionRequest,
+    sign: fn(&Chain, Address, UnsignedTransaction) -> Result<Recovered<TxEnvelope>, SubmitError>,
+) -> Reply<Sent> {
     let mut filled = fill(api, from, wanted).await?;
     let reservation = match filled.0.nonce {
         Some(_) => None,
@@ -142,7 +159,7 @@ pub(crate) async fn send_unlocked(api: &Api, wanted: TransactionRequest) -> Repl
             Some(reservation)
         }
     };
-    let signed = api.chain.sign_transaction(from, filled.into_transaction()?)?;
+    let signed = sign(&api.chain, from, filled.into_transaction()?)?;
     let nonce = signed.nonce();
     let hash = api.chain.submit(signed).await;
     drop(reservation);
@@ -169,6 +186,10 @@ struct Signed {
 async fn sign_transaction(api: Arc<Api>, mut arguments: Arguments) -> Reply<Signed> {
     let wanted = arguments.transaction(&api.chain).await?;
     let from = sender_of(&api, &wanted)?;
+    if !api.chain.has_key(from) {
+        // An impersonated account sends, but what would pass for its signature is worth nothing.
+        return Err(SubmitError::from(AccountError::Unknown { address: from }).into());
+    }
     let mut filled = fill(&api, from, wanted).await?;
     if filled.0.nonce.is_none() {
         filled.0.nonce = Some(api.chain.next_nonce(from)?);
