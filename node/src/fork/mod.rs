@@ -107,8 +107,19 @@ impl Fork {
     /// Asks another node from now on, which has to have the same chain.
     pub fn set_url(&self, url: String) -> Result<(), ForkError> {
         let config = RemoteConfig { urls: vec![url], ..self.remote().config().clone() };
-        self.remote.store(Arc::new(Remote::new(config)?));
+        self.remote.swap(Arc::new(Remote::new(config)?)).retire();
         Ok(())
+    }
+
+    /// Asks the node; if another one takes its place meanwhile, that one answers what this could not.
+    fn ask<T>(&self, ask: impl Fn(&Remote) -> Result<T, RemoteError>) -> Result<T, RemoteError> {
+        loop {
+            let remote = self.remote();
+            let answer = ask(&remote);
+            if answer.is_ok() || !remote.is_retired() {
+                return answer;
+            }
+        }
     }
 
     /// How to fork the same chain at another block.
@@ -148,9 +159,9 @@ impl Fork {
                     continue;
                 }
                 // It was nothing, or too much to be kept.
-                return Ok(self.remote().call(method, params.clone())?);
+                return Ok(self.ask(|remote| remote.call(method, params.clone()))?);
             }
-            let answer = self.remote().call(method, params.clone());
+            let answer = self.ask(|remote| remote.call(method, params.clone()));
             if let Ok(answer) = &answer {
                 let text = answer.get();
                 if text != "null" && text.len() <= ANSWER_KEPT_MAX {
@@ -192,14 +203,15 @@ impl Fork {
     }
 
     fn ask_for(&self, items: &[Item]) -> Result<item::Rows, RemoteError> {
-        let remote = self.remote();
         let calls: Vec<_> = items.iter().flat_map(|item| item.calls(self.number())).collect();
-        let mut answers = remote.call_all(&calls)?.into_iter();
-        let mut rows = Vec::new();
-        for item in items {
-            rows.extend(item.rows(&remote, &mut answers)?);
-        }
-        Ok(rows)
+        self.ask(|remote| {
+            let mut answers = remote.call_all(&calls)?.into_iter();
+            let mut rows = Vec::new();
+            for item in items {
+                rows.extend(item.rows(remote, &mut answers)?);
+            }
+            Ok(rows)
+        })
     }
 
     fn row(&self, item: Item) -> Result<Vec<u8>, StoreError> {

@@ -5,11 +5,11 @@
 //! the async runtime it first makes room for others.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use parking_lot::{Condvar, Mutex};
 use rustls::pki_types::CertificateDer;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -92,6 +92,10 @@ pub struct Remote {
     under_way: AtomicUsize,
     /// Whether it takes no batches.
     one_by_one: AtomicBool,
+    /// Whether another node has taken its place: nothing is asked again then.
+    retired: Mutex<bool>,
+    /// Ends the pauses between two attempts when it is.
+    retiring: Condvar,
 }
 
 /// One address of it.
@@ -141,7 +145,19 @@ impl Remote {
         let endpoints = endpoints.collect::<Result<Vec<_>, _>>()?;
         let (turn, under_way) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let one_by_one = AtomicBool::new(false);
-        Ok(Self { config, endpoints, turn, under_way, one_by_one })
+        let (retired, retiring) = (Mutex::new(false), Condvar::new());
+        Ok(Self { config, endpoints, turn, under_way, one_by_one, retired, retiring })
+    }
+
+    /// Has requests end that would be made again: another node takes its place.
+    pub(super) fn retire(&self) {
+        *self.retired.lock() = true;
+        self.retiring.notify_all();
+    }
+
+    /// Whether another node has taken its place.
+    pub(super) fn is_retired(&self) -> bool {
+        *self.retired.lock()
     }
 
     /// How it is asked.
@@ -230,13 +246,14 @@ impl Remote {
                 },
                 Err(reason) => (method, reason),
             };
-            if attempts > self.config.retries || !reason.may_pass() {
+            if attempts > self.config.retries || !reason.may_pass() || self.is_retired() {
                 return Err(self.error(failed, (endpoint.shown.clone(), attempts), reason));
             }
             let wait = reason.retry_after().map_or(pause, |asked| asked.min(RETRY_AFTER_MAX));
             let wait = wait + self.budget_wait(&reason);
             tracing::debug!(method, url = endpoint.shown, attempts, ?wait, "asked again: {reason}");
-            thread::sleep(wait);
+            let until = Instant::now() + wait;
+            self.retiring.wait_while_until(&mut self.retired.lock(), |retired| !*retired, until);
             pause = (pause * 2).min(self.config.backoff * BACKOFF_FACTOR_MAX);
         }
     }

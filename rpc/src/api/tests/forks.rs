@@ -4,18 +4,12 @@ use super::*;
 use node::fork::{CachePlace, ForkBlock, ForkConfig, ForkRules, RemoteConfig, begin};
 use std::time::Duration;
 
-/// Forks the chain at `url` and reads through the fork.
-async fn check(url: String, head: u64) {
+/// Forks the chain at `url`, which is asked once more after `backoff`.
+async fn fork(url: String, backoff: Duration) -> Chain {
     let shown = url.clone();
     let start = tokio::task::spawn_blocking(move || {
-        let remote = RemoteConfig {
-            urls: vec![url],
-            retries: 1,
-            backoff: Duration::ZERO,
-            ..Default::default()
-        };
         let config = ForkConfig {
-            remote,
+            remote: RemoteConfig { urls: vec![url], retries: 1, backoff, ..Default::default() },
             block: ForkBlock::Newest,
             chain_id: None,
             cache: CachePlace::Nowhere,
@@ -24,8 +18,14 @@ async fn check(url: String, head: u64) {
         begin(config, ForkRules::default())
     });
     let start = start.await.unwrap().unwrap_or_else(|error| panic!("{shown}: {error}"));
-    assert_eq!(start.fork.number(), head, "{shown}");
-    let forked = Chain::start_forked(NodeConfig::default(), start).unwrap();
+    Chain::start_forked(NodeConfig::default(), start).unwrap()
+}
+
+/// Forks the chain at `url` and reads through the fork.
+async fn check(url: String, head: u64) {
+    let shown = url.clone();
+    let forked = fork(url, Duration::ZERO).await;
+    assert_eq!(forked.fork().unwrap().number(), head, "{shown}");
     assert_eq!(forked.head().number(), head);
     let methods = calls(&forked);
     let balance = result(ask(&methods, "eth_getBalance", json!([BOB, "latest"])).await);
@@ -109,4 +109,31 @@ async fn a_reset_to_who_refuses_connections_says_so_at_once() {
     }
     assert!(chain.fork().is_none());
     chain.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_waits_for_a_node_is_answered_by_the_one_that_takes_its_place() {
+    let (remote, methods_there) = start(NodeConfig::default()).await;
+    let transfer = json!([{"from": ALICE, "to": BOB, "value": "0xf1"}]);
+    result(ask(&methods_there, "eth_sendTransaction", transfer).await);
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    let config = ServerConfig { address, ..Default::default() };
+    let server = serve(remote.clone(), config).await.unwrap();
+    let url = format!("http://{}", server.local_addr);
+    // After the first failure it would be asked again in an hour.
+    let forked = fork(url.clone(), Duration::from_secs(3_600)).await;
+    let methods = calls(&forked);
+    let broken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let elsewhere = format!("http://{}", broken.local_addr().unwrap());
+    result(ask(&methods, "anvil_setRpcUrl", json!([elsewhere])).await);
+    let asking = calls(&forked);
+    let balance =
+        tokio::spawn(async move { ask(&asking, "eth_getBalance", json!([BOB, "latest"])).await });
+    drop(broken.accept().await.unwrap());
+    drop(broken);
+    result(ask(&methods, "anvil_setRpcUrl", json!([url])).await);
+    assert_eq!(result(balance.await.unwrap()), "0x21e19e0c9bab24000f1");
+    forked.stop().await;
+    server.stop().await;
+    remote.stop().await;
 }
