@@ -134,6 +134,9 @@ pub enum SubmitError {
     /// The state tree could not hold what it leads to.
     #[error(transparent)]
     Refused(Refusal),
+    /// The block could be sealed without it, but not with it.
+    #[error("no block can have the transaction: {0}")]
+    Spoils(std::sync::Arc<ExecutorError<StoreError>>),
     /// Its signature is no signature.
     #[error("invalid sender")]
     Signature,

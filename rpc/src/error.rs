@@ -179,11 +179,7 @@ impl From<SubmitError> for RpcError {
     fn from(error: SubmitError) -> Self {
         match error {
             SubmitError::Failure(failure) => failure.into(),
-            SubmitError::Pool(_)
-            | SubmitError::Invalid(_)
-            | SubmitError::Refused(_)
-            | SubmitError::Signature
-            | SubmitError::Account(_) => Self::server(error),
+            error => Self::server(error),
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::building::executed_block;
 use crate::chain::{Chain, Shared};
 use crate::error::{Failure, QueryError};
 use crate::fork::Opened;
-use crate::sequencer::{roots, wall_clock};
+use crate::sequencer::{roots, set_withdrawals, wall_clock};
 use crate::settings::block_rules;
 use executor::{BlockExecution, Executed, NextBlock, PushError};
 
@@ -66,7 +66,6 @@ pub(crate) fn build_pending(shared: &Shared, snapshot: &Snapshot) -> Result<Pend
     let opened = Opened::new(snapshot, &header, shared.forked_spec())?;
     let mut block =
         BlockExecution::begin(shared.engine(), header, rules, opened).map_err(failed)?;
-    block.set_rest(Vec::new(), shared.settings().next_withdrawals(fork));
     let merkle = snapshot.merkle()?;
     block.keep_roots(roots(merkle.as_ref()));
     let mut taken = 0;
@@ -79,6 +78,7 @@ pub(crate) fn build_pending(shared: &Shared, snapshot: &Snapshot) -> Result<Pend
             Err(PushError::Engine(error)) => return Err(failed(error.into()).into()),
         }
     }
+    set_withdrawals(&mut block, shared.settings().next_withdrawals(fork));
     let Executed { mut header, body, changes } = block.finish().map_err(failed)?;
     if let Some(mut merkle) = merkle {
         merkle.apply(&changes);

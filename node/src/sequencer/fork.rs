@@ -146,7 +146,7 @@ impl Sequencer {
         header.parent_beacon_block_root =
             header.parent_beacon_block_root.and(like.parent_beacon_block_root);
         let in_order = InOrder(wanted.clone().into_iter());
-        let Selected { executed, refused, unfetched } =
+        let Selected { executed, refused, unfetched, .. } =
             execute(&self.shared, &self.writer, header, in_order)?;
         let place = |hash| wanted.iter().position(|tx| tx.hash == hash).unwrap_or_default();
         if let Some((transaction, refusal)) = refused.first() {

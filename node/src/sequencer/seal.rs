@@ -1,12 +1,14 @@
 //! Sealing: waiting transactions become a block, applied to the state and handed over.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use alloy_consensus::{Header, Sealable};
 use alloy_eips::eip2718::Encodable2718;
-use alloy_eips::eip4895::Withdrawals;
+use alloy_eips::eip4895::{Withdrawal, Withdrawals};
 use revm::database::BundleState;
+use revm::{Database, DatabaseRef};
 use storage::{Commit, ExecutedBlock, Merkle, StateDelta, StoreError, Writer};
 use vm::{EngineError, Print, TrapReport};
 
@@ -19,7 +21,7 @@ use crate::fork::Opened;
 use crate::pool::{Best, PoolTransaction};
 use crate::settings::block_rules;
 use executor::{
-    BlockExecution, Body, Executed, ExecutorError, NextBlock, PushError, Refusal, Roots,
+    BALANCE_MAX, BlockExecution, Body, Executed, ExecutorError, NextBlock, PushError, Roots,
 };
 
 /// Transactions that found no room after which a block counts as full.
@@ -28,7 +30,7 @@ const MISSES_MAX: usize = 16;
 const TX_GAS_MIN: u64 = 21_000;
 
 /// A transaction that did not make it into a block, for good.
-type Refused = (Arc<PoolTransaction>, Refusal);
+type Refused = (Arc<PoolTransaction>, SubmitError);
 
 /// What came of the candidates for a block.
 pub(super) struct Selected {
@@ -38,6 +40,8 @@ pub(super) struct Selected {
     pub(super) refused: Vec<Refused>,
     /// Those whose state could not be fetched from the forked chain: they wait on.
     pub(super) unfetched: Vec<(Arc<PoolTransaction>, Arc<StoreError>)>,
+    /// How many of the withdrawals that wait were due, be they paid or not.
+    pub(super) due: usize,
 }
 
 impl Sequencer {
@@ -53,7 +57,7 @@ impl Sequencer {
             if let Some((_, error)) =
                 refused.filter(|(refused, _)| refused.hash == transaction.hash)
             {
-                return Err(error.into());
+                return Err(error);
             }
             if failed {
                 break;
@@ -83,7 +87,7 @@ impl Sequencer {
         let started = Instant::now();
         let next = self.next_block();
         let header = next.header(self.shared.engine().spec(), &self.head.header);
-        let Selected { executed, mut refused, unfetched } =
+        let Selected { executed, mut refused, unfetched, due } =
             execute(&self.shared, &self.writer, header, vec![Arc::clone(only)])?;
         if let Some((transaction, source)) = unfetched.into_iter().next() {
             return Err(Failure::Unfetched { hash: transaction.hash, source });
@@ -92,7 +96,7 @@ impl Sequencer {
             self.drop_transaction(&transaction, &error);
             return Ok(Some((transaction, error)));
         }
-        self.append_next(executed, started)?;
+        self.append_next((executed, due), started)?;
         Ok(None)
     }
 
@@ -112,7 +116,7 @@ impl Sequencer {
         }
         let base_fee = header.base_fee_per_gas.unwrap_or_default();
         let best = self.shared.pool().best(base_fee, self.shared.config().order);
-        let Selected { executed, refused, unfetched } =
+        let Selected { executed, refused, unfetched, due } =
             execute(&self.shared, &self.writer, header, best)?;
         for (transaction, error) in unfetched {
             let hash = transaction.hash;
@@ -121,7 +125,7 @@ impl Sequencer {
         for (transaction, error) in refused {
             self.drop_transaction(&transaction, &error);
         }
-        self.append_next(executed, started)
+        self.append_next((executed, due), started)
     }
 
     /// Seals a block with `transactions` and no others; one that cannot run is left out.
@@ -131,7 +135,7 @@ impl Sequencer {
     ) -> Result<(), Failure> {
         let started = Instant::now();
         let header = self.next_block().header(self.shared.engine().spec(), &self.head.header);
-        let Selected { executed, refused, unfetched } =
+        let Selected { executed, refused, unfetched, due } =
             execute(&self.shared, &self.writer, header, transactions)?;
         for (transaction, error) in refused {
             self.drop_transaction(&transaction, &error);
@@ -139,7 +143,7 @@ impl Sequencer {
         for (transaction, error) in unfetched {
             self.drop_transaction(&transaction, &error);
         }
-        self.append_next(executed, started)?;
+        self.append_next((executed, due), started)?;
         Ok(())
     }
 
@@ -150,14 +154,14 @@ impl Sequencer {
         next.within_limits(self.shared.engine().spec(), head)
     }
 
-    /// Makes the block the head that follows from the settings and paid what waited there.
+    /// Makes the block the head that follows from the settings and paid what was due there.
     fn append_next(
         &mut self,
-        executed: Executed,
+        (executed, due): (Executed, usize),
         started: Instant,
     ) -> Result<Arc<ExecutedBlock>, Failure> {
         let block = self.append(executed, started)?;
-        self.pay_withdrawals(block.withdrawals.as_ref().map_or(0, |paid| paid.len()));
+        self.pay_withdrawals(due);
         Ok(block)
     }
 
@@ -237,11 +241,53 @@ impl Sequencer {
 }
 
 /// Executes a block of `candidates`, and says which of them cannot run.
+///
+/// If the whole block fails with them but not without, as with a log that should be a deposit and
+/// is none, the first one to make it fail is refused.
 pub(super) fn execute(
     shared: &Shared,
     writer: &Writer,
     header: Header,
     candidates: impl IntoIterator<Item = Arc<PoolTransaction>, IntoIter: SkipSender>,
+) -> Result<Selected, Failure> {
+    let mut taken = Vec::new();
+    let mut result = run(shared, writer, header.clone(), candidates, &mut taken);
+    let mut spoilers = Vec::new();
+    while let Err(Failure::Block { source, .. }) = &result
+        && !matches!(**source, ExecutorError::Engine(EngineError::Database(_)))
+        && !taken.is_empty()
+    {
+        let fails = |count| {
+            let some: Vec<_> = taken[..count].to_vec();
+            run(shared, writer, header.clone(), some, &mut Vec::new()).is_err()
+        };
+        if fails(0) {
+            return result;
+        }
+        let counts: Vec<_> = (0..taken.len()).collect();
+        let first = counts.partition_point(|index| !fails(index + 1)).min(taken.len() - 1);
+        let spoiler = taken.remove(first);
+        // What its sender sends later has no turn yet.
+        let mut index = 0;
+        taken.retain(|transaction| {
+            index += 1;
+            index <= first || transaction.sender != spoiler.sender
+        });
+        spoilers.push((spoiler, SubmitError::Spoils(Arc::clone(source))));
+        result = run(shared, writer, header.clone(), taken.clone(), &mut Vec::new());
+    }
+    let mut selected = result?;
+    selected.refused.extend(spoilers);
+    Ok(selected)
+}
+
+/// Executes a block of `candidates`, and puts those that ran, or made it fail, into `taken`.
+fn run(
+    shared: &Shared,
+    writer: &Writer,
+    header: Header,
+    candidates: impl IntoIterator<Item = Arc<PoolTransaction>, IntoIter: SkipSender>,
+    taken: &mut Vec<Arc<PoolTransaction>>,
 ) -> Result<Selected, Failure> {
     let number = header.number;
     let failed = |source: ExecutorError<_>| Failure::Block { number, source: Arc::new(source) };
@@ -251,18 +297,17 @@ pub(super) fn execute(
     let opened = Opened::new(writer, &header, shared.forked_spec())?;
     let mut block =
         BlockExecution::begin(shared.engine(), header, rules, opened).map_err(failed)?;
-    block.set_rest(Vec::new(), shared.settings().next_withdrawals(fork));
     block.keep_roots(roots(writer.merkle()));
     let (mut refused, mut unfetched) = (Vec::new(), Vec::new());
-    let (mut misses, mut taken) = (0, 0);
+    let mut misses = 0;
     let mut candidates = candidates.into_iter();
     while let Some(candidate) = candidates.next() {
         match block.push(candidate.transaction.clone(), candidate.sender) {
             Ok(pushed) => {
-                taken += 1;
                 if config.console && shared.settings().logging {
                     report(&candidate, &pushed.prints, pushed.trap.as_ref());
                 }
+                taken.push(candidate);
             }
             Err(PushError::Full) => {
                 misses += 1;
@@ -270,20 +315,53 @@ pub(super) fn execute(
             }
             Err(PushError::Refused(error)) => {
                 candidates.skip_sender(candidate.sender);
-                refused.push((candidate, error));
+                refused.push((candidate, error.into()));
             }
             Err(PushError::Engine(EngineError::Database(error @ StoreError::Forked(_)))) => {
                 candidates.skip_sender(candidate.sender);
                 unfetched.push((candidate, Arc::new(error)));
             }
-            Err(PushError::Engine(error)) => return Err(failed(error.into())),
+            Err(PushError::Engine(error)) => {
+                taken.push(candidate);
+                return Err(failed(error.into()));
+            }
         }
         let room = config.disable_block_gas_limit || gas_limit - block.gas_used() >= TX_GAS_MIN;
-        if misses >= MISSES_MAX || taken >= config.max_transactions || !room {
+        if misses >= MISSES_MAX || taken.len() >= config.max_transactions || !room {
             break;
         }
     }
-    Ok(Selected { executed: block.finish().map_err(failed)?, refused, unfetched })
+    let withdrawals = shared.settings().next_withdrawals(fork);
+    let due = withdrawals.as_ref().map_or(0, |due| due.len());
+    set_withdrawals(&mut block, withdrawals);
+    Ok(Selected { executed: block.finish().map_err(failed)?, refused, unfetched, due })
+}
+
+/// Has a block pay those of `withdrawals` after which the state tree can hold the balance
+/// (EIP-8297).
+pub(crate) fn set_withdrawals<DB: DatabaseRef<Error = StoreError>>(
+    block: &mut BlockExecution<DB>,
+    withdrawals: Option<Withdrawals>,
+) {
+    let mut balances = HashMap::new();
+    let payable = |withdrawal: &Withdrawal| {
+        let balance = balances.entry(withdrawal.address).or_insert_with(|| {
+            // What can't be read now can't be read either when it is to be paid, which says so.
+            let account = block.execution().state().basic(withdrawal.address).ok().flatten();
+            account.unwrap_or_default().balance
+        });
+        let sum = balance.saturating_add(withdrawal.amount_wei());
+        let fits = sum <= BALANCE_MAX;
+        if fits {
+            *balance = sum;
+        } else {
+            let Withdrawal { index, address, .. } = withdrawal;
+            tracing::warn!(index, %address, "withdrawal dropped: balance {sum} does not fit 128 bits");
+        }
+        fits
+    };
+    let payable = withdrawals.map(|due| due.into_iter().filter(payable).collect::<Vec<_>>().into());
+    block.set_rest(Vec::new(), payable);
 }
 
 /// What says the root after each transaction, on a chain whose receipts may need it.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use alloy_consensus::TxEip1559;
 use alloy_consensus::transaction::Recovered;
 use alloy_eips::BlockId;
+use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Bytes, TxKind, U256, hex};
 use genesis::{DevOptions, Genesis};
 use node::accounts::{Accounts, UnsignedTransaction, dev_accounts};
@@ -12,7 +13,7 @@ use node::config::Profile;
 use node::pool::PoolStatus;
 use node::{Chain, Event, NodeConfig};
 
-use super::{Devnet, STRANGER, manual};
+use super::{Devnet, STRANGER, Transfer, manual};
 
 #[tokio::test]
 async fn a_transaction_is_in_a_block_when_its_hash_is_answered() {
@@ -197,5 +198,69 @@ async fn many_senders_at_once_each_get_their_receipts() {
     }
     assert_eq!((net.head(), net.balance(STRANGER).await), (80, U256::from(80)));
     assert_eq!(net.chain.pool_status(), PoolStatus::default());
+    net.check_root().await;
+}
+
+/// Logs its call data as a deposit event.
+const DEPOSITS: [u8; 40] =
+    hex!("365f5f377f649bbc62d0e31342afea4e5cd82d4049e7e1ee912fc0889aa790803be39038c5365fa1");
+
+/// A log of the deposit contract that is no deposit makes a whole block invalid.
+#[tokio::test]
+async fn a_transaction_that_no_block_can_have_is_left_out() {
+    let net = Devnet::start(manual());
+    let contract = net.chain.spec().deposit_contract().unwrap();
+    net.chain.set_code(contract, Bytes::from(DEPOSITS.to_vec()), false).await.unwrap();
+    let spoil = async |from, nonce| {
+        let spoil = Transfer { value: 0, tip: 5, ..net.transfer(from, nonce) };
+        net.send_to(spoil, TxKind::Call(contract), Bytes::from(vec![7; 3])).await
+    };
+    let first = net.send(Transfer { tip: 9, ..net.transfer(0, 0) }).await.unwrap();
+    let (gone, other) = (spoil(1, 0).await.unwrap(), spoil(3, 0).await.unwrap());
+    let behind = net.send(net.transfer(1, 1)).await.unwrap();
+    let last = net.send(net.transfer(2, 0)).await.unwrap();
+    net.chain.seal(1, None).await.unwrap();
+    let hashes = || -> Vec<_> {
+        let head = net.chain.head();
+        head.transactions.iter().map(|transaction| *transaction.tx_hash()).collect()
+    };
+    assert_eq!(hashes(), [first, last]);
+    assert_eq!(net.chain.pool_status(), PoolStatus { pending: 0, queued: 1 });
+    assert!(net.chain.transaction(gone).unwrap().is_none());
+    assert!(net.chain.transaction(other).unwrap().is_none());
+    net.chain.set_automine(true).await.unwrap();
+    let error = spoil(3, 0).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "no block can have the transaction: deposit log of 3 bytes is malformed"
+    );
+    // What waited behind the first one comes as soon as it can.
+    net.send(net.transfer(1, 0)).await.unwrap();
+    assert_eq!((net.head(), hashes()), (3, vec![behind]));
+    net.check_root().await;
+}
+
+#[tokio::test]
+async fn withdrawals_that_no_balance_can_hold_are_left_out() {
+    let net = Devnet::start(manual());
+    let most = U256::from(u128::MAX);
+    let room = U256::from(3_000_000_000_u64);
+    net.chain.set_balance(STRANGER, most - room).await.unwrap();
+    // In gwei: 1 and 2 fit, not 4, nor 1 more.
+    for (index, amount) in [4, 2, 4, 1, 1].into_iter().enumerate() {
+        let index = index as u64;
+        let withdrawal = Withdrawal { index, amount, address: STRANGER, validator_index: 0 };
+        net.chain.add_withdrawal(withdrawal).await.unwrap();
+    }
+    let pending = net.chain.block(BlockId::pending()).await.unwrap().unwrap();
+    net.chain.seal(1, None).await.unwrap();
+    for block in [pending, net.chain.head()] {
+        let paid = block.withdrawals.clone().unwrap();
+        assert_eq!(paid.iter().map(|paid| paid.index).collect::<Vec<_>>(), [1, 3]);
+    }
+    assert_eq!(net.balance(STRANGER).await, most);
+    assert!(net.chain.settings().withdrawals.is_empty());
+    net.chain.seal(1, None).await.unwrap();
+    assert_eq!(net.head(), 2);
     net.check_root().await;
 }
