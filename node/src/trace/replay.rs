@@ -1,12 +1,12 @@
 //! A block that is run again.
 
-use alloy_consensus::{Header, TxEnvelope};
+use alloy_consensus::{Header, Transaction, TxEnvelope};
 use alloy_primitives::B256;
 use executor::{BlockExecution, tx_env};
 use revm::context::TxEnv;
 use storage::{ExecutedBlock, Snapshot, StoreError};
 use trace::{Budget, TraceError, TransactionContext};
-use vm::{Execution, Outcome};
+use vm::{Engine, Execution, Outcome};
 
 use super::limits::check;
 use crate::chain::Shared;
@@ -44,10 +44,10 @@ impl<'a> Replay<'a> {
     ) -> Result<Self, CallError> {
         let header: &Header = &block.header;
         let header = Header { blob_gas_used: header.blob_gas_used.map(|_| 0), ..header.clone() };
-        // A dev user may have given the chain another id since.
+        let engine = engine_of(shared.engine(), block);
         let rules = vm::Rules { check_chain_id: false, ..block_rules(shared.config()) };
         let view = opened(shared, snapshot, &header)?;
-        let mut execution = BlockExecution::begin(shared.engine(), header, rules, view)?;
+        let mut execution = BlockExecution::begin(&engine, header, rules, view)?;
         budget.watch(execution.execution());
         Ok(Self { block, execution })
     }
@@ -105,6 +105,20 @@ impl<'a> Replay<'a> {
         let (changes, mut view) = self.execution.into_parts();
         view.add_changes(changes);
         view
+    }
+}
+
+/// What runs `block` under the chain id that its transactions name: a dev user may have given the
+/// chain another one since, which CHAINID and authorizations (EIP-7702) would see.
+pub(crate) fn engine_of(engine: &Engine, block: &ExecutedBlock) -> Engine {
+    let named = block.transactions.iter().find_map(|transaction| transaction.chain_id());
+    match named.filter(|named| *named != engine.chain_id()) {
+        Some(chain_id) => {
+            let own = engine.without_caches();
+            own.set_chain_id(chain_id);
+            own
+        }
+        None => engine.clone(),
     }
 }
 

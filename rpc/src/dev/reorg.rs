@@ -73,7 +73,8 @@ impl Ancestor<'_> {
                 (from, self.sign(from, *request).await?)
             }
         };
-        *self.nonce(from).await? += 1;
+        let nonce = self.nonce(from).await?;
+        *nonce = nonce.saturating_add(1);
         Ok(signed)
     }
 

@@ -225,7 +225,7 @@ impl Reserved {
         let mut accounts = self.accounts.lock();
         let in_flight = accounts.entry(address).or_default();
         let nonce = next.max(in_flight.next);
-        in_flight.next = nonce + 1;
+        in_flight.next = nonce.saturating_add(1);
         in_flight.requests += 1;
         Reservation { reserved: self, address, nonce }
     }

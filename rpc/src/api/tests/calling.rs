@@ -291,3 +291,33 @@ async fn a_step_without_gas_or_stack_has_its_fixed_price() {
     }
     chain.stop().await;
 }
+
+/// A block runs again under the chain id that it had: CHAINID, PUSH0, SSTORE.
+#[tokio::test]
+async fn another_chain_id_changes_no_block_of_before() {
+    let (chain, methods) = start(NodeConfig::default()).await;
+    result(ask(&methods, "anvil_setCode", json!([CONTRACT, "0x465f5500"])).await);
+    let call = json!([{"from": ALICE, "to": CONTRACT, "gas": "0x20000"}]);
+    let hash = result(ask(&methods, "eth_sendTransaction", call).await);
+    result(ask(&methods, "anvil_setChainId", json!([7])).await);
+    let tracer = json!({"tracer": "prestateTracer", "tracerConfig": {"diffMode": true}});
+    let diff = result(ask(&methods, "debug_traceTransaction", json!([hash, tracer])).await);
+    let slot = format!("0x{:064x}", 0);
+    assert_eq!(diff["post"][CONTRACT]["storage"][&slot], format!("0x{:064x}", 31_337), "{diff}");
+    chain.stop().await;
+}
+
+#[tokio::test]
+async fn an_account_with_the_last_nonce_sends_nothing() {
+    let (chain, methods) = start(NodeConfig::default()).await;
+    let send = json!([{"from": ALICE, "to": BOB, "gas": "0x5208"}]);
+    result(ask(&methods, "anvil_setNonce", json!([ALICE, "0xffffffffffffffff"])).await);
+    let answer = ask(&methods, "eth_sendTransaction", send.clone()).await;
+    let text = "nonce has max value: 18446744073709551615";
+    assert_eq!(answer["error"], json!({"code": -32000, "message": text}));
+    result(ask(&methods, "anvil_setNonce", json!([ALICE, "0xfffffffffffffffe"])).await);
+    result(ask(&methods, "eth_sendTransaction", send).await);
+    let nonce = ask(&methods, "eth_getTransactionCount", json!([ALICE, "latest"])).await;
+    assert_eq!(result(nonce), "0xffffffffffffffff");
+    chain.stop().await;
+}
