@@ -41,9 +41,7 @@ impl Chain {
         let blobs = self.blobs(tx_hash)?.unwrap_or_default();
         Ok(blobs.get(usize::from(place)).cloned())
     }
-}
 
-impl Chain {
     /// The commitments and proofs of `blobs`, `None` if one of them is no blob. They take as long as a
     /// call does, so they wait for a place as a call does.
     pub async fn blob_sidecar(

@@ -257,22 +257,19 @@ pub(super) fn execute(
         && !matches!(**source, ExecutorError::Engine(EngineError::Database(_)))
         && !taken.is_empty()
     {
-        let fails = |count| {
-            let some: Vec<_> = taken[..count].to_vec();
+        let fails = |count: &usize| {
+            let some = taken[..*count].to_vec();
             run(shared, writer, header.clone(), some, &mut Vec::new()).is_err()
         };
-        if fails(0) {
+        if fails(&0) {
             return result;
         }
-        let counts: Vec<_> = (0..taken.len()).collect();
-        let first = counts.partition_point(|index| !fails(index + 1)).min(taken.len() - 1);
-        let spoiler = taken.remove(first);
+        let counts: Vec<_> = (1..taken.len()).collect();
+        let spoiler_at = counts.partition_point(|count| !fails(count));
+        let behind = taken.split_off(spoiler_at + 1);
+        let Some(spoiler) = taken.pop() else { break };
         // What its sender sends later has no turn yet.
-        let mut index = 0;
-        taken.retain(|transaction| {
-            index += 1;
-            index <= first || transaction.sender != spoiler.sender
-        });
+        taken.extend(behind.into_iter().filter(|later| later.sender != spoiler.sender));
         spoilers.push((spoiler, SubmitError::Spoils(Arc::clone(source))));
         result = run(shared, writer, header.clone(), taken.clone(), &mut Vec::new());
     }

@@ -5,17 +5,20 @@ use super::*;
 
 const CONTRACT: &str = "0x00000000000000000000000000000000000000aa";
 
-/// PUSH0 four times, SELFBALANCE, PUSH20 Alice, GAS, CALL: what is here goes to Alice.
-fn drain() -> String {
-    format!("0x5f5f5f5f4773{}5af100", &ALICE[2..])
+/// Has Bob delegate to a contract that gives Alice all it has, and returns his code.
+async fn delegate(methods: &Local) -> String {
+    // PUSH0 four times, SELFBALANCE, PUSH20 Alice, GAS, CALL.
+    let drain = format!("0x5f5f5f5f4773{}5af100", &ALICE[2..]);
+    result(ask(methods, "anvil_setCode", json!([CONTRACT, drain])).await);
+    let delegation = format!("0xef0100{}", &CONTRACT[2..]);
+    result(ask(methods, "anvil_setCode", json!([BOB, delegation])).await);
+    delegation
 }
 
 #[tokio::test]
 async fn a_delegated_sender_is_refused_as_all_others() {
     let (chain, methods) = start(NodeConfig::default()).await;
-    result(ask(&methods, "anvil_setCode", json!([CONTRACT, drain()])).await);
-    let delegation = format!("0xef0100{}", &CONTRACT[2..]);
-    result(ask(&methods, "anvil_setCode", json!([BOB, delegation])).await);
+    let delegation = delegate(&methods).await;
     result(ask(&methods, "evm_mine", json!([])).await);
     let code = ask(&methods, "eth_getCode", json!([BOB, "latest"])).await;
     assert_eq!(result(code), json!(delegation));
@@ -48,9 +51,7 @@ async fn a_delegated_sender_is_refused_as_all_others() {
 #[tokio::test]
 async fn a_block_goes_on_without_a_delegated_sender_that_can_not_pay() {
     let (chain, methods) = start(NodeConfig::default()).await;
-    result(ask(&methods, "anvil_setCode", json!([CONTRACT, drain()])).await);
-    let delegation = format!("0xef0100{}", &CONTRACT[2..]);
-    result(ask(&methods, "anvil_setCode", json!([BOB, delegation])).await);
+    delegate(&methods).await;
     result(ask(&methods, "evm_setAutomine", json!([false])).await);
     let first = json!([{"from": ALICE, "to": BOB, "gas": "0x30d40",
         "maxFeePerGas": "0x4a817c800", "maxPriorityFeePerGas": "0x2540be400"}]);
