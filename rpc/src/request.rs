@@ -121,10 +121,15 @@ impl Arguments {
 
     /// Takes a block, the newest one if it is left out.
     pub(crate) fn block(&mut self) -> Reply<BlockId> {
+        self.block_or(BlockId::latest())
+    }
+
+    /// Takes a block, or returns `default` if it is left out.
+    pub(crate) fn block_or(&mut self, default: BlockId) -> Reply<BlockId> {
         if self.take_text("\"latest\"") {
             return Ok(BlockId::latest());
         }
-        Ok(self.optional::<BlockArgument>("block")?.map_or_else(BlockId::latest, |block| block.0))
+        Ok(self.optional::<BlockArgument>("block")?.map_or(default, |block| block.0))
     }
 
     /// Takes a call.

@@ -23,10 +23,10 @@ pub(crate) fn register(table: &mut Table<Api>) {
     table.task("eth_callMany", call_many);
 }
 
-/// A call, the block it runs on, and what to change before.
-fn read(arguments: &mut Arguments) -> Reply<(Call, BlockId, Overrides)> {
+/// A call, the block it runs on (`default` if none is named), and what to change before.
+fn read(arguments: &mut Arguments, default: BlockId) -> Reply<(Call, BlockId, Overrides)> {
     let call = arguments.call()?;
-    let block = arguments.block()?;
+    let block = arguments.block_or(default)?;
     let state = arguments.optional::<StateOverride>("state overrides")?;
     let block_overrides = arguments.optional::<Box<BlockOverrides>>("block overrides")?;
     if block_overrides.as_ref().is_some_and(|block| block.beacon_root.is_some()) {
@@ -37,19 +37,21 @@ fn read(arguments: &mut Arguments) -> Reply<(Call, BlockId, Overrides)> {
 }
 
 async fn call(api: Arc<Api>, mut arguments: Arguments) -> Reply<Hex> {
-    let (call, block, overrides) = read(&mut arguments)?;
+    let (call, block, overrides) = read(&mut arguments, BlockId::latest())?;
     let outcome = api.chain.call(call, block, overrides).await?;
     Ok(Hex(outcome.output))
 }
 
+/// On the pending block unless another one is named, as dev chains have it: that is the one whose
+/// number and time the transaction will see.
 async fn estimate_gas(api: Arc<Api>, mut arguments: Arguments) -> Reply<U64> {
-    let (call, block, overrides) = read(&mut arguments)?;
+    let (call, block, overrides) = read(&mut arguments, BlockId::pending())?;
     let gas = api.chain.estimate_gas(call, block, overrides).await?;
     Ok(U64::from(gas))
 }
 
 async fn create_access_list(api: Arc<Api>, mut arguments: Arguments) -> Reply<AccessListResult> {
-    let (call, block, overrides) = read(&mut arguments)?;
+    let (call, block, overrides) = read(&mut arguments, BlockId::latest())?;
     let found = api.chain.create_access_list(call, block, overrides).await?;
     let gas_used = U256::from(found.gas_used);
     Ok(AccessListResult { access_list: found.access_list, gas_used, error: found.error })

@@ -70,6 +70,29 @@ async fn a_block_goes_on_without_a_delegated_sender_that_can_not_pay() {
     chain.stop().await;
 }
 
+/// Of the contract that reverts with NUMBER and TIMESTAMP.
+async fn reverted(methods: &Local, call: Value) -> (u64, u64) {
+    let answer = ask(methods, "eth_estimateGas", call).await;
+    let data = answer["error"]["data"].as_str().unwrap_or_default();
+    let word = |index: usize| data.get(50 + index * 64..66 + index * 64);
+    let word = |index| u64::from_str_radix(word(index).unwrap_or_default(), 16);
+    (word(0).expect("a number"), word(1).expect("a time"))
+}
+
+#[tokio::test]
+async fn gas_is_estimated_for_the_next_block() {
+    let (chain, methods) = start(NodeConfig::default()).await;
+    result(ask(&methods, "anvil_setCode", json!([CONTRACT, "0x435f524260205260405ffd"])).await);
+    result(ask(&methods, "evm_mine", json!([2_000_000_000])).await);
+    result(ask(&methods, "evm_setNextBlockTimestamp", json!([2_000_086_400])).await);
+    let call = json!({"from": ALICE, "to": CONTRACT});
+    assert_eq!(reverted(&methods, json!([call])).await, (2, 2_000_086_400));
+    assert_eq!(reverted(&methods, json!([call, null])).await, (2, 2_000_086_400));
+    assert_eq!(reverted(&methods, json!([call, "pending"])).await, (2, 2_000_086_400));
+    assert_eq!(reverted(&methods, json!([call, "latest"])).await, (1, 2_000_000_000));
+    chain.stop().await;
+}
+
 #[tokio::test]
 async fn estimates_and_access_lists_name_the_instruction() {
     let (chain, methods) = start(NodeConfig::default()).await;
