@@ -124,7 +124,7 @@ impl Sequencer {
         let store = self.shared().store();
         let snapshot = match start {
             Start::Head => store.snapshot(),
-            Start::After(number) => store.snapshot_at(number),
+            Start::After(number) => store.snapshot_sealed(number),
             Start::Before(number) => store.snapshot_before(number),
         };
         match snapshot {

@@ -26,8 +26,9 @@ pub struct Snapshot {
     pub(crate) origin: Arc<Origin>,
     /// The block after which the state is seen, or `None` at the head with the edits made since.
     at: Option<u64>,
-    /// Values that go before everything else: those from before a block's own execution.
-    undone: HashMap<Key, Option<Value>>,
+    /// What the next block's own execution changed, as it was before that: there, the edits made
+    /// between the two blocks are seen, too.
+    undone: Option<HashMap<Key, Option<Value>>>,
 }
 
 impl fmt::Debug for Snapshot {
@@ -40,20 +41,28 @@ impl Snapshot {
     pub(crate) fn live(shared: Arc<Shared>) -> Result<Self, StoreError> {
         let (tx, origin) = shared.read()?;
         let head = shared.head(&tx)?;
-        Ok(Self { tx, shared, head, origin, at: None, undone: HashMap::new() })
+        Ok(Self { tx, shared, head, origin, at: None, undone: None })
     }
 
+    /// A view of the state after a block, with the edits made before the next one.
     pub(crate) fn at(shared: Arc<Shared>, number: u64) -> Result<Self, StoreError> {
         let mut snapshot = Self::live(shared)?;
         snapshot.check_kept(number)?;
-        snapshot.at = (number != snapshot.head.number).then_some(number);
+        if number != snapshot.head.number {
+            snapshot.at = Some(number);
+            if snapshot.is_edited(number)? {
+                snapshot.undo(number + 1)?;
+            }
+        }
         Ok(snapshot)
     }
 
-    /// A view of the state after a block, at the head without the edits made since.
+    /// A view of the state after a block, without the edits made since.
     pub(crate) fn sealed(shared: Arc<Shared>, number: u64) -> Result<Self, StoreError> {
-        let snapshot = Self::at(shared, number)?;
-        Ok(Self { at: Some(number), ..snapshot })
+        let mut snapshot = Self::live(shared)?;
+        snapshot.check_kept(number)?;
+        snapshot.at = Some(number);
+        Ok(snapshot)
     }
 
     pub(crate) fn before(shared: Arc<Shared>, number: u64) -> Result<Self, StoreError> {
@@ -66,10 +75,22 @@ impl Snapshot {
             // Nobody knows the state before the oldest one that the file told.
             snapshot.check_history(number - 1)?;
         }
-        let row = snapshot.shared.change_row(&snapshot.tx, number, BLOCK_PART)?;
-        snapshot.undone = row.leaves.iter().map(|leaf| (leaf.key, leaf.old)).collect();
-        snapshot.at = Some(number);
+        snapshot.at = Some(number - 1);
+        snapshot.undo(number)?;
         Ok(snapshot)
+    }
+
+    /// Whether there are edits between a block and the next one.
+    fn is_edited(&self, number: u64) -> Result<bool, StoreError> {
+        let first = codec::pair_key(number + 1, 0);
+        Ok(self.tx.value(self.shared.tables.changes, &first)?.is_some())
+    }
+
+    /// Has the view show the state that a block was executed on.
+    fn undo(&mut self, number: u64) -> Result<(), StoreError> {
+        let row = self.shared.change_row(&self.tx, number, BLOCK_PART)?;
+        self.undone = Some(row.leaves.iter().map(|leaf| (leaf.key, leaf.old)).collect());
+        Ok(())
     }
 
     fn check_kept(&self, number: u64) -> Result<(), StoreError> {
@@ -103,7 +124,7 @@ impl Snapshot {
         self.origin.first
     }
 
-    /// Returns the block after which the state is seen; of a view from before a block, that block.
+    /// Returns the block after which the state is seen.
     pub fn number(&self) -> u64 {
         self.at.unwrap_or(self.head.number)
     }
@@ -114,7 +135,7 @@ impl Snapshot {
     }
 
     /// Returns the root of the binary tree of this state, which the header has too unless the
-    /// chain's headers are as other clients make them; not of a view from before a block.
+    /// chain's headers are as other clients make them; below the head, without edits.
     pub fn tree_root(&self) -> Result<B256, StoreError> {
         match self.at {
             None => Ok(self.head.root),
@@ -128,10 +149,10 @@ impl Snapshot {
         }
     }
 
-    /// Returns this state as a Merkle trie, on a chain whose headers need one; not of a view from
-    /// before a block. For the newest state it is at hand, for an older one the state is read.
+    /// Returns this state as a Merkle trie, on a chain whose headers need one; not of a view with
+    /// edits below the head. For the newest state it is at hand, for an older one the state is read.
     pub fn merkle(&self) -> Result<Option<Merkle>, StoreError> {
-        if !self.origin.merkle || !self.undone.is_empty() {
+        if !self.origin.merkle || self.undone.is_some() {
             return Ok(None);
         }
         let root = self.tree_root()?;
@@ -180,10 +201,13 @@ impl Snapshot {
 
     /// Returns a leaf: the value before the first later block that changed it, or the newest one.
     pub(crate) fn leaf(&self, key: &Key) -> Result<Option<Value>, StoreError> {
-        let Some(at) = self.at else { return self.shared.leaf(&self.tx, key) };
-        match self.undone.get(key) {
-            Some(value) => Ok(*value),
-            None => self.leaf_at(key, at),
+        match (self.at, &self.undone) {
+            (None, _) => self.shared.leaf(&self.tx, key),
+            (Some(at), None) => self.leaf_at(key, at),
+            (Some(at), Some(undone)) => match undone.get(key) {
+                Some(value) => Ok(*value),
+                None => self.leaf_at(key, at + 1),
+            },
         }
     }
 

@@ -157,9 +157,14 @@ impl Store {
         Snapshot::live(self.0.clone())
     }
 
-    /// Returns a view of the state after a block; at the head, with the edits made since.
+    /// Returns a view of the state after a block, with the edits made before the next one.
     pub fn snapshot_at(&self, number: u64) -> Result<Snapshot, StoreError> {
         Snapshot::at(self.0.clone(), number)
+    }
+
+    /// Returns a view of the state after a block, without the edits made since.
+    pub fn snapshot_sealed(&self, number: u64) -> Result<Snapshot, StoreError> {
+        Snapshot::sealed(self.0.clone(), number)
     }
 
     /// Returns a view of the state that a block was executed on: its parent's, with the edits made

@@ -261,12 +261,11 @@ impl Pair {
         check(&live, &self.now, "live");
         assert_eq!(live.rebuild_root().unwrap(), writer.root());
         for (number, state) in (FORKED_AT..).zip(&self.after) {
-            if number == live.head() && self.edits > 0 {
-                continue;
-            }
-            let view = store.snapshot_at(number).unwrap();
+            let view = store.snapshot_sealed(number).unwrap();
             check(&view, state, &format!("after {number}"));
             assert_root(&view, number);
+            let edited = self.before.get((number - FORKED_AT) as usize + 1).unwrap_or(&self.now);
+            check(&store.snapshot_at(number).unwrap(), edited, &format!("edited after {number}"));
         }
         for (number, state) in (FORKED_AT..).zip(&self.before).skip(1) {
             check(&store.snapshot_before(number).unwrap(), state, &format!("before {number}"));

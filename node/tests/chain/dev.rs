@@ -26,7 +26,7 @@ async fn edits_are_seen_at_once_and_kept() {
     check().await;
     net.check_root().await;
     let before = net.chain.state(BlockId::number(0)).await.unwrap();
-    assert_eq!(before.balance(STRANGER).unwrap(), U256::ZERO);
+    assert_eq!(before.balance(STRANGER).unwrap(), U256::from(ETHER));
     let error = net.chain.set_balance(STRANGER, U256::MAX).await.unwrap_err().to_string();
     assert!(error.contains("does not fit the 128 bits"), "{error}");
 }

@@ -28,6 +28,31 @@ fn hash_of(text: &str) -> B256 {
 }
 
 #[tokio::test]
+async fn a_block_goes_on_to_show_what_dev_methods_changed_after_it() {
+    let (chain, methods) = start(NodeConfig::default()).await;
+    // SELFBALANCE and NUMBER, returned.
+    let code = "0x475f524360205260405ff3";
+    for (block, wei) in [("0x0", "0x5"), ("0x1", "0x7")] {
+        result(ask(&methods, "anvil_setCode", json!([CONTRACT, code])).await);
+        result(ask(&methods, "anvil_setBalance", json!([CONTRACT, wei])).await);
+        let balance = ask(&methods, "eth_getBalance", json!([CONTRACT, block])).await;
+        assert_eq!(result(balance), wei);
+        result(ask(&methods, "evm_mine", json!([])).await);
+    }
+    for (block, wei, proven) in [(0, 5, 0), (1, 7, 5), (2, 7, 7)] {
+        let id = format!("{block:#x}");
+        let balance = ask(&methods, "eth_getBalance", json!([CONTRACT, id])).await;
+        assert_eq!(result(balance), format!("{wei:#x}"), "{block}");
+        let call = ask(&methods, "eth_call", json!([{"to": CONTRACT}, id])).await;
+        assert_eq!(result(call), format!("0x{wei:064x}{block:064x}"), "{block}");
+        // Its proof is of the root in its header, where the edit is not.
+        let proof = result(ask(&methods, "eth_getProof", json!([CONTRACT, [], id])).await);
+        assert_eq!(proof["balance"], format!("{proven:#x}"), "{block}");
+    }
+    chain.stop().await;
+}
+
+#[tokio::test]
 async fn accounts_are_read_between_transactions() {
     let (chain, methods, block) = one_block(NodeConfig::default()).await;
     let start = u128::from_str_radix("21e19e0c9bab2400000", 16).unwrap();
