@@ -28,7 +28,7 @@ pub(crate) struct RpcError {
 /// The arguments are wrong.
 const INVALID_PARAMS: i32 = -32602;
 /// No such method in this profile.
-const UNKNOWN_METHOD: i32 = -32601;
+pub(crate) const UNKNOWN_METHOD: i32 = -32601;
 /// The node is at fault.
 pub(crate) const INTERNAL: i32 = -32603;
 /// geth's code for all that a server refuses.

@@ -9,13 +9,18 @@ use crate::error::{Reply, RpcError};
 use crate::log_filter::LogFilter;
 use crate::request::BlockArgument;
 use alloy_eips::{BlockId, BlockNumberOrTag};
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::{B256, Bytes, U64};
 use alloy_rpc_types_eth::{FilterBlockOption, Log};
+use alloy_rpc_types_trace::filter::{TraceFilter, TraceFilterMode};
+use alloy_rpc_types_trace::parity::LocalizedTransactionTrace;
 use node::Chain;
 use node::error::QueryError;
 use node::fork::{Fork, Reason, RemoteError};
 use node::query::Position;
-use serde_json::value::RawValue;
+use node::trace::TraceQuery;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 use storage::StoreError;
 
@@ -42,12 +47,16 @@ const PLACES: &[(&str, Place)] = &[
     ("eth_getAccount", State(1)),
     ("eth_getAccountInfo", State(1)),
     ("eth_getProof", State(2)),
+    ("eth_getMultiProof", State(1)),
     ("eth_call", State(1)),
     ("eth_callMany", State(1)),
     ("eth_estimateGas", State(1)),
     ("eth_createAccessList", State(1)),
     ("eth_simulateV1", State(1)),
     ("debug_traceCall", State(1)),
+    ("debug_traceCallMany", State(1)),
+    ("debug_accountRange", State(0)),
+    ("debug_dumpBlock", State(0)),
     ("trace_call", State(2)),
     ("trace_callMany", State(1)),
     ("eth_getBlockByHash", Block(0)),
@@ -72,14 +81,27 @@ const PLACES: &[(&str, Place)] = &[
     ("debug_getRawHeader", Block(0)),
     ("debug_getRawReceipts", Block(0)),
     ("debug_getRawTransactions", Block(0)),
+    ("debug_accountAt", Block(0)),
+    ("debug_accountInfoAt", Block(0)),
+    ("debug_executionWitness", Block(0)),
+    ("debug_executionWitnessByBlockHash", Block(0)),
+    ("debug_getModifiedAccountsByHash", Block(0)),
+    ("debug_getModifiedAccountsByNumber", Block(0)),
+    ("debug_intermediateRoots", Block(0)),
+    ("debug_storageRangeAt", Block(0)),
+    ("reth_getBalanceChangesInBlock", Block(0)),
+    ("reth_getBlockExecutionOutcome", Block(0)),
     ("trace_block", Block(0)),
+    ("trace_blockOpcodeGas", Block(0)),
     ("trace_replayBlockTransactions", Block(0)),
     ("eth_getTransactionByHash", Transaction(0)),
     ("eth_getRawTransactionByHash", Transaction(0)),
     ("eth_getTransactionReceipt", Transaction(0)),
     ("debug_traceTransaction", Transaction(0)),
     ("debug_getRawTransaction", Transaction(0)),
+    ("rv_gasReport", Transaction(0)),
     ("trace_transaction", Transaction(0)),
+    ("trace_transactionOpcodeGas", Transaction(0)),
     ("trace_replayTransaction", Transaction(0)),
     ("trace_get", Transaction(0)),
     ("ots_hasCode", State(1)),
@@ -118,10 +140,50 @@ pub(crate) fn forward(
         }
     };
     match is_theirs {
-        Ok(true) => Some(ask(fork, method, &Value::Array(arguments))),
+        Ok(true) => {
+            let answer = match method.strip_prefix("eth_getHeader") {
+                Some(by) => {
+                    arguments.truncate(1);
+                    arguments.push(json!(false));
+                    read(fork, &format!("eth_getBlock{by}"), &Value::Array(arguments))
+                        .and_then(header)
+                }
+                None => ask(fork, method, &Value::Array(arguments)),
+            };
+            Some(answer.map(|answer| if_common(method, answer, number)))
+        }
         Ok(false) => None,
         Err(error) => Some(Err(error.into())),
     }
+}
+
+/// The header of a block: many nodes have no method for it.
+fn header(mut block: Value) -> Reply<Box<RawValue>> {
+    if let Some(fields) = block.as_object_mut() {
+        fields
+            .retain(|name, _| !["transactions", "uncles", "withdrawals"].contains(&name.as_str()));
+    }
+    to_raw_value(&block).map_err(|error| RpcError::internal(error.to_string()))
+}
+
+/// What is found by its hash, if both chains have it: what the other one did since is not there.
+fn if_common(method: &str, answer: Box<RawValue>, last: u64) -> Box<RawValue> {
+    #[derive(Deserialize)]
+    struct Placed {
+        #[serde(alias = "number", alias = "blockNumber")]
+        number: Option<U64>,
+    }
+    let found_by_hash = matches!(
+        method,
+        "eth_getBlockByHash"
+            | "eth_getHeaderByHash"
+            | "eth_getTransactionByHash"
+            | "eth_getTransactionReceipt"
+    );
+    let place = serde_json::from_str(answer.get());
+    let is_common = place
+        .is_ok_and(|placed: Placed| placed.number.is_some_and(|number| number.to::<u64>() <= last));
+    if found_by_hash && !is_common { RawValue::NULL.to_owned() } else { answer }
 }
 
 /// Whether the block at an argument is the other node's: of a number up to `last`, or a hash that
@@ -135,6 +197,9 @@ fn block(
     let Some(argument) = arguments.get_mut(index).filter(|argument| !argument.is_null()) else {
         return Ok(false);
     };
+    // The context of calls may say a place in the block, too.
+    let has_number = argument.get("blockNumber").is_some();
+    let argument = if has_number { &mut argument["blockNumber"] } else { argument };
     let Ok(BlockArgument(id)) = serde_json::from_value(argument.clone()) else { return Ok(false) };
     match id {
         BlockId::Number(tag) => {
@@ -212,23 +277,71 @@ pub(crate) fn logs(api: &Api, filter: LogFilter) -> Reply<(Vec<Log>, Option<LogF
             (from_block.unwrap_or_default(), to_block.unwrap_or_default())
         }
     };
+    let Some((theirs, ours)) = parts(api, fork, (from, to)) else {
+        return Ok((Vec::new(), Some(filter)));
+    };
+    let between = |(from, to)| filter.between(from, to);
+    Ok((their_logs(fork, &between(theirs))?, ours.map(between)))
+}
+
+/// The first and the last number of a range.
+type Numbers = (u64, u64);
+
+/// The blocks of a range that both chains have, and those after them; nothing if both have none.
+fn parts(
+    api: &Api,
+    fork: &Fork,
+    (from, to): (BlockNumberOrTag, BlockNumberOrTag),
+) -> Option<(Numbers, Option<Numbers>)> {
     let head = api.chain.head().number();
     let number = |tag| number(&api.chain, tag).unwrap_or(head);
-    let (from, to) = (number(from), number(to));
-    if from > to || from > fork.number() {
-        return Ok((Vec::new(), Some(filter)));
-    }
-    let theirs = filter.between(from, to.min(fork.number()));
-    let rest = (to > fork.number()).then(|| filter.between(fork.number() + 1, to));
-    Ok((their_logs(fork, &theirs)?, rest))
+    let (from, to, last) = (number(from), number(to), fork.number());
+    (from <= to.min(last)).then(|| ((from, to.min(last)), (to > last).then_some((last + 1, to))))
 }
 
 fn their_logs(fork: &Fork, filter: &LogFilter) -> Reply<Vec<Log>> {
-    let answer = ask(fork, "eth_getLogs", &json!([filter.for_others()]))?;
-    let mut logs: Vec<Log> = serde_json::from_str(answer.get())
-        .map_err(|error| RpcError::internal(format!("the forked chain's logs: {error}")))?;
+    let mut logs: Vec<Log> = read(fork, "eth_getLogs", &json!([filter.for_others()]))?;
     logs.retain(|log| filter.matches_event(log));
     Ok(logs)
+}
+
+/// The other node's answer, as what it should be.
+pub(crate) fn read<T: DeserializeOwned>(fork: &Fork, method: &str, params: &Value) -> Reply<T> {
+    let answer = ask(fork, method, params)?;
+    serde_json::from_str(answer.get())
+        .map_err(|error| RpcError::internal(format!("{method} of the forked chain: {error}")))
+}
+
+/// The calls of the other node's blocks that a query asks for, and the query for the rest; no query
+/// if there is no rest.
+pub(crate) fn traces(
+    api: &Api,
+    query: TraceQuery,
+) -> Reply<(Vec<LocalizedTransactionTrace>, Option<TraceQuery>)> {
+    let range = (query.from.unwrap_or(BlockNumberOrTag::Earliest), query.to.unwrap_or_default());
+    let fork = api.chain.fork();
+    let split = fork.and_then(|fork| Some((fork, parts(api, fork, range)?)));
+    let Some((fork, ((from, to), ours))) = split else { return Ok((Vec::new(), Some(query))) };
+    let filter = TraceFilter {
+        from_block: Some(from),
+        to_block: Some(to),
+        from_address: query.senders.clone(),
+        to_address: query.receivers.clone(),
+        mode: if query.either { TraceFilterMode::Union } else { TraceFilterMode::Intersection },
+        after: None,
+        count: query.count.map(|count| count.saturating_add(query.after)),
+    };
+    let mut found: Vec<_> = read(fork, "trace_filter", &json!([filter]))?;
+    let left_out = query.after.min(found.len() as u64);
+    found.drain(..left_out as usize);
+    let count = query.count.map(|count| count.saturating_sub(found.len() as u64));
+    let rest = ours.filter(|_| count != Some(0)).map(|(from, _)| TraceQuery {
+        from: Some(from.into()),
+        after: query.after - left_out,
+        count,
+        ..query
+    });
+    Ok((found, rest))
 }
 
 #[cfg(test)]

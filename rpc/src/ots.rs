@@ -3,7 +3,8 @@
 use crate::api::Api;
 use crate::arguments::Arguments;
 use crate::convert::{self, Sealing};
-use crate::error::{Reply, RpcError};
+use crate::error::{self, Reply, RpcError};
+use crate::forked;
 use crate::methods::Table;
 use alloy_consensus::TxReceipt;
 use alloy_eips::BlockId;
@@ -15,8 +16,10 @@ use alloy_rpc_types_trace::otterscan::{
     OtsBlockTransactions, OtsReceipt, OtsTransactionReceipt, TransactionsWithReceipts,
 };
 use node::error::{CallError, QueryError};
+use node::fork::Fork;
 use node::trace::{Direction, Page};
 use serde::Serialize;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use storage::ExecutedBlock;
 
@@ -211,31 +214,83 @@ async fn contract_creator(
 ) -> Reply<Option<ContractCreator>> {
     let address = arguments.required("address")?;
     let found = api.chain.contract_creator(address).await?;
+    if found.is_none()
+        && let Some(fork) = api.chain.fork()
+        && let state = api.chain.state(BlockId::number(fork.number())).await?
+        && state.account(address)?.is_some_and(|account| !account.is_empty_code_hash())
+    {
+        return forked::read(fork, "ots_getContractCreator", &json!([address]));
+    }
     Ok(found.map(|found| ContractCreator { hash: found.hash, creator: found.creator }))
 }
 
-async fn search_before(
-    api: Arc<Api>,
-    mut arguments: Arguments,
-) -> Reply<TransactionsWithReceipts<Transaction>> {
-    search(&api, &mut arguments, Direction::Before).await
-}
+type Searched = TransactionsWithReceipts<Transaction>;
 
-async fn search_after(
-    api: Arc<Api>,
-    mut arguments: Arguments,
-) -> Reply<TransactionsWithReceipts<Transaction>> {
-    search(&api, &mut arguments, Direction::After).await
-}
-
-async fn search(
-    api: &Api,
-    arguments: &mut Arguments,
-    direction: Direction,
-) -> Reply<TransactionsWithReceipts<Transaction>> {
+async fn search_before(api: Arc<Api>, mut arguments: Arguments) -> Reply<Searched> {
     let address = arguments.required("address")?;
     let block = arguments.number("block number")?;
-    let page = Page { block, size: page_size(arguments)? };
+    let size = page_size(&mut arguments)?;
+    let mut found = search(&api, address, Direction::Before, Page { block, size }).await?;
+    if let Some(fork) = api.chain.fork().filter(|_| found.last_page) {
+        let after = fork.number() + 1;
+        let block = if block == 0 { after } else { block.min(after) };
+        let left = size.saturating_sub(found.txs.len());
+        let rest = json!([address, block, left.max(1)]);
+        match their_search(fork, "ots_searchTransactionsBefore", &rest)? {
+            Some(theirs) if left == 0 => found.last_page = theirs.txs.is_empty(),
+            Some(theirs) => found = joined(found, theirs),
+            None => {}
+        }
+    }
+    Ok(found)
+}
+
+async fn search_after(api: Arc<Api>, mut arguments: Arguments) -> Reply<Searched> {
+    let address = arguments.required("address")?;
+    let block = arguments.number("block number")?;
+    let size = page_size(&mut arguments)?;
+    let page = Page { block, size };
+    if let Some(fork) = api.chain.fork().filter(|fork| block < fork.number())
+        && let params = json!([address, block, size])
+        && let Some(mut found) = their_search(fork, "ots_searchTransactionsAfter", &params)?
+    {
+        let is_common = |number: Option<u64>| number.is_some_and(|number| number <= fork.number());
+        let whole = found.txs.len();
+        found.txs.retain(|transaction| is_common(transaction.block_number));
+        found.receipts.retain(|receipt| is_common(receipt.receipt.block_number));
+        if !found.first_page && found.txs.len() == whole {
+            return Ok(found);
+        }
+        let left = size.saturating_sub(found.txs.len());
+        let page = Page { block: fork.number(), size: left.max(1) };
+        let ours = search(&api, address, Direction::After, page).await?;
+        if left == 0 {
+            return Ok(Searched { first_page: ours.txs.is_empty(), ..found });
+        }
+        return Ok(joined(ours, found));
+    }
+    search(&api, address, Direction::After, page).await
+}
+
+/// One page of two, the newer one first.
+fn joined(newer: Searched, older: Searched) -> Searched {
+    Searched {
+        txs: [newer.txs, older.txs].concat(),
+        receipts: [newer.receipts, older.receipts].concat(),
+        first_page: newer.first_page,
+        last_page: older.last_page,
+    }
+}
+
+/// A page of the other node's; nothing if it has no such method.
+fn their_search(fork: &Fork, method: &str, params: &Value) -> Reply<Option<Searched>> {
+    match forked::read(fork, method, params) {
+        Err(error) if error.code() == error::UNKNOWN_METHOD => Ok(None),
+        found => found.map(Some),
+    }
+}
+
+async fn search(api: &Api, address: Address, direction: Direction, page: Page) -> Reply<Searched> {
     let found = api.chain.search_transactions(address, direction, page).await?;
     let (mut txs, mut receipts) = (Vec::new(), Vec::new());
     for hash in found.hashes {

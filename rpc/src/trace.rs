@@ -3,6 +3,7 @@
 use crate::api::Api;
 use crate::arguments::Arguments;
 use crate::error::{Reply, RpcError};
+use crate::forked;
 use crate::methods::Table;
 use crate::request::{self, BlockArgument, Quantity};
 use alloy_consensus::transaction::SignerRecoverable;
@@ -110,7 +111,11 @@ async fn filter(api: Arc<Api>, mut arguments: Arguments) -> Reply<Traces> {
         after: filter.after.map_or(0, |after| after.0),
         count: filter.count.map(|count| count.0),
     };
-    Ok(api.chain.filter_traces(query).await?)
+    let (mut traces, rest) = forked::traces(&api, query)?;
+    if let Some(query) = rest {
+        traces.extend(api.chain.filter_traces(query).await?);
+    }
+    Ok(traces)
 }
 
 async fn call(api: Arc<Api>, mut arguments: Arguments) -> Reply<TraceResults> {

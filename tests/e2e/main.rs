@@ -10,6 +10,7 @@ mod dev_methods;
 mod devnet;
 mod dumps;
 mod fork;
+mod fork_past;
 mod hostile;
 mod live;
 mod machines;

@@ -171,7 +171,8 @@ impl Chain {
                     each_block(&shared, (genesis..=last).rev(), budget, &mut look)?;
                 }
                 Direction::After => {
-                    let first = if page.block == 0 { genesis } else { page.block + 1 };
+                    let first =
+                        if page.block == 0 { genesis } else { page.block.saturating_add(1) };
                     each_block(&shared, first..=head, budget, &mut look)?;
                     hashes.reverse();
                 }
