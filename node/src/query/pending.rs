@@ -12,10 +12,8 @@ use crate::brief::brief;
 use crate::building::executed_block;
 use crate::chain::{Chain, Shared};
 use crate::error::{Failure, QueryError};
-use crate::fork::Opened;
-use crate::sequencer::{roots, set_withdrawals, wall_clock};
-use crate::settings::block_rules;
-use executor::{BlockExecution, Executed, NextBlock, PushError};
+use crate::sequencer::{Selected, select, wall_clock};
+use executor::{Executed, NextBlock};
 
 /// The pending block and its state.
 #[derive(Clone, Debug)]
@@ -58,28 +56,11 @@ pub(crate) fn build_pending(shared: &Shared, snapshot: &Snapshot) -> Result<Pend
     let next = shared.settings().next_block(parent.timestamp, wall_clock());
     let spec = shared.engine().spec();
     let header = next.within_limits(spec, &parent).header(spec, &parent);
-    let fork = spec.fork(number + 1, header.timestamp);
-    let failed = |source| Failure::Block { number: number + 1, source: Arc::new(source) };
     let base_fee = header.base_fee_per_gas.unwrap_or_default();
-    let mut best = shared.pool().best(base_fee, shared.config().order);
-    let rules = block_rules(shared.config());
-    let opened = Opened::new(snapshot, &header, shared.forked_spec())?;
-    let mut block =
-        BlockExecution::begin(shared.engine(), header, rules, opened).map_err(failed)?;
+    let best = shared.pool().best(base_fee, shared.config().order);
     let merkle = snapshot.merkle()?;
-    block.keep_roots(roots(merkle.as_ref()));
-    let mut taken = 0;
-    while taken < shared.config().max_transactions
-        && let Some(candidate) = best.next()
-    {
-        match block.push(candidate.transaction.clone(), candidate.sender) {
-            Ok(_) => taken += 1,
-            Err(PushError::Full | PushError::Refused(_)) => best.skip_sender(candidate.sender),
-            Err(PushError::Engine(error)) => return Err(failed(error.into()).into()),
-        }
-    }
-    set_withdrawals(&mut block, shared.settings().next_withdrawals(fork));
-    let Executed { mut header, body, changes } = block.finish().map_err(failed)?;
+    let Selected { executed, .. } = select(shared, (snapshot, merkle.as_ref()), header, best)?;
+    let Executed { mut header, body, changes } = executed;
     if let Some(mut merkle) = merkle {
         merkle.apply(&changes);
         header.state_root = merkle.root();

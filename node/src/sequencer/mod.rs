@@ -26,7 +26,7 @@ use storage::{Commit, ExecutedBlock, Frozen, PendingWriter, Writer};
 
 pub use dev::SealedBlocks;
 pub(crate) use edit::bytecode;
-pub(crate) use seal::{roots, set_withdrawals};
+pub(crate) use seal::{Selected, roots, select};
 pub(crate) use withdrawals::restore as restore_withdrawals;
 
 use crate::chain::{Sentinel, Shared};

@@ -33,15 +33,17 @@ const TX_GAS_MIN: u64 = 21_000;
 type Refused = (Arc<PoolTransaction>, SubmitError);
 
 /// What came of the candidates for a block.
-pub(super) struct Selected {
+pub(crate) struct Selected {
     /// The block.
-    pub(super) executed: Executed,
+    pub(crate) executed: Executed,
     /// Those that can't run.
-    pub(super) refused: Vec<Refused>,
+    pub(crate) refused: Vec<Refused>,
     /// Those whose state could not be fetched from the forked chain: they wait on.
     pub(super) unfetched: Vec<(Arc<PoolTransaction>, Arc<StoreError>)>,
     /// How many of the withdrawals that wait were due, be they paid or not.
     pub(super) due: usize,
+    /// What contracts printed and trapped at, where that is to be logged.
+    reports: Vec<(Arc<PoolTransaction>, Vec<Print>, Option<TrapReport>)>,
 }
 
 impl Sequencer {
@@ -87,7 +89,7 @@ impl Sequencer {
         let started = Instant::now();
         let next = self.next_block();
         let header = next.header(self.shared.engine().spec(), &self.head.header);
-        let Selected { executed, mut refused, unfetched, due } =
+        let Selected { executed, mut refused, unfetched, due, .. } =
             execute(&self.shared, &self.writer, header, vec![Arc::clone(only)])?;
         if let Some((transaction, source)) = unfetched.into_iter().next() {
             return Err(Failure::Unfetched { hash: transaction.hash, source });
@@ -116,7 +118,7 @@ impl Sequencer {
         }
         let base_fee = header.base_fee_per_gas.unwrap_or_default();
         let best = self.shared.pool().best(base_fee, self.shared.config().order);
-        let Selected { executed, refused, unfetched, due } =
+        let Selected { executed, refused, unfetched, due, .. } =
             execute(&self.shared, &self.writer, header, best)?;
         for (transaction, error) in unfetched {
             let hash = transaction.hash;
@@ -135,7 +137,7 @@ impl Sequencer {
     ) -> Result<(), Failure> {
         let started = Instant::now();
         let header = self.next_block().header(self.shared.engine().spec(), &self.head.header);
-        let Selected { executed, refused, unfetched, due } =
+        let Selected { executed, refused, unfetched, due, .. } =
             execute(&self.shared, &self.writer, header, transactions)?;
         for (transaction, error) in refused {
             self.drop_transaction(&transaction, &error);
@@ -240,18 +242,33 @@ impl Sequencer {
     }
 }
 
-/// Executes a block of `candidates`, and says which of them cannot run.
-///
-/// If the whole block fails with them but not without, as with a log that should be a deposit and
-/// is none, the first one to make it fail is refused.
+/// Executes a block of `candidates` on the newest state, says which of them cannot run, and logs
+/// what they print.
 pub(super) fn execute(
     shared: &Shared,
     writer: &Writer,
     header: Header,
     candidates: impl IntoIterator<Item = Arc<PoolTransaction>, IntoIter: SkipSender>,
 ) -> Result<Selected, Failure> {
+    let selected = select(shared, (writer, writer.merkle()), header, candidates)?;
+    for (transaction, prints, trap) in &selected.reports {
+        report(transaction, prints, trap.as_ref());
+    }
+    Ok(selected)
+}
+
+/// Executes a block of `candidates` on a state, and says which of them cannot run.
+///
+/// If the whole block fails with them but not without, as with a log that should be a deposit and
+/// is none, the first one to make it fail is refused.
+pub(crate) fn select<DB: DatabaseRef<Error = StoreError> + Copy>(
+    shared: &Shared,
+    state: (DB, Option<&Merkle>),
+    header: Header,
+    candidates: impl IntoIterator<Item = Arc<PoolTransaction>, IntoIter: SkipSender>,
+) -> Result<Selected, Failure> {
     let mut taken = Vec::new();
-    let mut result = run(shared, writer, header.clone(), candidates, &mut taken);
+    let mut result = run(shared, state, header.clone(), candidates, &mut taken);
     let mut spoilers = Vec::new();
     while let Err(Failure::Block { source, .. }) = &result
         && !matches!(**source, ExecutorError::Engine(EngineError::Database(_)))
@@ -259,7 +276,7 @@ pub(super) fn execute(
     {
         let fails = |count: &usize| {
             let some = taken[..*count].to_vec();
-            run(shared, writer, header.clone(), some, &mut Vec::new()).is_err()
+            run(shared, state, header.clone(), some, &mut Vec::new()).is_err()
         };
         if fails(&0) {
             return result;
@@ -271,7 +288,7 @@ pub(super) fn execute(
         // What its sender sends later has no turn yet.
         taken.extend(behind.into_iter().filter(|later| later.sender != spoiler.sender));
         spoilers.push((spoiler, SubmitError::Spoils(Arc::clone(source))));
-        result = run(shared, writer, header.clone(), taken.clone(), &mut Vec::new());
+        result = run(shared, state, header.clone(), taken.clone(), &mut Vec::new());
     }
     let mut selected = result?;
     selected.refused.extend(spoilers);
@@ -279,9 +296,9 @@ pub(super) fn execute(
 }
 
 /// Executes a block of `candidates`, and puts those that ran, or made it fail, into `taken`.
-fn run(
+fn run<DB: DatabaseRef<Error = StoreError>>(
     shared: &Shared,
-    writer: &Writer,
+    (db, merkle): (DB, Option<&Merkle>),
     header: Header,
     candidates: impl IntoIterator<Item = Arc<PoolTransaction>, IntoIter: SkipSender>,
     taken: &mut Vec<Arc<PoolTransaction>>,
@@ -291,18 +308,18 @@ fn run(
     let (gas_limit, config) = (header.gas_limit, shared.config());
     let fork = shared.engine().spec().fork(number, header.timestamp);
     let rules = block_rules(config);
-    let opened = Opened::new(writer, &header, shared.forked_spec())?;
+    let opened = Opened::new(db, &header, shared.forked_spec())?;
     let mut block =
         BlockExecution::begin(shared.engine(), header, rules, opened).map_err(failed)?;
-    block.keep_roots(roots(writer.merkle()));
-    let (mut refused, mut unfetched) = (Vec::new(), Vec::new());
+    block.keep_roots(roots(merkle));
+    let (mut refused, mut unfetched, mut reports) = (Vec::new(), Vec::new(), Vec::new());
     let mut misses = 0;
     let mut candidates = candidates.into_iter();
     while let Some(candidate) = candidates.next() {
         match block.push(candidate.transaction.clone(), candidate.sender) {
             Ok(pushed) => {
                 if config.console && shared.settings().logging {
-                    report(&candidate, &pushed.prints, pushed.trap.as_ref());
+                    reports.push((Arc::clone(&candidate), pushed.prints, pushed.trap));
                 }
                 taken.push(candidate);
             }
@@ -331,7 +348,8 @@ fn run(
     let withdrawals = shared.settings().next_withdrawals(fork);
     let due = withdrawals.as_ref().map_or(0, |due| due.len());
     set_withdrawals(&mut block, withdrawals);
-    Ok(Selected { executed: block.finish().map_err(failed)?, refused, unfetched, due })
+    let executed = block.finish().map_err(failed)?;
+    Ok(Selected { executed, refused, unfetched, due, reports })
 }
 
 /// Has a block pay those of `withdrawals` after which the state tree can hold the balance
@@ -367,7 +385,7 @@ pub(crate) fn roots(merkle: Option<&Merkle>) -> Option<Roots> {
 }
 
 /// A source of transactions that can leave out what is left of a sender.
-pub(super) trait SkipSender: Iterator<Item = Arc<PoolTransaction>> {
+pub(crate) trait SkipSender: Iterator<Item = Arc<PoolTransaction>> {
     /// Leaves out what is left of `sender`.
     fn skip_sender(&mut self, sender: alloy_primitives::Address);
 }

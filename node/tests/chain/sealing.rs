@@ -1,5 +1,6 @@
 //! When blocks are sealed, and what is in them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use alloy_consensus::TxEip1559;
@@ -12,6 +13,7 @@ use node::accounts::{Accounts, UnsignedTransaction, dev_accounts};
 use node::config::Profile;
 use node::pool::PoolStatus;
 use node::{Chain, Event, NodeConfig};
+use storage::ExecutedBlock;
 
 use super::{Devnet, STRANGER, Transfer, manual};
 
@@ -219,11 +221,14 @@ async fn a_transaction_that_no_block_can_have_is_left_out() {
     let (gone, other) = (spoil(1, 0).await.unwrap(), spoil(3, 0).await.unwrap());
     let behind = net.send(net.transfer(1, 1)).await.unwrap();
     let last = net.send(net.transfer(2, 0)).await.unwrap();
-    net.chain.seal(1, None).await.unwrap();
-    let hashes = || -> Vec<_> {
-        let head = net.chain.head();
-        head.transactions.iter().map(|transaction| *transaction.tx_hash()).collect()
+    let hashes_of = |block: Arc<ExecutedBlock>| -> Vec<_> {
+        block.transactions.iter().map(|transaction| *transaction.tx_hash()).collect()
     };
+    let hashes = || hashes_of(net.chain.head());
+    let pending = net.chain.block(BlockId::pending()).await.unwrap().unwrap();
+    assert_eq!(hashes_of(pending), [first, last]);
+    assert_eq!(net.chain.pool_status(), PoolStatus { pending: 5, queued: 0 });
+    net.chain.seal(1, None).await.unwrap();
     assert_eq!(hashes(), [first, last]);
     assert_eq!(net.chain.pool_status(), PoolStatus { pending: 0, queued: 1 });
     assert!(net.chain.transaction(gone).unwrap().is_none());
