@@ -483,15 +483,18 @@ pub enum DevError {
     },
     /// The chain is not that long.
     #[error(
-        "{what} depth must not exceed current chain height: current height {height}, depth {depth}"
+        "{what} depth must not exceed current chain height: current height {head}{}, depth {depth}",
+        if *first > 0 { format!(", first block {first}") } else { String::new() }
     )]
     Depth {
         /// What goes back: a reorg or a rollback.
         what: &'static str,
         /// Blocks to go back.
         depth: u64,
-        /// Blocks after the first one.
-        height: u64,
+        /// Number of the head.
+        head: u64,
+        /// Number of the first block, on a fork the last common one.
+        first: u64,
     },
     /// The head cannot be set to a block that does not exist.
     #[error("not allowed to rewind to a future block: block {number}, head {head}")]

@@ -230,8 +230,11 @@ impl Chain {
 
     /// Whether `what` could go `depth` blocks back.
     pub fn check_depth(&self, what: &'static str, depth: u64) -> Result<(), DevError> {
-        let height = self.head().number() - self.first();
-        if depth > height { Err(DevError::Depth { what, depth, height }) } else { Ok(()) }
+        let (head, first) = (self.head().number(), self.first());
+        if depth > head - first {
+            return Err(DevError::Depth { what, depth, head, first });
+        }
+        Ok(())
     }
 
     /// Puts as many new blocks in the place of the newest `depth` ones. Each transaction goes into

@@ -149,9 +149,9 @@ impl Pool {
         let sender = self.senders.get(&address);
         let old =
             sender.and_then(|s| s.transactions.get(&transaction.transaction.nonce())).cloned();
-        match &old {
-            Some(old) => check_replacement(&old.transaction, &transaction.transaction)?,
-            None => self.check_room(sender, &transaction)?,
+        self.check_room(sender, &transaction, old.is_some())?;
+        if let Some(old) = &old {
+            check_replacement(&old.transaction, &transaction.transaction)?;
         }
         let evicted = self.make_room(&transaction, old.as_ref(), nonce)?;
         self.arrivals = self.arrivals.max(transaction.arrival + 1);
@@ -172,10 +172,11 @@ impl Pool {
         &self,
         sender: Option<&Sender>,
         transaction: &PoolTransaction,
+        replaces: bool,
     ) -> Result<(), PoolError> {
         let Some(waiting) = sender.map(|sender| &sender.transactions) else { return Ok(()) };
         let address = transaction.sender;
-        if waiting.len() >= self.limits.sender {
+        if !replaces && waiting.len() >= self.limits.sender {
             return Err(PoolError::SenderFull { address, count: waiting.len() });
         }
         // As in geth: blob transactions and others of one sender do not mix.
@@ -385,10 +386,13 @@ fn check_replacement(old: &TxEnvelope, new: &TxEnvelope) -> Result<(), PoolError
     let tip = |tx: &TxEnvelope| tx.max_priority_fee_per_gas().unwrap_or(tx.max_fee_per_gas());
     let (need_cap, need_tip) = (raised(old.max_fee_per_gas()), raised(tip(old)));
     let blob_fee = |tx: &TxEnvelope| tx.max_fee_per_blob_gas().unwrap_or_default();
-    let blobs_paid = blob_fee(old) == 0 || blob_fee(new) >= raised(blob_fee(old));
     let (cap, new_tip) = (new.max_fee_per_gas(), tip(new));
-    if old.is_eip4844() != new.is_eip4844() || cap < need_cap || new_tip < need_tip || !blobs_paid {
+    if cap < need_cap || new_tip < need_tip {
         return Err(PoolError::ReplacementUnderpriced { cap, tip: new_tip, need_cap, need_tip });
+    }
+    let (cap, need) = (blob_fee(new), raised(blob_fee(old)));
+    if new.is_eip4844() && cap < need {
+        return Err(PoolError::ReplacementBlobFee { cap, need });
     }
     Ok(())
 }

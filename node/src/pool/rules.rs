@@ -256,6 +256,8 @@ pub enum PoolError {
         "replacement transaction underpriced: fee cap {cap} and tip {tip}, needs {need_cap} and {need_tip}"
     )]
     ReplacementUnderpriced { cap: u128, tip: u128, need_cap: u128, need_tip: u128 },
+    #[error("replacement transaction underpriced: blob fee cap {cap}, needs {need}")]
+    ReplacementBlobFee { cap: u128, need: u128 },
     #[error(
         "insufficient funds for gas * price + value: address {address} have {have} want {want}"
     )]

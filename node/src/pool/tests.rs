@@ -234,8 +234,9 @@ fn a_replacement_pays_a_tenth_more_and_with_blobs_twice_as_much() {
         ((100, 10, Some(5)), (199, 20, Some(10)), underpriced),
         ((100, 10, Some(5)), (200, 19, Some(10)), underpriced),
         ((100, 10, Some(5)), (200, 20, Some(9)), underpriced),
-        ((100, 10, None), (1_000, 1_000, Some(5)), underpriced),
-        ((100, 10, Some(5)), (1_000, 1_000, None), underpriced),
+        ((100, 10, Some(0)), (200, 20, Some(1)), "ok"),
+        ((100, 10, None), (1_000, 1_000, Some(5)), "address already reserved: "),
+        ((100, 10, Some(5)), (1_000, 1_000, None), "address already reserved: "),
         ((u128::MAX, 1, None), (u128::MAX, 2, None), "ok"),
     ];
     for (first, second, want) in table {
@@ -253,6 +254,10 @@ fn a_replacement_pays_a_tenth_more_and_with_blobs_twice_as_much() {
     pool.insert(priced((1_100, 100, None)), 0).unwrap();
     let error = pool.insert(priced((1_109, 109, None)), 0).unwrap_err().to_string();
     assert_eq!(error, format!("{underpriced}fee cap 1109 and tip 109, needs 1210 and 110"));
+    let mut pool = self::pool(10);
+    pool.insert(priced((100, 10, Some(5))), 0).unwrap();
+    let error = pool.insert(priced((200, 20, Some(9))), 0).unwrap_err().to_string();
+    assert_eq!(error, format!("{underpriced}blob fee cap 9, needs 10"));
 }
 
 #[test]

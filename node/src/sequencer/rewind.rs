@@ -70,11 +70,9 @@ impl Sequencer {
 
     /// The block `depth` below the head; `what` goes back there.
     pub(crate) fn below(&self, what: &'static str, depth: u64) -> Result<u64, DevError> {
-        let height = self.head.header.number - self.shared.genesis_number();
-        if depth > height {
-            return Err(DevError::Depth { what, depth, height });
-        }
-        Ok(self.head.header.number - depth)
+        let (head, first) = (self.head.header.number, self.shared.genesis_number());
+        let to = head.checked_sub(depth).filter(|to| *to >= first);
+        to.ok_or(DevError::Depth { what, depth, head, first })
     }
 
     /// Takes all blocks after `number` off the chain.
