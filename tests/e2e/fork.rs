@@ -227,11 +227,13 @@ async fn what_is_deleted_here_does_not_shine_through() -> Result<()> {
     let (nine, zero) = (json!(B256::with_last_byte(9)), json!(B256::ZERO));
     let start = quantity(&ours.call("eth_blockNumber", json!([]))?)?;
     let mark = ours.call("evm_snapshot", json!([]))?;
+    ours.call("evm_mine", json!([]))?;
     ours.call("anvil_setStorageAt", json!([remote.player, "0x7", B256::ZERO]))?;
     ensure!(slot(&mut ours, json!("latest"))? == zero, "set to zero");
     ours.call("evm_mine", json!([]))?;
     ensure!(slot(&mut ours, json!("latest"))? == zero, "and sealed");
     ensure!(slot(&mut ours, json!(format!("{start:#x}")))? == nine, "history");
+    ensure!(slot(&mut ours, json!(format!("{:#x}", start + 1)))? == zero, "set after that block");
     let provider = connect(&node)?;
     let token = Token::new(remote.token, &provider);
     token.transfer(address(1)?, U256::from(700)).send().await?.get_receipt().await?;
