@@ -40,8 +40,12 @@ fn edits_are_seen_at_once_and_kept() -> Result<()> {
         ensure!(found == slot, "{found}");
         client.call("evm_mine", json!([]))?;
     }
-    let before = client.call("eth_getBalance", json!([SOMEONE, "0x0"]))?;
-    ensure!(before == "0x0", "block 0 has it already: {before}");
+    client.call("anvil_setBalance", json!([SOMEONE, "0x8"]))?;
+    client.call("evm_mine", json!([]))?;
+    for (block, wei) in [("0x0", "0x7"), ("0x1", "0x7"), ("0x2", "0x8"), ("0x3", "0x8")] {
+        let then = client.call("eth_getBalance", json!([SOMEONE, block]))?;
+        ensure!(then == wei, "after block {block}: {then}");
+    }
     Ok(())
 }
 
