@@ -12,6 +12,7 @@ use alloy_rpc_types_eth::{
     AccessListResult, BlockOverrides, Bundle, EthCallResponse, StateContext,
 };
 use node::call::{Call, CallOutcome, Overrides};
+use node::config::Profile;
 use node::error::CallError;
 use std::sync::Arc;
 
@@ -42,10 +43,15 @@ async fn call(api: Arc<Api>, mut arguments: Arguments) -> Reply<Hex> {
     Ok(Hex(outcome.output))
 }
 
-/// On the pending block unless another one is named, as dev chains have it: that is the one whose
-/// number and time the transaction will see.
+/// On a dev chain in the pending block unless another one is named, as by anvil and Hardhat: its
+/// number and time are what the transaction will see. On a testnet in the newest one, as by geth,
+/// so that strangers do not have the pending block made for each estimate.
 async fn estimate_gas(api: Arc<Api>, mut arguments: Arguments) -> Reply<U64> {
-    let (call, block, overrides) = read(&mut arguments, BlockId::pending())?;
+    let default = match api.chain.profile() {
+        Profile::Dev => BlockId::pending(),
+        Profile::Testnet => BlockId::latest(),
+    };
+    let (call, block, overrides) = read(&mut arguments, default)?;
     let gas = api.chain.estimate_gas(call, block, overrides).await?;
     Ok(U64::from(gas))
 }

@@ -91,6 +91,13 @@ async fn gas_is_estimated_for_the_next_block() {
     assert_eq!(reverted(&methods, json!([call, "pending"])).await, (2, 2_000_086_400));
     assert_eq!(reverted(&methods, json!([call, "latest"])).await, (1, 2_000_000_000));
     chain.stop().await;
+
+    let profile = Profile::Testnet;
+    let (chain, methods) = start(NodeConfig { profile, ..NodeConfig::default() }).await;
+    let call = json!({"data": "0x435f524260205260405ffd"});
+    assert_eq!(reverted(&methods, json!([call])).await.0, 0);
+    assert_eq!(reverted(&methods, json!([call, "pending"])).await.0, 1);
+    chain.stop().await;
 }
 
 #[tokio::test]
