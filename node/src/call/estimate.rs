@@ -39,8 +39,8 @@ fn estimate(
     (overrides, deadline): (&Overrides, Deadline),
 ) -> Result<u64, CallError> {
     session.override_block(overrides);
-    let block_gas_limit = session.block.gas_limit;
-    let wanted = call.gas.filter(|gas| *gas >= TRANSFER_GAS).unwrap_or(block_gas_limit);
+    let usual = if session.block_gas_limited { session.block.gas_limit } else { session.gas_max };
+    let wanted = call.gas.filter(|gas| *gas >= TRANSFER_GAS).unwrap_or(usual);
     let mut most = wanted.min(session.gas_max);
     if let Some(cap) = session.tx_gas_max {
         most = most.min(cap);

@@ -37,6 +37,8 @@ use executor::block_env;
 
 /// The least gas limit of a call if none is set: enough for most, not for a busy hour.
 const CALL_GAS_LIMIT: u64 = 50_000_000;
+/// The same where a transaction may have more gas than a block.
+const UNLIMITED_CALL_GAS: u64 = 1_000_000_000;
 
 /// What calls at one block run on.
 pub(crate) struct Session {
@@ -44,6 +46,8 @@ pub(crate) struct Session {
     state: StateView,
     block: BlockEnv,
     gas_max: u64,
+    /// Whether a transaction has at most the gas of its block.
+    block_gas_limited: bool,
     code_size_max: Option<usize>,
     memory_max: Option<u64>,
     /// Most gas of a transaction in a block (EIP-7825), where it is enforced.
@@ -121,11 +125,14 @@ impl Session {
                 .spec()
                 .fork(header.number, header.timestamp)
                 .is_enabled_in(genesis::SpecId::OSAKA);
+        let unlimited = config.disable_block_gas_limit;
+        let usual = if unlimited { UNLIMITED_CALL_GAS } else { CALL_GAS_LIMIT };
         Self {
             engine: engine.clone(),
             state,
             block: block_env(engine, header),
-            gas_max: config.call_gas_limit.unwrap_or(CALL_GAS_LIMIT.max(header.gas_limit)),
+            gas_max: config.call_gas_limit.unwrap_or(usual.max(header.gas_limit)),
+            block_gas_limited: !unlimited,
             code_size_max: config.code_size_max(),
             memory_max: config.memory_limit,
             tx_gas_max: enforced.then_some(alloy_eips::eip7825::MAX_TX_GAS_LIMIT_OSAKA),

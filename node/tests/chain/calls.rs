@@ -40,6 +40,28 @@ async fn calls_see_the_block_and_its_overrides() {
 }
 
 #[tokio::test]
+async fn calls_have_more_gas_than_a_block_where_transactions_may() {
+    // Reverts with less than 40 million gas.
+    let greedy = Bytes::from(hex!("6302625a005a10600b57005b5f5ffd").to_vec());
+    let needs = 40_000_000..41_000_000;
+    for (disable_block_gas_limit, call_gas_limit, enough) in
+        [(false, None, false), (true, None, true), (true, Some(39_000_000), false)]
+    {
+        let config =
+            NodeConfig { disable_block_gas_limit, call_gas_limit, ..NodeConfig::default() };
+        let net = Devnet::start(config);
+        net.chain.set_code(STRANGER, greedy.clone(), false).await.unwrap();
+        let call = Call { to: Some(STRANGER), ..Call::default() };
+        let estimate = net.chain.estimate_gas(call, BlockId::latest(), Overrides::default()).await;
+        assert_eq!(estimate.is_ok_and(|gas| needs.contains(&gas)), enough);
+        let gas = run(&net, &hex!("5a5f5260205ff3"), BlockOverrides::default()).await.unwrap();
+        let left = U256::from_be_slice(&gas).to::<u64>();
+        let most = call_gas_limit.unwrap_or(if enough { 1_000_000_000 } else { 50_000_000 });
+        assert!((most - 22_000..most).contains(&left), "{left}");
+    }
+}
+
+#[tokio::test]
 async fn failures_say_what_happened() {
     let net = Devnet::start(NodeConfig::default());
     let revert = run(&net, &hex!("60aa5f5260205ffd"), BlockOverrides::default()).await;
