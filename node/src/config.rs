@@ -323,6 +323,9 @@ impl NodeConfig {
             ("call_time_max", self.call_time_max == 0),
             ("traces_max", self.traces_max == Some(0)),
             ("gas_limit", self.gas_limit == Some(0)),
+            ("pool_transactions_max", self.pool_transactions_max == 0),
+            ("pool_sender_max", self.pool_sender_max == 0),
+            ("pool_size_max", self.pool_bytes_max == 0),
         ];
         match zeros.into_iter().find(|(_, is_zero)| *is_zero) {
             Some((key, _)) => Err(ConfigError::Zero { key }),

@@ -212,6 +212,22 @@ mod tests {
     }
 
     #[test]
+    fn origins_are_what_browsers_send() {
+        let origins = |list: &str| {
+            let settings = read(&Sources { file: "", env: &[], flags: &["--allow-origin", list] });
+            settings.unwrap().server().map_err(|error| error.to_string())
+        };
+        for list in ["*", "null", "http://a", "https://a.b:80, chrome-extension://x"] {
+            assert!(origins(list).is_ok(), "{list}");
+        }
+        let bad = ["", "a.b", "http://", "://a", "http://a/", "http://a/b", "https://*.a"];
+        for one in bad.into_iter().chain(["http://u@a"]) {
+            let error = origins(&format!("http://a,{one}")).unwrap_err();
+            assert!(error.starts_with(&format!("allow_origin: `{one}` is no origin: ")), "{error}");
+        }
+    }
+
+    #[test]
     fn every_kind_of_value_comes_from_every_layer() {
         let file = "block_time = 0.5\nmixed_mining = true\norder = \"fifo\"\nhost = \"::1\"\n\
             hardfork = \"cancun\"\nmnemonic = \"a b\"\nchain_id = 5\nprofile = \"testnet\"\n";
@@ -304,6 +320,19 @@ mod tests {
             &[],
             "no_cors and allow_origin can't be given together",
         );
+        for key in ["connections_max", "request_size_max", "response_size_max"] {
+            fails(&format!("{key} = 0"), &[], &format!("{key}: must not be 0"));
+        }
+        for time in ["inf", "1e400", "NaN"] {
+            fails(
+                "",
+                &[("TANDEM_BLOCK_TIME", time)],
+                &format!(
+                    "TANDEM_BLOCK_TIME: invalid value '{time}' for '--block-time <SECONDS>': \
+                     not a number of seconds"
+                ),
+            );
+        }
         let error = read(&Sources { file: "port = ", env: &[], flags: &[] }).unwrap_err();
         assert!(
             error.starts_with("TOML parse error at line 1, column 8: string values"),

@@ -8,6 +8,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    num::ParseFloatError,
     path::PathBuf,
     str::FromStr,
 };
@@ -136,7 +137,7 @@ pub(crate) struct Settings {
     pub(crate) accounts: u32,
 
     /// Seconds between two blocks; without it, each transaction seals a block
-    #[arg(short, long, value_name = "SECONDS", visible_alias = "blockTime")]
+    #[arg(short, long, value_name = "SECONDS", visible_alias = "blockTime", value_parser = seconds)]
     pub(crate) block_time: Option<f64>,
 
     /// Balance of each dev account in ether
@@ -318,7 +319,8 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "NUM", default_value_t = 10_000, help_heading = LIMITS)]
     pub(crate) batch_max: u32,
 
-    /// Gas of a call, an estimate or a trace [default: a block's gas limit, 50000000 at least]
+    /// Gas of a call, an estimate or a trace [default: a block's gas limit, 50000000 at least; with
+    /// --disable-block-gas-limit 1000000000]
     #[arg(long, value_name = "GAS", visible_alias = "rpc.gascap", help_heading = LIMITS)]
     pub(crate) call_gas_limit: Option<u64>,
 
@@ -455,14 +457,36 @@ pub(crate) struct Settings {
     pub(crate) riscv_decode_gas_per_byte: Option<u64>,
 }
 
+/// Reads a number of seconds: infinity and the like would be lost among the layers.
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds: f64 = text.parse().map_err(|error: ParseFloatError| error.to_string())?;
+    seconds.is_finite().then_some(seconds).ok_or_else(|| "not a number of seconds".to_owned())
+}
+
+/// Whether a browser may name this in the header `Origin`.
+fn is_origin(text: &str) -> bool {
+    let is_host = |host: &str| !host.is_empty() && !host.contains(['/', '?', '#', '@', '*']);
+    let parts = text.split_once("://");
+    text == "null" || parts.is_some_and(|(scheme, host)| !scheme.is_empty() && is_host(host))
+}
+
 /// Why the settings don't go together.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SettingsError {
-    /// An origin that can't stand in a header.
-    #[error("allow_origin: `{origin}` can't stand in an HTTP header")]
+    /// What no web page has for an origin.
+    #[error(
+        "allow_origin: `{origin}` is no origin: it has a scheme and a host, and no path, as in \
+         https://app.example:8080"
+    )]
     Origin {
         /// What was given.
         origin: String,
+    },
+    /// A limit that lets nothing through.
+    #[error("{key}: must not be 0")]
+    Zero {
+        /// Its key.
+        key: &'static str,
     },
     /// No address to listen on.
     #[error("host: no address")]
@@ -508,7 +532,15 @@ impl Settings {
                 return Err(SettingsError::Conflict { first, second });
             }
         }
-        Ok(())
+        let limits = [
+            ("connections_max", self.connections_max == 0),
+            ("request_size_max", self.request_size_max == 0),
+            ("response_size_max", self.response_size_max == 0),
+        ];
+        match limits.into_iter().find(|(_, is_zero)| *is_zero) {
+            Some((key, _)) => Err(SettingsError::Zero { key }),
+            None => Ok(()),
+        }
     }
 
     /// The node's part. The mnemonic stays as given: the genesis may have to draw one first.
@@ -571,8 +603,8 @@ impl Settings {
                 list.split(',')
                     .map(str::trim)
                     .map(|origin| {
-                        let bad = || SettingsError::Origin { origin: origin.to_owned() };
-                        origin.parse().map_err(|_| bad())
+                        let value = is_origin(origin).then(|| origin.parse().ok()).flatten();
+                        value.ok_or_else(|| SettingsError::Origin { origin: origin.to_owned() })
                     })
                     .collect::<Result<_, _>>()?,
             ),
