@@ -477,6 +477,9 @@ fn what_cannot_be_forked_is_named() -> Result<()> {
     fails(&["-f", &url, "--fork-block-number=-3"], "3 blocks back from block 0")?;
     fails(&["-f", &url, "--number", "3"], "number can't be given with fork_url")?;
     fails(&["--fork-block-number", "3"], "fork_block_number needs a fork_url")?;
+    let file = tempfile::NamedTempFile::new()?;
+    let path = file.path().to_str().context("a path")?;
+    fails(&["-f", &url, "--fork-cache-path", path], "remove the directory, or leave it alone")?;
     let start = Instant::now();
     let nobody = "http://user:secret@127.0.0.1:9/secret";
     fails(&["-f", nobody], "eth_chainId at http://127.0.0.1:9 failed after 2 attempts")?;

@@ -256,6 +256,18 @@ pub enum ForkError {
         /// What is wrong.
         problem: String,
     },
+    /// The cache in a directory can't be opened.
+    #[error(
+        "the cache of fetched state in {}: {source}; remove the directory, or leave it alone with \
+         --no-storage-caching",
+        path.display()
+    )]
+    OpenCache {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: StoreError,
+    },
     /// The cache can't be used.
     #[error("the cache of fetched state: {0}")]
     Cache(StoreError),

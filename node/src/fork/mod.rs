@@ -71,10 +71,12 @@ pub enum CachePlace {
 impl CachePlace {
     fn open(&self, chain_id: u64, block: &Sealed<Header>) -> Result<Arc<ForkCache>, ForkError> {
         match self {
-            Self::Nowhere => ForkCache::temporary(),
-            Self::Below(root) => ForkCache::open(&directory(root, chain_id, block)),
+            Self::Nowhere => ForkCache::temporary().map_err(ForkError::Cache),
+            Self::Below(root) => {
+                let path = directory(root, chain_id, block);
+                ForkCache::open(&path).map_err(|source| ForkError::OpenCache { path, source })
+            }
         }
-        .map_err(ForkError::Cache)
     }
 }
 
