@@ -1,7 +1,7 @@
 //! Read views of the state, at the head or after any older block.
 
 use crate::{
-    StoreError,
+    Mark, StoreError,
     codec::{self, BLOCK_PART, ChangeRow, Head, HistoryKey},
     database::Read,
     forked::Origin,
@@ -157,6 +157,18 @@ impl Snapshot {
         }
         let root = self.tree_root()?;
         self.shared.merkles.find_or_make(root, || Merkle::of_snapshot(self)).map(Some)
+    }
+
+    /// Returns the mark after a block and all edits that were made on top of it.
+    pub fn mark_with_edits(&self, number: u64) -> Result<Mark, StoreError> {
+        if number >= self.head.number {
+            return Ok(Mark { number, edits: self.head.edits });
+        }
+        let mut rows = self.tx.cursor(self.shared.tables.changes)?;
+        rows.seek(&codec::pair_key(number + 1, BLOCK_PART))?;
+        let before = rows.previous()?.and_then(|(key, _)| codec::read_pair(&key));
+        let edits = before.filter(|place| place.0 == number + 1).map_or(0, |place| place.1 + 1);
+        Ok(Mark { number, edits })
     }
 
     /// Returns how many edits have been made since the newest block.

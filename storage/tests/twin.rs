@@ -52,6 +52,8 @@ struct Twin {
     edits: u32,
     /// State after each of the edits since the head.
     edited: Vec<State>,
+    /// The same since each older block.
+    edited_since: Vec<Vec<State>>,
     /// What waits, by its order.
     waiting: BTreeMap<u64, B256>,
 }
@@ -229,6 +231,7 @@ impl Pair {
             logs: Vec::new(),
             edits: 0,
             edited: Vec::new(),
+            edited_since: Vec::new(),
             waiting: BTreeMap::new(),
         };
         drop(view);
@@ -382,7 +385,7 @@ impl Pair {
         self.twin.after.push(self.twin.now.clone());
         self.twin.hashes.push(block.hash());
         self.twin.edits = 0;
-        self.twin.edited.clear();
+        self.twin.edited_since.push(std::mem::take(&mut self.twin.edited));
         self.pending.push(Commit::Block { block, delta });
     }
 
@@ -431,13 +434,16 @@ impl Pair {
         self.commit();
         let head = self.twin.after.len() - 1;
         let to = index.index(head + 1);
-        // Back to a block, or to one of the edits on top of the head.
-        let edits = if to == head { index.index(self.twin.edits as usize + 1) as u32 } else { 0 };
+        // Back to a block, or to one of the edits on top of it.
+        let edited = self.twin.edited_since.get(to).unwrap_or(&self.twin.edited).clone();
+        let edits = index.index(edited.len() + 1) as u32;
         let (mark, oldest) = (Mark { number: to as u64, edits }, self.oldest);
         if mark.number < oldest {
             assert_pruned(self.store().1.unwind(mark), mark.number, oldest);
             return;
         }
+        let with_edits = self.store().0.snapshot().unwrap().mark_with_edits(mark.number).unwrap();
+        assert_eq!(with_edits, Mark { edits: edited.len() as u32, ..mark });
         self.store().1.unwind(mark).unwrap();
         self.savepoints.retain(|(_, twin)| {
             let number = twin.after.len() as u64 - 1;
@@ -449,7 +455,8 @@ impl Pair {
         self.twin.hashes.truncate(to + 1);
         self.twin.logs.retain(|entry| entry.number <= to as u64);
         self.twin.edits = edits;
-        self.twin.edited.truncate(edits as usize);
+        self.twin.edited_since.truncate(to);
+        self.twin.edited = edited[..edits as usize].to_vec();
         self.twin.now = self.twin.edited.last().unwrap_or(&self.twin.after[to]).clone();
     }
 

@@ -13,6 +13,7 @@ use tandem_tests::{
     GenesisFile, Node, node,
     rpc::quantity,
     sign::{self, Request},
+    stateless,
 };
 
 /// Wei.
@@ -256,4 +257,48 @@ fn reset_pruned(node: &Node, data: &Path) -> Result<()> {
     add_blocks(node)?;
     ensure!(done(data, &["verify"])?.contains("history: blocks 36 to 38"), "verify");
     Ok(())
+}
+
+/// As in anvil: after going back, the balance that was set after the block counts.
+#[test]
+fn what_was_set_after_a_block_stays_when_it_becomes_the_head() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let data = folder.path().join("data");
+    let mut node = Node::start(&["--datadir", path(&data)?])?;
+    let mut client = node.client()?;
+    client.call("anvil_mine", json!(["0x1"]))?;
+    for balance in ["0x5", "0x6", "0x7"] {
+        client.call("anvil_setBalance", json!([SOMEONE, "0x1"]))?;
+        client.call("anvil_setBalance", json!([SOMEONE, balance]))?;
+        client.call("anvil_mine", json!(["0x1"]))?;
+    }
+    client.call("anvil_setBalance", json!([SOMEONE, "0x8"]))?;
+    for (method, params, height, balance) in [
+        ("anvil_rollback", json!([0]), "0x4", "0x8"),
+        ("anvil_rollback", json!([1]), "0x3", "0x7"),
+        ("debug_setHead", json!(["0x2"]), "0x2", "0x6"),
+        ("anvil_reorg", json!([1, []]), "0x2", "0x5"),
+    ] {
+        client.call(method, params)?;
+        for start in 0..2 {
+            let found = client.call("eth_blockNumber", json!([]))?;
+            ensure!(found == height, "{method}, start {start}: block {found}, not {height}");
+            let found = client.call("eth_getBalance", json!([SOMEONE, "latest"]))?;
+            ensure!(found == balance, "{method}, start {start}: {found}, not {balance}");
+            if start == 0 {
+                node.kill()?;
+                ensure!(done(&data, &["verify"])?.ends_with("sound\n"), "verify");
+                node = Node::start(&["--datadir", path(&data)?])?;
+                client = node.client()?;
+            }
+        }
+    }
+    // Edits of the block that was put in the place of another are of that block.
+    let older = client.call("eth_getBalance", json!([SOMEONE, "0x1"]))?;
+    ensure!(older == "0x0", "{older}");
+    stateless::check(&mut client)?;
+    client.call("anvil_reset", json!([]))?;
+    let begun = client.call("eth_getBalance", json!([SOMEONE, "latest"]))?;
+    ensure!(begun == "0x0", "{begun}");
+    node.stop()
 }

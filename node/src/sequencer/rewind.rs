@@ -102,10 +102,17 @@ impl Sequencer {
         Ok(())
     }
 
-    /// Takes all blocks after `to` off the chain.
+    /// Takes all blocks after `to` off the chain; what dev methods set between `to` and the next
+    /// block stays, as in anvil.
     pub(crate) fn rollback(&mut self, to: u64) -> Result<(), DevError> {
         self.settle()?;
-        let mark = Mark { number: to, edits: 0 };
+        let mark = self.shared.store().snapshot()?.mark_with_edits(to)?;
+        self.unwind(mark)
+    }
+
+    /// Makes the chain what it was at `mark`; the pool stays, but for nonces that are used then.
+    fn unwind(&mut self, mark: Mark) -> Result<(), DevError> {
+        self.settle()?;
         let accounts = self.go_back(mark, |writer| writer.unwind(mark))?;
         Ok(self.renew_senders(&accounts)?)
     }
@@ -126,7 +133,7 @@ impl Sequencer {
             self.restart(genesis, fork)?;
             self.shared.change_settings(|now| *now = settings);
         } else {
-            self.rollback(number)?;
+            self.unwind(Mark { number, edits: 0 })?;
             self.job.changes.push(Commit::ForgetSavepoints);
         }
         let own_time = self.shared.config().timestamp.is_some() || self.shared.fork().is_some();

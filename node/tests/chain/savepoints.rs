@@ -62,8 +62,10 @@ fn step() -> impl Strategy<Value = Step> {
 
 type Account = (u64, U256, Bytes, BTreeMap<U256, U256>);
 type State = BTreeMap<Address, Account>;
-/// A world with the states after its blocks.
-type Copy = (World, Vec<State>);
+/// The state that the block after one was executed on: with so many edits.
+type Edited = (State, u32);
+/// A world with the states after its older blocks.
+type Copy = (World, Vec<Edited>);
 
 /// Everything there is.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -81,8 +83,9 @@ struct Pair {
     net: Devnet,
     config: NodeConfig,
     now: World,
-    /// The state after each block.
-    after: Vec<State>,
+    genesis: State,
+    /// The state after each block but the newest.
+    after: Vec<Edited>,
     /// Each id with the world that it was made in and the states before it; used ones have none.
     savepoints: Vec<(u64, Option<Copy>)>,
 }
@@ -171,11 +174,11 @@ impl Pair {
                 let head = self.now.hashes.len() - 1;
                 let to = index.index(head + 1);
                 chain.set_head(to as u64).await.unwrap();
-                self.rolled_back(to);
+                self.rolled_back(to, self.after.get(to).cloned());
             }
             Step::Reset => {
                 chain.reset().await.unwrap();
-                self.rolled_back(0);
+                self.rolled_back(0, Some((self.genesis.clone(), 0)));
                 self.now.waiting.clear();
                 self.now.withdrawals.clear();
                 self.savepoints.iter_mut().for_each(|(_, copy)| *copy = None);
@@ -196,8 +199,9 @@ impl Pair {
         let head = self.net.chain.head();
         let sealed: Vec<_> = head.transactions.iter().map(|tx| *tx.tx_hash()).collect();
         // What a block does is not the question here.
-        (self.now.state, self.now.edits) = (self.read().await.state, 0);
-        self.after.push(self.now.state.clone());
+        let after = self.read().await.state;
+        let World { state, edits, .. } = &mut self.now;
+        self.after.push((std::mem::replace(state, after), std::mem::take(edits)));
         self.now.hashes.push(head.hash());
         // Balances are nothing or more than all transfers cost. Who has nothing to pay the next
         // one with loses it.
@@ -246,17 +250,18 @@ impl Pair {
         }
     }
 
-    /// The blocks after `to` are gone, and with them the savepoints and what went on top of `to`.
-    fn rolled_back(&mut self, to: usize) {
+    /// The blocks after `to` are gone, and with them the savepoints made after its edits.
+    fn rolled_back(&mut self, to: usize, edited: Option<Edited>) {
+        let (state, edits) = edited.unwrap_or((self.now.state.clone(), self.now.edits));
         let same = |world: &World| {
-            world.hashes.len() <= to || (world.hashes.len() == to + 1 && world.edits == 0)
+            world.hashes.len() <= to || (world.hashes.len() == to + 1 && world.edits <= edits)
         };
         for (_, copy) in &mut self.savepoints {
             *copy = copy.take().filter(|(world, _)| same(world));
         }
         self.now.hashes.truncate(to + 1);
-        self.after.truncate(to + 1);
-        (self.now.state, self.now.edits) = (self.after[to].clone(), 0);
+        self.after.truncate(to);
+        (self.now.state, self.now.edits) = (state, edits);
         let state = &self.now.state;
         self.now.waiting.retain(|(_, from, nonce)| *nonce >= state.get(from).map_or(0, |a| a.0));
     }
@@ -267,9 +272,9 @@ async fn run(steps: Vec<Step>) {
     let config = NodeConfig { no_mining: true, ..in_directory(directory.path()) };
     let net = Devnet::start(config.clone());
     let (now, after) = (World::default(), Vec::new());
-    let mut pair = Pair { net, config, now, after, savepoints: Vec::new() };
+    let mut pair = Pair { net, config, now, genesis: State::new(), after, savepoints: Vec::new() };
     pair.now = pair.read().await;
-    pair.after.push(pair.now.state.clone());
+    pair.genesis = pair.now.state.clone();
     for step in &steps {
         pair.run(step).await;
     }
