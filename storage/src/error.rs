@@ -244,6 +244,15 @@ pub enum BadFile {
         /// Its number.
         number: u64,
     },
+    /// The file does not know the journal beside it.
+    #[error(
+        "it does not say which commits of {journal} it has, for it was not there, or is damaged, or \
+         a copy: put the right one here, or go on without them by removing {journal}"
+    )]
+    NotOfJournal {
+        /// The journal's file.
+        journal: &'static str,
+    },
     /// The database was not closed, and its journal is gone.
     #[error("it is not there, and the database was not closed: it has commits that lack there")]
     NoJournal,

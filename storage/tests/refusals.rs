@@ -7,7 +7,7 @@ mod workload;
 use alloy_primitives::{Bytes, U256};
 use std::{fs, path::Path, sync::Arc};
 use tandem_storage::{
-    Commit, Durability, LogFilter, Mark, OpenOptions, Store, StoreError, TxLocation,
+    Commit, DataDir, Durability, LogFilter, Mark, OpenOptions, Store, StoreError, TxLocation,
 };
 use workload::{Change, Fields};
 
@@ -79,6 +79,30 @@ fn a_truncated_file_is_refused() {
         let error = refusal(directory.path());
         let expected = matches!(error, StoreError::NotADatabase { .. });
         assert!(expected, "{keep} of {used} bytes: {error}");
+        let error = DataDir::open_unchecked(directory.path()).unwrap_err().to_string();
+        assert!(keep >= 12_288 || error.contains("it was cut off"), "{keep} of {used}: {error}");
+    }
+}
+
+#[test]
+fn a_file_that_is_gone_is_not_made_anew_beside_its_journal() {
+    for clear in [fs::remove_file as fn(_) -> _, |path| fs::write(path, "")] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("mdbx.dat");
+        let journals = ["journal0.dat", "journal1.dat"].map(|name| directory.path().join(name));
+        add_blocks(directory.path(), 3);
+        clear(path.clone()).unwrap();
+        let found = journals.clone().map(|path| fs::read(path).unwrap());
+        // Once refused there is a file, which is no database.
+        for _ in 0..2 {
+            let error = refusal(directory.path()).to_string();
+            assert!(error.contains("mdbx.dat is no usable database: it does not say"), "{error}");
+            assert!(DataDir::open(directory.path()).is_err());
+        }
+        assert!(journals.clone().map(|path| fs::read(path).unwrap()) == found);
+        // Who wants to begin anew says so.
+        journals.iter().for_each(|path| fs::remove_file(path).unwrap());
+        drop(workload::open(directory.path()));
     }
 }
 

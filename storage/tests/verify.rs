@@ -275,6 +275,22 @@ fn a_record_is_found_beside_a_file_that_says_it_needs_none() {
     assert_eq!(store.snapshot().unwrap().meta("note").unwrap(), Some(vec![7]));
 }
 
+/// Without that name the journal would be nobody's, and its commits lost.
+#[test]
+fn a_flip_in_the_name_of_what_is_settled_is_found() {
+    let (whole, genesis) = (tempfile::tempdir().unwrap(), workload::genesis(1337));
+    make_unsettled(whole.path(), &genesis);
+    let sound = digest(whole.path()).unwrap();
+    let file = whole.path().join(FILES[0]);
+    let bytes = fs::read(&file).unwrap();
+    let places = bytes.windows(7).zip(0..).filter(|(name, _)| *name == b"settled");
+    let flips = places.flat_map(|(_, at)| (at..at + 7).map(|at| (at, 1 << (at % 8))));
+    let found = flips.filter(|flip| is_found((&file, &bytes), *flip, (&genesis, sound))).count();
+    assert!(found >= 7, "{found}");
+    fs::write(&file, &bytes).unwrap();
+    assert_eq!(digest(whole.path()).unwrap(), sound);
+}
+
 #[test]
 fn a_flipped_bit_is_found_or_does_not_matter() {
     let (directory, genesis) = (tempfile::tempdir().unwrap(), workload::genesis(1337));

@@ -106,6 +106,11 @@ impl Journal {
         Records::load(&self.directory)?.after(settled, is_needed)
     }
 
+    /// Demands that there are no records in it.
+    pub(super) fn demand_empty(&self) -> std::result::Result<(), StoreError> {
+        Records::load(&self.directory)?.demand_none()
+    }
+
     /// Opens both files, and makes those that are not there.
     pub(super) fn prepare(&mut self) -> Result<&mut [Segment; 2]> {
         if self.files.is_none() {
@@ -344,6 +349,14 @@ impl Records {
             }
         }
         Ok(Self { directory: directory.into(), files })
+    }
+
+    /// Demands that there are none, beside a file that does not say which of them it has.
+    pub(super) fn demand_none(&self) -> std::result::Result<(), StoreError> {
+        let holds = |file: &Vec<u8>| !matches!(sector(file, PAGE), Sector::Empty);
+        let Some(file) = self.files.iter().position(holds) else { return Ok(()) };
+        let (path, journal) = (self.directory.join(store::DATABASE_FILE), FILES[file]);
+        Err(StoreError::NotADatabase { path, reason: BadFile::NotOfJournal { journal } })
     }
 
     /// Returns the records after one; `is_needed` if the journal has to be there.

@@ -108,7 +108,7 @@ struct Newest {
 
 impl Database {
     /// Opens the database over its file. Records that the file lacks are read from the journal; to
-    /// a file that is new, or a copy, they do not belong.
+    /// a file that is new, or a copy, none may belong.
     pub(crate) fn open(
         env: Env,
         journal: Option<Journal>,
@@ -117,8 +117,11 @@ impl Database {
     ) -> std::result::Result<Self, StoreError> {
         let tx = env.write()?;
         let settled = tx.make_table(SETTLED, Rows::Unique)?;
-        let row = tx.value(settled, SETTLED.as_bytes())?.filter(|_| !is_new);
-        let row = row.map(|row| read_settled(&row)).transpose()?;
+        let known = tx.value(settled, SETTLED.as_bytes())?;
+        if let (None, Some(journal)) = (&known, &journal) {
+            journal.demand_empty()?;
+        }
+        let row = known.filter(|_| !is_new).map(|row| read_settled(&row)).transpose()?;
         let (to, is_closed) = row.unwrap_or((0, true));
         let mut found = Found::default();
         let journal = match journal {
@@ -427,13 +430,16 @@ impl Read {
         let base = Arc::new(base);
         let (fresh, settling) = (Arc::default(), Arc::default());
         let mut newest = Newest { settled: 0, base, record: 0, fresh, settling, settling_to: 0 };
-        if let Some(table) = newest.base.open_table(SETTLED, Rows::Unique)?
-            && let Some(row) = newest.base.value(table, SETTLED.as_bytes())?
-        {
-            let (to, is_closed) = read_settled(&row)?;
-            let found = records.after(to, !is_closed)?;
-            drop(row);
-            newest.read(&found.parts, tables)?;
+        let row = match newest.base.open_table(SETTLED, Rows::Unique)? {
+            Some(table) => newest.base.value(table, SETTLED.as_bytes())?,
+            None => None,
+        };
+        let settled = row.map(|row| read_settled(&row)).transpose()?;
+        match settled {
+            Some((to, is_closed)) => {
+                newest.read(&records.after(to, !is_closed)?.parts, tables)?;
+            }
+            None => records.demand_none()?,
         }
         Ok(Self { base: newest.base, layers: [newest.fresh, newest.settling], kind: Reading })
     }
