@@ -176,14 +176,7 @@ impl Shared {
             StoreError::Database(error) if error.meaning() == Meaning::Full => {
                 StoreError::Full { size_max: self.size_max }
             }
-            StoreError::Database(error) => match store::free_bytes(&self.lock, error) {
-                Some(free) => StoreError::NoSpace {
-                    free,
-                    used: self.database.used_bytes().unwrap_or_default(),
-                },
-                None => error.into(),
-            },
-            other => other,
+            error => store::explain(error, &self.lock, || self.database.used_bytes()),
         }
     }
 }

@@ -13,7 +13,8 @@ use crate::{
 };
 use alloy_primitives::{B256, Keccak256};
 use std::{
-    fs,
+    fs::{self, File},
+    io::ErrorKind::{NotADirectory, NotFound},
     path::{Path, PathBuf},
 };
 
@@ -22,6 +23,8 @@ const COPY_BATCH: usize = 1 << 16;
 /// Bytes of values that are copied in one transaction.
 const COPY_BYTES: usize = 64 << 20;
 
+/// Bytes that a database has at least: three pages that name a commit.
+const HEADER_BYTES: u64 = 3 * PAGE_SIZE;
 /// How often a journal is read that is being written.
 const READS_MAX: usize = 10;
 
@@ -103,9 +106,15 @@ impl DataDir {
         let file = path.join(DATABASE_FILE);
         let has = match fs::metadata(&file) {
             Ok(metadata) => metadata.len(),
-            Err(_) => return Err(StoreError::NoDatabase { path: path.into() }),
+            Err(error) if matches!(error.kind(), NotFound | NotADirectory) => {
+                return Err(StoreError::NoDatabase { path: path.into() });
+            }
+            Err(source) => return Err(StoreError::Io { path: file, source }),
         };
         let bad = |reason| StoreError::NotADatabase { path: file.clone(), reason };
+        if has < HEADER_BYTES {
+            return Err(bad(BadFile::Truncated { has, needs: HEADER_BYTES }));
+        }
         let env = match Env::open_read_only(path) {
             Err(error) if error.meaning() == Meaning::Unsynced => {
                 store::finish(path)?;
@@ -232,13 +241,19 @@ impl DataDir {
         let io = |source| StoreError::Io { path: to.into(), source };
         fs::create_dir_all(to).map_err(io)?;
         let env = Env::open(to, Sync::Never, store::file_size(store::SIZE_MAX))?;
+        let directory = File::open(to).map_err(io)?;
+        let copied = self.copy_tables(&env);
+        copied.map_err(|error| store::explain(error, &directory, || env.used_bytes()))?;
+        store::sync_names(to)
+    }
+
+    fn copy_tables(&self, env: &Env) -> Result<(), StoreError> {
         // The names of the tables come last: until then it is the database of nobody.
         for table in self.tables.all().filter(|table| table.name() != tables::META) {
-            self.copy_table(table, &env)?;
+            self.copy_table(table, env)?;
         }
-        self.copy_table(self.tables.meta, &env)?;
-        env.sync()?;
-        store::sync_names(to)
+        self.copy_table(self.tables.meta, env)?;
+        Ok(env.sync()?)
     }
 
     fn copy_table(&self, table: Table, to: &Env) -> Result<(), StoreError> {

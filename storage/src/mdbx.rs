@@ -78,6 +78,7 @@ impl From<MdbxError> for Error {
     fn from(error: MdbxError) -> Self {
         Self(match error {
             MdbxError::Other(code) if code > 0 => Cause::System(code),
+            MdbxError::Access => Cause::System(Errno::ACCESS.raw_os_error()),
             other => Cause::Library(other),
         })
     }

@@ -307,7 +307,7 @@ const FREE_MIN: u64 = 1 << 20;
 
 /// Returns the free bytes of the file system that `file` is on, if a lack of them is what an error
 /// means. Of a write for which there was room in part the library says nothing but that it failed.
-pub(crate) fn free_bytes(file: &File, error: mdbx::Error) -> Option<u64> {
+fn free_bytes(file: &File, error: mdbx::Error) -> Option<u64> {
     let number = error.system().map(Errno::from_raw_os_error)?;
     let system = rustix::fs::fstatvfs(file).ok()?;
     let free = system.f_bavail.saturating_mul(system.f_frsize);
@@ -317,6 +317,19 @@ pub(crate) fn free_bytes(file: &File, error: mdbx::Error) -> Option<u64> {
         _ => false,
     };
     is_full.then_some(free)
+}
+
+/// Tells an error for lack of room, on the file system that `file` is on, from others.
+pub(crate) fn explain(
+    error: StoreError,
+    file: &File,
+    used: impl FnOnce() -> mdbx::Result<u64>,
+) -> StoreError {
+    let StoreError::Database(cause) = error else { return error };
+    match free_bytes(file, cause) {
+        Some(free) => StoreError::NoSpace { free, used: used().unwrap_or_default() },
+        None => cause.into(),
+    }
 }
 
 /// The limits of a database file that may grow to `max` bytes.

@@ -76,11 +76,11 @@ fn a_truncated_file_is_refused() {
     for keep in [1, 100, 4096, 8192, 12_288, 12_289, used / 4, used / 2, used - 4097] {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("mdbx.dat"), &bytes[..keep]).unwrap();
+        let error = DataDir::open_unchecked(directory.path()).unwrap_err().to_string();
+        assert!(keep >= 12_288 || error.contains("it was cut off"), "{keep} of {used}: {error}");
         let error = refusal(directory.path());
         let expected = matches!(error, StoreError::NotADatabase { .. });
         assert!(expected, "{keep} of {used} bytes: {error}");
-        let error = DataDir::open_unchecked(directory.path()).unwrap_err().to_string();
-        assert!(keep >= 12_288 || error.contains("it was cut off"), "{keep} of {used}: {error}");
     }
 }
 
