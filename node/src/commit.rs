@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use storage::{Commit, ExecutedBlock};
 
@@ -17,6 +18,9 @@ use crate::event::Event;
 const JOBS_MAX: usize = 1_024;
 /// Changes after which a database transaction takes no further job.
 const BATCH_MAX: usize = 4_096;
+/// Milliseconds that subscribers have to keep up with a job that is paced: those who read nothing
+/// for as long lose their subscriptions.
+const PATIENCE_MS: u32 = 10_000;
 
 /// Called once it is known whether a job is durable.
 pub(crate) type Answer = Box<dyn FnOnce(Result<(), Failure>) + Send>;
@@ -30,6 +34,9 @@ pub(crate) struct Job {
     pub(crate) head: Option<Arc<ExecutedBlock>>,
     /// Whom to tell what.
     pub(crate) events: Vec<Event>,
+    /// Whether they are told no faster than subscribers read, for there may be more of them than
+    /// anybody may fall behind by.
+    pub(crate) is_paced: bool,
     /// Who waits for it.
     pub(crate) answers: Vec<Answer>,
 }
@@ -94,6 +101,7 @@ fn run(shared: &Shared, jobs: &Receiver<Job>) {
             job.changes.extend(next.changes);
             job.head = next.head.or(job.head);
             job.events.extend(next.events);
+            job.is_paced |= next.is_paced;
             job.answers.extend(next.answers);
         }
         finish(shared, job);
@@ -130,7 +138,14 @@ fn finish(shared: &Shared, job: Job) {
                 shared.set_head(head);
             }
             settle(shared, &job.events);
-            job.events.into_iter().for_each(|event| shared.publish(event));
+            let mut patience = if job.is_paced { PATIENCE_MS } else { 0 };
+            for event in job.events {
+                while patience > 0 && shared.has_laggards() {
+                    std::thread::sleep(Duration::from_millis(1));
+                    patience -= 1;
+                }
+                shared.publish(event);
+            }
         }
         Err(failure) => shared.fail(failure),
     }

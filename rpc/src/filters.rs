@@ -145,9 +145,11 @@ impl Filters {
         self.filters.lock().remove(id).is_some()
     }
 
-    /// Takes what a filter has kept, and the blocks that it has not looked at up to `head`.
-    pub(crate) fn poll(&self, id: &str, head: u64) -> Reply<Poll> {
+    /// Takes what a filter has kept, and the blocks that it has not looked at up to `head`, which
+    /// is asked once removed blocks are known: the chain may be shorter by then.
+    pub(crate) fn poll(&self, id: &str, head: impl FnOnce() -> u64) -> Reply<Poll> {
         self.catch_up();
+        let head = head();
         let mut filters = self.filters.lock();
         let entry = live(&mut filters, id)?;
         let blocks = (head > entry.block).then(|| (entry.block + 1, head));
@@ -273,7 +275,7 @@ mod tests {
         assert_eq!(chain.receiver_count(), 2);
         let head = || Event::Restarted(Arc::new(ExecutedBlock::bare(sealed(9))));
         chain.send(head()).unwrap();
-        assert_eq!(filters.poll(&ids[0], 10).unwrap().blocks, Some((10, 10)));
+        assert_eq!(filters.poll(&ids[0], || 10).unwrap().blocks, Some((10, 10)));
         ids.iter().for_each(|id| assert!(filters.remove(id)));
         // The next event finds nobody, and the one after it nobody who listens.
         chain.send(head()).unwrap();
@@ -282,7 +284,7 @@ mod tests {
         }
         let id = add();
         chain.send(head()).unwrap();
-        assert_eq!(filters.poll(&id, 9).unwrap().blocks, None);
+        assert_eq!(filters.poll(&id, || 9).unwrap().blocks, None);
         assert_eq!(chain.receiver_count(), 2);
     }
 
@@ -297,12 +299,12 @@ mod tests {
     async fn a_poll_sees_each_block_once() {
         let filters = Arc::default();
         let id = add(&filters, Kind::Blocks, 5);
-        assert_eq!(filters.poll(&id, 5).unwrap().blocks, None);
-        assert_eq!(filters.poll(&id, 8).unwrap().blocks, Some((6, 8)));
-        assert_eq!(filters.poll(&id, 8).unwrap().blocks, None);
+        assert_eq!(filters.poll(&id, || 5).unwrap().blocks, None);
+        assert_eq!(filters.poll(&id, || 8).unwrap().blocks, Some((6, 8)));
+        assert_eq!(filters.poll(&id, || 8).unwrap().blocks, None);
         assert!(filters.remove(&id));
         assert!(!filters.remove(&id));
-        assert_eq!(filters.poll(&id, 9).unwrap_err().message(), "filter not found");
+        assert_eq!(filters.poll(&id, || 9).unwrap_err().message(), "filter not found");
     }
 
     #[tokio::test]
@@ -320,7 +322,7 @@ mod tests {
         let id = add(&filters, Kind::Blocks, 0);
         if let Some(long_ago) = Instant::now().checked_sub(IDLE_MAX) {
             filters.filters.lock().get_mut(&id).unwrap().polled = long_ago;
-            assert!(filters.poll(&id, 1).is_err());
+            assert!(filters.poll(&id, || 1).is_err());
             add(&filters, Kind::Blocks, 0);
             assert_eq!(filters.filters.lock().len(), 1);
         }

@@ -1,6 +1,11 @@
 //! Filters over HTTP and subscriptions over WebSocket, with alloy.
 
-use std::time::Duration;
+use std::{
+    io::{BufReader, Write},
+    os::unix::net::UnixStream,
+    thread,
+    time::Duration,
+};
 
 use alloy::{
     primitives::{Address, B256, U256},
@@ -94,5 +99,55 @@ fn filters_give_what_is_new() -> Result<()> {
     ensure!(bloom == format!("0x{}", "f".repeat(512)), "{bloom}");
     let before: Value = client.call("eth_getBlockByNumber", json!(["0x0", false]))?;
     ensure!(before["logsBloom"] == format!("0x{}", "0".repeat(512)), "{before}");
+    Ok(())
+}
+
+/// More blocks at once than a subscriber may fall behind by: nobody who reads misses any.
+#[test]
+fn blocks_by_the_thousand_reach_filters_and_subscribers() -> Result<()> {
+    const BLOCKS: usize = 6_000;
+    let folder = tempfile::tempdir()?;
+    let socket = folder.path().join("node.ipc");
+    let node = Node::start(&["--ipc", socket.to_str().context("a path that is no UTF-8")?])?;
+    let mut live = UnixStream::connect(&socket)?;
+    live.set_read_timeout(Some(SOON))?;
+    for wanted in ["newHeads", "logs"] {
+        let request = json!({"jsonrpc": "2.0", "id": 1, "method": "eth_subscribe",
+            "params": [wanted]});
+        live.write_all(request.to_string().as_bytes())?;
+    }
+    let reader = thread::spawn(move || -> Result<(Vec<Value>, Vec<Value>)> {
+        let (mut heads, mut logs) = (Vec::new(), Vec::new());
+        let messages = serde_json::Deserializer::from_reader(BufReader::new(live));
+        for message in messages.into_iter::<Value>() {
+            let told = message.context("no more is told")?["params"]["result"].take();
+            match told.get("removed") {
+                Some(removed) => logs.push(removed.clone()),
+                None if told.is_object() => heads.push(told["number"].clone()),
+                None => {}
+            }
+            if logs.len() == 2 {
+                break;
+            }
+        }
+        Ok((heads, logs))
+    });
+    let mut client = node.client()?;
+    let filter = client.call("eth_newFilter", json!([{}]))?;
+    client.call("anvil_mine", json!([BLOCKS]))?;
+    // LOG0 without data.
+    let request = Request::create(0, vec![0x5f, 0x5f, 0xa0].into(), 100_000);
+    client.call("eth_sendRawTransaction", json!([request.raw(&sign::account(0)?)?]))?;
+    let removed = |client: &mut tandem_tests::Client| -> Result<Value> {
+        let logs = client.call("eth_getFilterChanges", json!([filter]))?;
+        Ok(logs.as_array().into_iter().flatten().map(|log| log["removed"].clone()).collect())
+    };
+    ensure!(removed(&mut client)? == json!([false]), "the log as it came");
+    client.call("anvil_rollback", json!([BLOCKS + 1]))?;
+    ensure!(removed(&mut client)? == json!([true]), "the log as it went");
+    let (heads, logs) = reader.join().ok().context("the reader panicked")??;
+    let numbers: Vec<_> = (1..=BLOCKS + 1).map(|number| json!(format!("{number:#x}"))).collect();
+    ensure!(heads == numbers, "{} heads of {}", heads.len(), BLOCKS + 1);
+    ensure!(logs == [false, true], "{logs:?}");
     Ok(())
 }

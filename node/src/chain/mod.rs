@@ -172,6 +172,11 @@ impl Shared {
         &self.trials
     }
 
+    /// Whether a subscriber is half as many events behind as it may be.
+    pub(crate) fn has_laggards(&self) -> bool {
+        self.events.len() >= EVENTS_MAX / 2
+    }
+
     pub(crate) fn publish(&self, event: Event) {
         // Without subscribers there is nobody to miss it.
         let _ = self.events.send(event);

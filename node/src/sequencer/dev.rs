@@ -52,6 +52,7 @@ impl Sequencer {
             }
             self.seal_best()?;
             if index % HAND_OVER_BLOCKS == HAND_OVER_BLOCKS - 1 {
+                self.job.is_paced = true;
                 self.hand_over(None);
             }
         }

@@ -166,6 +166,7 @@ impl Sequencer {
         self.job.head = Some(head);
         self.forget_imported(mark.number);
         self.job.events.extend(removed.into_iter().map(Event::Removed));
+        self.job.is_paced = true;
         Ok(rewound)
     }
 

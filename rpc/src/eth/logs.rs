@@ -68,8 +68,7 @@ fn add(api: &Api, kind: Kind) -> Reply<String> {
 
 async fn filter_changes(api: Arc<Api>, mut arguments: Arguments) -> Reply<Changes> {
     let id: String = arguments.required("filter id")?;
-    let head = api.chain.head().number();
-    let poll = api.filters.poll(&id, head)?;
+    let poll = api.filters.poll(&id, || api.chain.head().number())?;
     poll.changes(&api.chain).await
 }
 
