@@ -84,6 +84,7 @@ impl Chain {
         let (frozen, snapshot, permit) = self.freeze(start).await?;
         let shared = Arc::clone(&self.shared);
         blocking(move || {
+            let start = if snapshot.number() == snapshot.head() { Start::Head } else { start };
             let mut roots = match snapshot.merkle()? {
                 Some(merkle) => StateRoots::Merkle(merkle),
                 None => StateRoots::Tree(Box::new(frozen.scratch(start)?)),
@@ -122,10 +123,12 @@ impl Sequencer {
     fn freeze(&mut self, start: Start) -> Result<(Frozen, Snapshot), QueryError> {
         let frozen = self.frozen()?;
         let store = self.shared().store();
+        let live = store.snapshot()?;
         let snapshot = match start {
-            Start::Head => store.snapshot(),
-            Start::After(number) => store.snapshot_sealed(number),
+            Start::After(number) if number != live.head() => store.snapshot_sealed(number),
             Start::Before(number) => store.snapshot_before(number),
+            // At the head, however it was named, with the edits made since.
+            Start::After(_) | Start::Head => Ok(live),
         };
         match snapshot {
             Err(StoreError::BlockNotKept { asked: number, .. }) => {

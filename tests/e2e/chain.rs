@@ -34,6 +34,41 @@ fn height(client: &mut Client) -> Result<u64> {
     quantity(&client.call("eth_blockNumber", json!([]))?)
 }
 
+/// Block n holds the n-th wei of an account; whoever names a block gets it, and not the next one.
+#[test]
+fn a_number_means_its_block_while_others_are_sealed() -> Result<()> {
+    const BLOCKS: u64 = 120;
+    let node = Node::start(&[])?;
+    let (mut sender, mut client) = (node.client()?, node.client()?);
+    let sending = std::thread::spawn(move || -> Result<()> {
+        (0..BLOCKS).try_for_each(|nonce| transfer(&mut sender, nonce).map(drop))
+    });
+    let rich = Address::repeat_byte(0x55);
+    // PUSH20 rich BALANCE PUSH0 MSTORE PUSH1 32 PUSH0 RETURN.
+    let code = format!("0x73{}315f5260205ff3", "55".repeat(20));
+    let overrides = json!({Address::repeat_byte(0x77).to_string(): {"code": code}});
+    let call = json!({"to": Address::repeat_byte(0x77)});
+    let simulation = json!({"blockStateCalls": [{"stateOverrides": overrides, "calls": [call]}]});
+    let number =
+        |value: &Value| -> Result<U256> { Ok(value.as_str().context("no text")?.parse()?) };
+    while !sending.is_finished() {
+        let block = client.call("eth_blockNumber", json!([]))?;
+        let found = [
+            number(&client.call("eth_getBalance", json!([rich, block]))?)?,
+            number(&client.call("eth_call", json!([call, block, overrides]))?)?,
+            number(
+                &client.call("eth_simulateV1", json!([simulation, block]))?[0]["calls"][0]["returnData"],
+            )?,
+            number(&client.call("eth_getBlockByNumber", json!([block, false]))?["number"])?,
+        ];
+        let wanted = U256::from(quantity(&block)?);
+        ensure!(found.iter().all(|found| *found == wanted), "block {wanted}: {found:?}");
+    }
+    sending.join().ok().context("the sender panicked")??;
+    ensure!(height(&mut client)? == BLOCKS, "not all were sealed");
+    Ok(())
+}
+
 #[test]
 fn a_bare_node_is_the_usual_dev_chain() -> Result<()> {
     let node = Node::start(&[])?;

@@ -10,7 +10,6 @@ mod request;
 mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use alloy_consensus::Header;
 use alloy_eips::BlockId;
@@ -88,10 +87,8 @@ impl Chain {
     pub(crate) async fn base(&self, id: BlockId) -> Result<(StateView, Header), CallError> {
         match self.resolve(id)? {
             Position::Pending => {
-                let pending = Box::pin(self.pending()).await?;
-                let snapshot = self.state_at(Position::Head)?.into_snapshot();
-                let state = StateView::with_changes(snapshot, Arc::clone(&pending.changes));
-                Ok((state, pending.block.header.inner().clone()))
+                let (state, block) = Box::pin(self.pending_state()).await?;
+                Ok((state, block.header.inner().clone()))
             }
             position => {
                 let state = self.state_at(position)?;

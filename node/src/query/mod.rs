@@ -31,7 +31,8 @@ use crate::recent::logs_of;
 pub enum Position {
     /// The head, with dev edits made since.
     Head,
-    /// A block by its number.
+    /// A block by its number; there may be later ones by the time it is looked at. The state after
+    /// the head is that with dev edits made since.
     Number(u64),
     /// The block that would be sealed now.
     Pending,
@@ -108,14 +109,13 @@ impl Chain {
                 Some(number) if number < self.shared.genesis_number() => {
                     Err(QueryError::BlockNotFound(id))
                 }
-                Some(number) if number == head => Ok(Position::Head),
+                Some(_) if tag == BlockNumberOrTag::Latest => Ok(Position::Head),
                 Some(number) => Ok(Position::Number(number)),
                 None => Ok(Position::Pending),
             },
             BlockId::Hash(hash) => {
                 let number = self.shared.store().snapshot()?.number_of(hash.block_hash)?;
-                let number = number.ok_or(QueryError::BlockNotFound(id))?;
-                Ok(if number == head { Position::Head } else { Position::Number(number) })
+                Ok(Position::Number(number.ok_or(QueryError::BlockNotFound(id))?))
             }
         }
     }

@@ -33,14 +33,16 @@ impl Chain {
         brief(move || build_pending(&shared, &snapshot)).await?
     }
 
-    pub(super) async fn pending_state(&self) -> Result<StateView, QueryError> {
+    /// The state after the block that would be sealed now, and that block.
+    pub(crate) async fn pending_state(
+        &self,
+    ) -> Result<(StateView, Arc<ExecutedBlock>), QueryError> {
         let shared = Arc::clone(&self.shared);
         let snapshot = shared.store().snapshot()?;
-        let pending = brief(move || {
-            build_pending(&shared, &snapshot).map(|pending| (pending.changes, snapshot))
-        });
-        let (changes, snapshot) = pending.await??;
-        Ok(StateView::with_changes(snapshot, changes))
+        let pending =
+            brief(move || build_pending(&shared, &snapshot).map(|pending| (pending, snapshot)));
+        let (Pending { block, changes }, snapshot) = pending.await??;
+        Ok((StateView::with_changes(snapshot, changes), block))
     }
 
     /// The header fields of the next block, were it sealed now.

@@ -166,7 +166,7 @@ impl Chain {
     pub async fn state(&self, id: BlockId) -> Result<StateView, QueryError> {
         match self.resolve(id)? {
             // In a box: it is large, and nearly nobody asks for it.
-            Position::Pending => Box::pin(self.pending_state()).await,
+            Position::Pending => Ok(Box::pin(self.pending_state()).await?.0),
             position => self.state_at(position),
         }
     }
