@@ -358,7 +358,8 @@ pub(crate) fn write_file(to: &Path, bytes: &[u8]) -> io::Result<()> {
     put_in_place(&partial, to)
 }
 
-fn partial(path: &Path) -> PathBuf {
+/// The name of a file until it is whole.
+pub(crate) fn partial(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".partial");
     name.into()

@@ -8,7 +8,10 @@ use std::{
 
 use node::{Chain, error::DevError};
 
-use crate::settings::Settings;
+use crate::{
+    db::{partial, write_file},
+    settings::Settings,
+};
 
 /// Seconds between two dumps, where nothing else is set: anvil's.
 const INTERVAL_SECONDS: u64 = 60;
@@ -64,8 +67,14 @@ impl StateFile {
         self.dump.is_some().then_some(self.interval)
     }
 
-    /// Puts the file's state into the chain, unless the chain has gone on from its beginning.
+    /// Puts the file's state into the chain, unless the chain has gone on from its beginning, and
+    /// makes sure that there is a place for the next one.
     pub(crate) async fn load(&self, chain: &Chain) -> Result<(), StateError> {
+        if let Some(path) = &self.dump {
+            let partial = partial(path);
+            let written = fs::write(&partial, "").and_then(|()| fs::remove_file(&partial));
+            written.map_err(|source| StateError::File { path: path.clone(), source })?;
+        }
         let Some(path) = &self.load else { return Ok(()) };
         if !chain.is_untouched().map_err(|source| wrong(path, source.into()))? {
             tracing::info!(
@@ -82,7 +91,7 @@ impl StateFile {
         let Some(path) = &self.dump else { return Ok(()) };
         let bytes =
             chain.dump_state(self.historical).await.map_err(|source| wrong(path, source))?;
-        write(path, &bytes).map_err(|source| StateError::File { path: path.clone(), source })
+        write_file(path, &bytes).map_err(|source| StateError::File { path: path.clone(), source })
     }
 }
 
@@ -96,10 +105,4 @@ fn wrong(path: &Path, source: DevError) -> StateError {
 
 fn in_directory(path: PathBuf) -> PathBuf {
     if path.is_dir() { path.join(FILE_NAME) } else { path }
-}
-
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let partial = path.with_extension("partial");
-    fs::write(&partial, bytes)?;
-    fs::rename(&partial, path)
 }

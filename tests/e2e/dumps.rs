@@ -323,3 +323,19 @@ fn a_dump_without_blocks_begins_one_at_its_height() -> Result<()> {
     ensure!(client.call("eth_blockNumber", json!([]))? == "0x2a", "moved by what was refused");
     Ok(())
 }
+
+#[test]
+fn a_file_that_cannot_be_written_is_told_of_at_the_start() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("gone").join("state.json");
+    let path = path.to_str().context("a path that is no UTF-8")?;
+    for flag in ["--state", "--dump-state"] {
+        let mut command = std::process::Command::new(node::binary()?);
+        command.args(["--port", "0", flag, path]);
+        let output = node::clean(command).output()?;
+        let text = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.code() == Some(1), "{flag}: {}", output.status);
+        ensure!(text.contains(path) && text.contains("No such file"), "{flag}: {text}");
+    }
+    Ok(())
+}
