@@ -10,7 +10,7 @@ use alloy::primitives::U256;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use tandem_tests::{
-    GenesisFile, Node, node,
+    Client, GenesisFile, Node, node,
     rpc::quantity,
     sign::{self, Request},
     stateless,
@@ -221,6 +221,7 @@ fn pruned_state_is_refused_everywhere_and_says_so() -> Result<()> {
     let oldest = client.call("eth_capabilities", json!([]))?;
     ensure!(oldest["state"]["oldestBlock"] == "0x1e", "{oldest}");
     ensure!(oldest["blocks"]["oldestBlock"] == "0x0", "{oldest}");
+    find_states(&mut client)?;
     ensure!(client.call("eth_getBalance", json!([SOMEONE, "0x1e"]))? != "0x0", "the oldest kept");
     client.call("anvil_rollback", json!([3]))?;
     ensure!(done(&data, &["verify"])?.contains("history: blocks 30 to 35"), "verify");
@@ -242,6 +243,19 @@ fn pruned_state_is_refused_everywhere_and_says_so() -> Result<()> {
         node.stop()?;
     }
     reset_pruned(&start("2")?, &data)
+}
+
+/// The first state of a range, where those of blocks 30 to 38 are kept.
+fn find_states(client: &mut Client) -> Result<()> {
+    for (from, to, first) in [("0x0", "0x26", 30), ("0x21", "0x0", 33), ("0x1e", "0x0", 30)] {
+        let found = client.call("debug_getAccessibleState", json!([from, to]))?;
+        ensure!(found == first, "from {from} to {to}: {found}");
+    }
+    for (from, to) in [("0x0", "0x1e"), ("0x2", "0x0")] {
+        let error = client.refused("debug_getAccessibleState", json!([from, to]))?;
+        ensure!(error.message == "no state found", "from {from} to {to}: {error}");
+    }
+    Ok(())
 }
 
 /// The beginning can be made anew whatever was let go of.

@@ -32,7 +32,7 @@ fn replay_bad_block(_: &Api, mut arguments: Arguments) -> Reply<Value> {
     Err(RpcError::server(format!("bad block {hash} not found")))
 }
 
-/// The state of every block is there, so the first block of the range is the answer.
+/// The first block of a range, from either end, whose state is there: not of what was pruned.
 async fn accessible_state(api: Arc<Api>, mut arguments: Arguments) -> Reply<u64> {
     let head = api.chain.head().number();
     // geth: every tag means the head here.
@@ -42,10 +42,11 @@ async fn accessible_state(api: Arc<Api>, mut arguments: Arguments) -> Reply<u64>
     if from == to {
         return Err(RpcError::server("from and to needs to be different"));
     }
-    match api.chain.header(from.into()).await? {
-        Some(header) => Ok(header.number),
-        None => Err(RpcError::server(format!("missing header {from}"))),
-    }
+    let none = || RpcError::server(format!("missing header {from}"));
+    let from = api.chain.header(from.into()).await?.ok_or_else(none)?.number;
+    let first = api.chain.oldest_state()?.max(from);
+    let has = first == from || (from..to).contains(&first);
+    has.then_some(first).ok_or_else(|| RpcError::server("no state found"))
 }
 
 /// The block with all its fields, for people to read: the form is not fixed.
