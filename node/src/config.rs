@@ -349,10 +349,10 @@ pub enum ConfigError {
     /// Mixed mining needs an interval.
     #[error("mixed_mining: needs a block_time")]
     MixedWithoutBlockTime,
-    /// The first block leaves no room for later ones: both count up from it.
+    /// The first block leaves no room for later ones, which count up from it.
     #[error("{key}: {value} is too large, at most {} can be", TIMESTAMP_MAX)]
     FirstBlock {
-        /// The number or the timestamp.
+        /// The number, the timestamp, or one of those that the next block's blob gas is a sum of.
         key: &'static str,
         /// What was given.
         value: u64,

@@ -223,7 +223,12 @@ impl Chain {
             Profile::Dev => dev_accounts(&config)?,
             Profile::Testnet => (String::new(), Vec::new()),
         };
-        for (key, value) in [("number", genesis.number), ("timestamp", genesis.timestamp)] {
+        for (key, value) in [
+            ("number", genesis.number),
+            ("timestamp", genesis.timestamp),
+            ("excessBlobGas", genesis.excess_blob_gas.unwrap_or_default()),
+            ("blobGasUsed", genesis.blob_gas_used.unwrap_or_default()),
+        ] {
             if value > TIMESTAMP_MAX {
                 return Err(ConfigError::FirstBlock { key, value }.into());
             }

@@ -7,7 +7,7 @@ use genesis::{DevOptions, Genesis, SpecId, fork_by_name};
 use node::accounts::{UnsignedTransaction, dev_accounts};
 use node::{Chain, NodeConfig};
 
-use super::{Devnet, STRANGER};
+use super::{Devnet, STRANGER, manual};
 
 const FORKS: [&str; 14] = [
     "frontier",
@@ -91,4 +91,24 @@ async fn a_chain_may_start_at_another_number() {
     let error = chain.rollback(3).await.unwrap_err().to_string();
     let text = "Rollback depth must not exceed current chain height: ";
     assert_eq!(error, format!("{text}current height 56, first block 54, depth 3"));
+}
+
+#[tokio::test]
+async fn blob_gas_of_the_first_block_leaves_room_for_later_ones() {
+    let dev = || Genesis::dev(DevOptions::default());
+    let half = 1 << 63;
+    let beyond = [
+        ("excessBlobGas", Genesis { excess_blob_gas: Some(half), ..dev() }),
+        ("blobGasUsed", Genesis { blob_gas_used: Some(half), ..dev() }),
+    ];
+    for (key, genesis) in beyond {
+        let error = Chain::start(NodeConfig::default(), genesis).err().unwrap().to_string();
+        let most = half - 1;
+        assert_eq!(error, format!("config: {key}: {half} is too large, at most {most} can be"));
+    }
+    let (excess, used) = (Some(half - 1), Some(half - 1));
+    let genesis = Genesis { excess_blob_gas: excess, blob_gas_used: used, ..dev() };
+    let net = Devnet { chain: Chain::start(manual(), genesis).unwrap() };
+    net.chain.seal(1, None).await.unwrap();
+    assert!(net.chain.head().header.excess_blob_gas > excess);
 }
