@@ -6,7 +6,7 @@ use crate::arguments::Arguments;
 use crate::error::{Reply, RpcError};
 use crate::methods::Table;
 use crate::request;
-use alloy_consensus::{Block, EMPTY_ROOT_HASH, TxEnvelope};
+use alloy_consensus::{Block, TxEnvelope};
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{B256, Bytes, hex};
 use alloy_rlp::Decodable;
@@ -87,10 +87,6 @@ async fn trace_block_at(
 ) -> Reply<Vec<TransactionTrace>> {
     let options = options::take(arguments)?;
     let header = api.chain.header(id).await?.ok_or_else(|| not_found(id))?;
-    // Geth refuses a genesis; indexers that start there go on with what anvil answers.
-    if header.number == api.chain.first() && header.transactions_root == EMPTY_ROOT_HASH {
-        return Ok(Vec::new());
-    }
     check_genesis(api, header.number)?;
     Ok(named(api.chain.trace_block(id, options).await?))
 }
