@@ -316,7 +316,7 @@ impl NodeConfig {
     /// Checks what no single setting shows.
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.sealing()?;
-        let zeros = [
+        demand_none_zero(&[
             ("slots_in_an_epoch", self.slots_in_an_epoch == 0),
             ("max_transactions", self.max_transactions == 0),
             ("calls_max", self.calls_max == Some(0)),
@@ -326,12 +326,14 @@ impl NodeConfig {
             ("pool_transactions_max", self.pool_transactions_max == 0),
             ("pool_sender_max", self.pool_sender_max == 0),
             ("pool_size_max", self.pool_bytes_max == 0),
-        ];
-        match zeros.into_iter().find(|(_, is_zero)| *is_zero) {
-            Some((key, _)) => Err(ConfigError::Zero { key }),
-            None => Ok(()),
-        }
+        ])
     }
+}
+
+/// Refuses the first setting, by its key, of which it is said that it is zero.
+pub fn demand_none_zero(settings: &[(&'static str, bool)]) -> Result<(), ConfigError> {
+    let zero = settings.iter().find(|(_, is_zero)| *is_zero);
+    zero.map_or(Ok(()), |(key, _)| Err(ConfigError::Zero { key }))
 }
 
 /// A setting that cannot be used.

@@ -170,7 +170,7 @@ fn header(mut block: Value) -> Reply<Box<RawValue>> {
 fn if_common(method: &str, answer: Box<RawValue>, last: u64) -> Box<RawValue> {
     #[derive(Deserialize)]
     struct Placed {
-        #[serde(alias = "number", alias = "blockNumber")]
+        #[serde(alias = "blockNumber")]
         number: Option<U64>,
     }
     let found_by_hash = matches!(
@@ -180,10 +180,13 @@ fn if_common(method: &str, answer: Box<RawValue>, last: u64) -> Box<RawValue> {
             | "eth_getTransactionByHash"
             | "eth_getTransactionReceipt"
     );
+    if !found_by_hash {
+        return answer;
+    }
     let place = serde_json::from_str(answer.get());
     let is_common = place
         .is_ok_and(|placed: Placed| placed.number.is_some_and(|number| number.to::<u64>() <= last));
-    if found_by_hash && !is_common { RawValue::NULL.to_owned() } else { answer }
+    if is_common { answer } else { RawValue::NULL.to_owned() }
 }
 
 /// Whether the block at an argument is the other node's: of a number up to `last`, or a hash that

@@ -21,7 +21,7 @@ use clap::{
 use genesis::{RiscvParams, SpecId, fork_by_name};
 use node::{
     NodeConfig,
-    config::{Durability, Order, Profile},
+    config::{ConfigError, Durability, Order, Profile, demand_none_zero},
 };
 use rpc::{Hosts, Origins, ServerConfig};
 use serde::{Deserialize, Serialize};
@@ -483,11 +483,8 @@ pub(crate) enum SettingsError {
         origin: String,
     },
     /// A limit that lets nothing through.
-    #[error("{key}: must not be 0")]
-    Zero {
-        /// Its key.
-        key: &'static str,
-    },
+    #[error(transparent)]
+    Zero(#[from] ConfigError),
     /// No address to listen on.
     #[error("host: no address")]
     NoHost,
@@ -532,15 +529,11 @@ impl Settings {
                 return Err(SettingsError::Conflict { first, second });
             }
         }
-        let limits = [
+        Ok(demand_none_zero(&[
             ("connections_max", self.connections_max == 0),
             ("request_size_max", self.request_size_max == 0),
             ("response_size_max", self.response_size_max == 0),
-        ];
-        match limits.into_iter().find(|(_, is_zero)| *is_zero) {
-            Some((key, _)) => Err(SettingsError::Zero { key }),
-            None => Ok(()),
-        }
+        ])?)
     }
 
     /// The node's part. The mnemonic stays as given: the genesis may have to draw one first.

@@ -70,8 +70,8 @@ async fn a_block_goes_on_without_a_delegated_sender_that_can_not_pay() {
     chain.stop().await;
 }
 
-/// Of the contract that reverts with NUMBER and TIMESTAMP.
-async fn reverted(methods: &Local, call: Value) -> (u64, u64) {
+/// The number and the time that an estimate sees, of code that reverts with both.
+async fn seen_by_estimate(methods: &Local, call: Value) -> (u64, u64) {
     let answer = ask(methods, "eth_estimateGas", call).await;
     let data = answer["error"]["data"].as_str().unwrap_or_default();
     let word = |index: usize| data.get(50 + index * 64..66 + index * 64);
@@ -86,17 +86,17 @@ async fn gas_is_estimated_for_the_next_block() {
     result(ask(&methods, "evm_mine", json!([2_000_000_000])).await);
     result(ask(&methods, "evm_setNextBlockTimestamp", json!([2_000_086_400])).await);
     let call = json!({"from": ALICE, "to": CONTRACT});
-    assert_eq!(reverted(&methods, json!([call])).await, (2, 2_000_086_400));
-    assert_eq!(reverted(&methods, json!([call, null])).await, (2, 2_000_086_400));
-    assert_eq!(reverted(&methods, json!([call, "pending"])).await, (2, 2_000_086_400));
-    assert_eq!(reverted(&methods, json!([call, "latest"])).await, (1, 2_000_000_000));
+    assert_eq!(seen_by_estimate(&methods, json!([call])).await, (2, 2_000_086_400));
+    assert_eq!(seen_by_estimate(&methods, json!([call, null])).await, (2, 2_000_086_400));
+    assert_eq!(seen_by_estimate(&methods, json!([call, "pending"])).await, (2, 2_000_086_400));
+    assert_eq!(seen_by_estimate(&methods, json!([call, "latest"])).await, (1, 2_000_000_000));
     chain.stop().await;
 
     let profile = Profile::Testnet;
     let (chain, methods) = start(NodeConfig { profile, ..NodeConfig::default() }).await;
     let call = json!({"data": "0x435f524260205260405ffd"});
-    assert_eq!(reverted(&methods, json!([call])).await.0, 0);
-    assert_eq!(reverted(&methods, json!([call, "pending"])).await.0, 1);
+    assert_eq!(seen_by_estimate(&methods, json!([call])).await.0, 0);
+    assert_eq!(seen_by_estimate(&methods, json!([call, "pending"])).await.0, 1);
     chain.stop().await;
 }
 
