@@ -38,6 +38,7 @@ use crate::fork::{Fork, ForkStart, Item, Replayed};
 use crate::gate::Gate;
 use crate::import::{FOREIGN_GAS_LIMIT, IMPORTED_NOTE};
 use crate::pool::{Pool, PoolLimits, PoolTransaction, rules};
+use crate::query::Idle;
 use crate::recent::Recent;
 use crate::sequencer::{Sequencer, Task, restore_withdrawals, wall_clock};
 use crate::settings::Settings;
@@ -68,6 +69,7 @@ pub(crate) struct Shared {
     settings: RwLock<Settings>,
     head: ArcSwap<ExecutedBlock>,
     recent: Recent,
+    idle: Idle,
     events: broadcast::Sender<Event>,
     /// Number of the newest block that was imported, 0 if none was.
     imported: AtomicU64,
@@ -158,6 +160,10 @@ impl Shared {
     /// The newest durable blocks.
     pub(crate) fn recent(&self) -> &Recent {
         &self.recent
+    }
+
+    pub(crate) fn idle(&self) -> &Idle {
+        &self.idle
     }
 
     pub(crate) fn imported(&self) -> u64 {
@@ -259,6 +265,7 @@ impl Chain {
             settings: RwLock::new(settings),
             head: ArcSwap::new(head),
             recent,
+            idle: Idle::default(),
             imported: AtomicU64::new(imported),
             events: broadcast::channel(EVENTS_MAX).0,
             trials: Arc::new(Semaphore::new(TRIALS_MAX)),

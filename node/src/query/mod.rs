@@ -17,7 +17,7 @@ use alloy_primitives::{Address, B256, Bloom};
 use storage::{ExecutedBlock, LogEntry, LogFilter, StoreError, TxLocation, TxReceipt};
 
 pub use pending::Pending;
-pub(crate) use pending::build_pending;
+pub(crate) use pending::{Idle, build_pending};
 pub use state::StateView;
 
 use crate::chain::{Chain, blocking};

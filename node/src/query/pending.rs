@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use alloy_consensus::Sealed;
+use alloy_consensus::{Header, Sealed};
 use alloy_primitives::B256;
+use parking_lot::Mutex;
 use revm::database::BundleState;
 use storage::{ExecutedBlock, Snapshot};
 
@@ -23,6 +24,23 @@ pub struct Pending {
     pub block: Arc<ExecutedBlock>,
     /// What it changes.
     pub changes: Arc<BundleState>,
+}
+
+/// The last pending block without transactions, with what it was built on: the root of the state
+/// and the header's fields. Until one of them changes, the next such block is the same.
+#[derive(Default)]
+pub(crate) struct Idle(Mutex<Option<(B256, Header, Pending)>>);
+
+impl Idle {
+    fn find(&self, root: B256, header: &Header) -> Option<Pending> {
+        let last = self.0.lock();
+        let (_, _, pending) = last.as_ref().filter(|last| (last.0, &last.1) == (root, header))?;
+        Some(pending.clone())
+    }
+
+    fn keep(&self, root: B256, header: Header, pending: &Pending) {
+        *self.0.lock() = Some((root, header, pending.clone()));
+    }
 }
 
 impl Chain {
@@ -58,6 +76,12 @@ pub(crate) fn build_pending(shared: &Shared, snapshot: &Snapshot) -> Result<Pend
     let next = shared.settings().next_block(parent.timestamp, wall_clock());
     let spec = shared.engine().spec();
     let header = next.within_limits(spec, &parent).header(spec, &parent);
+    let root = snapshot.live_root();
+    let is_idle = shared.pool().is_empty() && shared.settings().withdrawals.is_empty();
+    if is_idle && let Some(pending) = shared.idle().find(root, &header) {
+        return Ok(pending);
+    }
+    let built_on = header.clone();
     let base_fee = header.base_fee_per_gas.unwrap_or_default();
     let best = shared.pool().best(base_fee, shared.config().order);
     let merkle = snapshot.merkle()?;
@@ -68,5 +92,9 @@ pub(crate) fn build_pending(shared: &Shared, snapshot: &Snapshot) -> Result<Pend
         header.state_root = merkle.root();
     }
     let block = executed_block(Sealed::new_unchecked(header, B256::ZERO), body);
-    Ok(Pending { block: Arc::new(block), changes: Arc::new(changes) })
+    let pending = Pending { block: Arc::new(block), changes: Arc::new(changes) };
+    if is_idle && pending.block.transactions.is_empty() {
+        shared.idle().keep(root, built_on, &pending);
+    }
+    Ok(pending)
 }

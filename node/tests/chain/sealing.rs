@@ -80,6 +80,36 @@ async fn manual_sealing_waits_and_orders_by_tip() {
 }
 
 #[tokio::test]
+async fn a_pending_block_without_transactions_follows_every_change() {
+    let net = Devnet::start(manual());
+    let header = async || {
+        let block = net.chain.block(BlockId::pending()).await.unwrap().unwrap();
+        block.header.inner().clone()
+    };
+    let balance =
+        async || net.chain.state(BlockId::pending()).await.unwrap().balance(STRANGER).unwrap();
+    net.chain.set_next_timestamp(5_000_000_000).await.unwrap();
+    let first = header().await;
+    assert_eq!((&header().await, first.number, first.timestamp), (&first, 1, 5_000_000_000));
+    assert_eq!(balance().await, U256::ZERO);
+    net.chain.set_balance(STRANGER, U256::from(7)).await.unwrap();
+    assert_eq!(balance().await, U256::from(7));
+    net.chain.set_coinbase(STRANGER).await.unwrap();
+    assert_eq!(header().await.beneficiary, STRANGER);
+    let withdrawal = Withdrawal { address: STRANGER, amount: 1, ..Withdrawal::default() };
+    net.chain.add_withdrawal(withdrawal).await.unwrap();
+    assert_eq!(balance().await, U256::from(1_000_000_007));
+    net.chain.seal(1, None).await.unwrap();
+    let next = header().await;
+    assert_eq!((next.number, next.parent_hash), (2, net.chain.head().hash()));
+    net.chain.set_balance(STRANGER, U256::from(3)).await.unwrap();
+    assert_eq!(balance().await, U256::from(3));
+    net.chain.set_head(0).await.unwrap();
+    // As it was left on block 0.
+    assert_eq!((header().await.number, balance().await), (1, U256::from(7)));
+}
+
+#[tokio::test]
 async fn an_interval_seals_empty_blocks_too() {
     let config = NodeConfig { block_time: Some(0.05), ..NodeConfig::default() };
     let net = Devnet::start(config);
