@@ -47,8 +47,17 @@ impl Clock {
         }
     }
 
-    /// Moves the clock forward, and says by how much it differs from the wall clock in all.
-    pub fn increase(&mut self, seconds: i64) -> i64 {
+    /// Moves the clock, and says by how much it differs from the wall clock in all. Where blocks of
+    /// one second have run ahead of it, it goes forward from the head's time.
+    pub fn increase(&mut self, seconds: i64, head: u64, now: u64) -> i64 {
+        if seconds > 0 {
+            self.offset = self.offset.max(difference(head, now));
+        }
+        self.shift(seconds)
+    }
+
+    /// Moves the clock from what it shows, and says by how much it differs from the wall clock.
+    pub fn shift(&mut self, seconds: i64) -> i64 {
         self.offset = self.offset.saturating_add(seconds);
         self.offset
     }
@@ -225,7 +234,7 @@ mod tests {
         assert_eq!(clock.set_next(TIMESTAMP_MAX, 100), Ok(()));
         assert_eq!(clock.take(100, 100), TIMESTAMP_MAX);
         assert_eq!(clock.take(TIMESTAMP_MAX, 101), TIMESTAMP_MAX + 1);
-        clock.increase(i64::MAX);
+        clock.shift(i64::MAX);
         assert_eq!(clock.take(TIMESTAMP_MAX + 1, 102), TIMESTAMP_MAX + 2);
         clock.set_interval(u64::MAX);
         assert_eq!(clock.take(100, 100), TIMESTAMP_MAX);
@@ -233,10 +242,23 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_behind_the_head_goes_forward_from_there() {
+        let mut clock = Clock::default();
+        let head = (0..20).fold(100, |parent, _| clock.take(parent, 100));
+        assert_eq!(head, 120);
+        assert_eq!(clock.increase(0, head, 100), 0);
+        assert_eq!(clock.increase(600, head, 101), 619);
+        assert_eq!(clock.take(head, 101), 720);
+        // One that is ahead moves from what it shows.
+        assert_eq!(clock.increase(5, 720, 111), 624);
+        assert_eq!(clock.increase(-30, 720, 111), 594);
+    }
+
+    #[test]
     fn offset_interval_and_set() {
         let mut clock = Clock::starting_at(50, 100);
         assert_eq!(clock.peek(10, 110), 60);
-        assert_eq!(clock.increase(40), -10);
+        assert_eq!(clock.increase(40, 10, 110), -10);
         assert_eq!(clock.take(10, 110), 100);
         clock.set_interval(7);
         assert_eq!(clock.take(100, 110), 107);

@@ -122,9 +122,10 @@ impl Chain {
         .await
     }
 
-    /// Moves the clock by `seconds`, and says how far it is from the wall clock.
+    /// Moves the clock by `seconds`, forward from the head's time where that is ahead of it, and says
+    /// how far it is from the wall clock.
     pub async fn increase_time(&self, seconds: i64) -> Result<i64, DevError> {
-        self.change_settings(move |settings| settings.clock.increase(seconds)).await
+        self.ask(move |sequencer| Ok(sequencer.increase_time(seconds))).await
     }
 
     /// Sets the clock, and says by how many seconds that moved it.

@@ -95,6 +95,12 @@ impl Sequencer {
         self.edit(&AccountEdit { address, code: Some(code), ..AccountEdit::default() })
     }
 
+    /// Moves the clock by `seconds`, and says how far it is from the wall clock.
+    pub(crate) fn increase_time(&mut self, seconds: i64) -> i64 {
+        let (head, now) = (self.head.header.timestamp, wall_clock());
+        self.shared.change_settings(|settings| settings.clock.increase(seconds, head, now))
+    }
+
     /// Sets the clock, and says by how many seconds that moved it.
     pub(crate) fn set_time(&mut self, timestamp: u64) -> i64 {
         self.shared.change_settings(|settings| settings.clock.set(timestamp, wall_clock()))

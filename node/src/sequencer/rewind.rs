@@ -46,7 +46,7 @@ impl Sequencer {
             settings.clock = clock;
             // The time that has passed since then is undone, too.
             let passed = i64::try_from(wall_clock().saturating_sub(kept_at)).unwrap_or_default();
-            settings.clock.increase(-passed);
+            settings.clock.shift(-passed);
             settings.gas_limit = gas_limit.unwrap_or(settings.gas_limit);
             settings.next_base_fee = None;
             settings.next_prev_randao = None;
