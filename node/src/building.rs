@@ -18,6 +18,7 @@ use storage::{ExecutedBlock, StoreError};
 
 use crate::chain::{Chain, Shared};
 use crate::error::{CallError, Failure, QueryError};
+use crate::fee::BaseFees;
 use crate::sequencer::roots;
 use crate::settings::block_rules;
 
@@ -165,7 +166,7 @@ pub(crate) fn run<DB: DatabaseRef<Error = StoreError>>(
     (db, roots): (DB, Option<Roots>),
 ) -> Result<Built, BuildError> {
     let header = header(shared, wanted, parent)?;
-    let base_fee = header.base_fee_per_gas.unwrap_or_default();
+    let fees = BaseFees::of(shared.engine().spec(), &header);
     let fork = shared.engine().spec().fork(header.number, header.timestamp);
     let withdraws = fork.is_enabled_in(SpecId::SHANGHAI);
     let rules = block_rules(shared.config());
@@ -176,7 +177,7 @@ pub(crate) fn run<DB: DatabaseRef<Error = StoreError>>(
     }
     let mut value = U256::ZERO;
     let mut pay = |transaction: &TxEnvelope, gas_used: u64| {
-        let tip = transaction.effective_tip_per_gas(base_fee).unwrap_or_default();
+        let tip = transaction.effective_tip_per_gas(fees.gas).unwrap_or_default();
         value += U256::from(tip) * U256::from(gas_used);
     };
     if let Some(transactions) = &wanted.transactions {
@@ -189,7 +190,7 @@ pub(crate) fn run<DB: DatabaseRef<Error = StoreError>>(
             }
         }
     } else {
-        let mut best = shared.pool().best(base_fee, shared.config().order);
+        let mut best = shared.pool().best(fees, shared.config().order);
         while let Some(waiting) = best.next() {
             match block.push(waiting.transaction.clone(), waiting.sender) {
                 Ok(pushed) => pay(&waiting.transaction, pushed.gas_used),

@@ -75,6 +75,29 @@ pub fn blob_base_fee(spec: &ChainSpec, header: &Header) -> Option<u128> {
     header.excess_blob_gas.map(|excess| blobs.calc_blob_fee(excess))
 }
 
+/// The blob base fee of a block after `head` at `timestamp`, from Cancun on.
+pub(crate) fn next_blob_base_fee(spec: &ChainSpec, head: &Header, timestamp: u64) -> Option<u128> {
+    let blobs = spec.blob_params(timestamp)?;
+    next_excess_blob_gas(spec, head, timestamp).map(|excess| blobs.calc_blob_fee(excess))
+}
+
+/// What a block asks of each of its transactions, in wei for a unit of gas.
+#[derive(Clone, Copy, Debug)]
+pub struct BaseFees {
+    /// For gas, 0 before London.
+    pub gas: u64,
+    /// For blob gas, from Cancun on.
+    pub blob: Option<u128>,
+}
+
+impl BaseFees {
+    /// Those of the block that `header` begins.
+    pub(crate) fn of(spec: &ChainSpec, header: &Header) -> Self {
+        let gas = header.base_fee_per_gas.unwrap_or_default();
+        Self { gas, blob: blob_base_fee(spec, header) }
+    }
+}
+
 /// The tips, weighted by gas, at `percentiles` (ascending) of `(tip, gas used)` pairs, which ascend
 /// too.
 pub(crate) fn tips_at(percentiles: &[f64], paid: &[(u128, u64)]) -> Vec<u128> {

@@ -10,7 +10,7 @@ use vm::{Engine, Rules};
 
 use crate::clock::Clock;
 use crate::config::{NodeConfig, Profile, Sealing};
-use crate::fee::blob_base_fee;
+use crate::fee::next_blob_base_fee;
 use crate::pool::PoolRules;
 use executor::{NextBlock, next_base_fee};
 
@@ -146,7 +146,7 @@ pub(crate) fn pool_rules(
         base_fee,
         refuse_below_base_fee: config.profile == Profile::Dev,
         blobs: spec.blob_params(timestamp),
-        blob_base_fee: blob_base_fee(spec, head),
+        blob_base_fee: next_blob_base_fee(spec, head, timestamp),
         min_gas_price: settings.min_gas_price,
         check_balance: !config.disable_balance_checks,
         check_overdraft: config.profile == Profile::Testnet,

@@ -8,11 +8,12 @@ use alloy_primitives::Address;
 
 use super::{Pool, PoolTransaction};
 use crate::config::Order;
+use crate::fee::BaseFees;
 
 /// Gives executable transactions, the most wanted first, each sender's in order of nonce.
 #[derive(Debug)]
 pub struct Best {
-    base_fee: u64,
+    fees: BaseFees,
     order: Order,
     heads: BinaryHeap<Candidate>,
     rest: HashMap<Address, std::vec::IntoIter<Arc<PoolTransaction>>>,
@@ -46,9 +47,9 @@ impl Ord for Candidate {
 }
 
 impl Pool {
-    /// The executable transactions in the order in which a block with `base_fee` takes them.
-    pub fn best(&self, base_fee: u64, order: Order) -> Best {
-        let mut best = Best { base_fee, order, heads: BinaryHeap::new(), rest: HashMap::new() };
+    /// The executable transactions in the order in which a block with such fees takes them.
+    pub fn best(&self, fees: BaseFees, order: Order) -> Best {
+        let mut best = Best { fees, order, heads: BinaryHeap::new(), rest: HashMap::new() };
         for (address, sender) in &self.senders {
             let ready: Vec<_> = sender.ready().cloned().collect();
             best.rest.insert(*address, ready.into_iter());
@@ -61,8 +62,8 @@ impl Pool {
 impl Best {
     fn offer_next(&mut self, sender: Address) {
         let Some(transaction) = self.rest.get_mut(&sender).and_then(Iterator::next) else { return };
-        // What cannot pay the base fee stays, and so does everything of its sender behind it.
-        let Some(tip) = transaction.tip(self.base_fee) else { return };
+        // What cannot pay the fees stays, and so does everything of its sender behind it.
+        let Some(tip) = transaction.tip(self.fees) else { return };
         let tip = if self.order == Order::Fifo { 0 } else { tip };
         let arrival = Reverse(transaction.arrival);
         self.heads.push(Candidate { tip, arrival, transaction });

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::fee::BaseFees;
 use alloy_consensus::{Transaction, TxEnvelope};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256, U256};
@@ -47,9 +48,13 @@ impl PoolTransaction {
         Self { transaction, hash, sender, arrival: 0, size }
     }
 
-    /// What the block's producer gets per gas under `base_fee`; `None` if it cannot pay that.
-    pub fn tip(&self, base_fee: u64) -> Option<u128> {
-        self.transaction.effective_tip_per_gas(base_fee)
+    /// What the block's producer gets per gas under such fees; `None` if it cannot pay them.
+    pub fn tip(&self, fees: BaseFees) -> Option<u128> {
+        let blob_cap = self.transaction.max_fee_per_blob_gas();
+        if blob_cap.zip(fees.blob).is_some_and(|(cap, fee)| cap < fee) {
+            return None;
+        }
+        self.transaction.effective_tip_per_gas(fees.gas)
     }
 
     /// Tip and fee cap: what decides who stays in a full pool.

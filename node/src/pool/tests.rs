@@ -10,6 +10,7 @@ use revm::state::AccountInfo;
 use super::rules::{check_form, check_sender};
 use super::*;
 use crate::config::Order;
+use crate::fee::BaseFees;
 use executor::impersonated_signature;
 
 const SENDER: Address = Address::repeat_byte(0xaa);
@@ -163,7 +164,9 @@ fn waiting(sender: Address, nonce: u64, tip: u128) -> PoolTransaction {
 }
 
 fn best(pool: &Pool, order: Order) -> Vec<(Address, u64)> {
-    pool.best(100, order).map(|tx| (tx.sender, tx.transaction.nonce())).collect()
+    pool.best(BaseFees { gas: 100, blob: Some(50) }, order)
+        .map(|tx| (tx.sender, tx.transaction.nonce()))
+        .collect()
 }
 
 #[test]
@@ -188,6 +191,17 @@ fn order_is_by_tip_or_arrival_and_always_by_nonce() {
     }
     assert_eq!(best(&pool, Order::Fees), [(OTHER, 0), (SENDER, 0), (SENDER, 1)]);
     assert_eq!(best(&pool, Order::Fifo), [(SENDER, 0), (SENDER, 1), (OTHER, 0)]);
+}
+
+#[test]
+fn blobs_that_cannot_pay_their_fee_wait() {
+    let best_at = |cap| {
+        let mut pool = pool(10);
+        pool.insert(priced((200, 1, Some(cap))), 0).unwrap();
+        best(&pool, Order::Fees)
+    };
+    assert_eq!(best_at(49), []);
+    assert_eq!(best_at(50), [(SENDER, 0)]);
 }
 
 /// Fees of a transaction: fee cap, tip, and blob fee cap if it has blobs.

@@ -9,9 +9,9 @@ use crate::chain::Chain;
 use crate::error::{Failure, QueryError};
 use crate::fee::{
     BlockFees, FEE_HISTORY_MAX, FeeHistory, PERCENTILES_MAX, SUGGESTED_TIP_WEI, blob_base_fee,
-    tips_at,
+    next_blob_base_fee, tips_at,
 };
-use executor::{next_base_fee, next_excess_blob_gas};
+use executor::next_base_fee;
 
 impl Chain {
     /// The base fee of the next block, from London on.
@@ -23,9 +23,7 @@ impl Chain {
 
     /// The blob base fee of the next block, from Cancun on.
     pub fn next_blob_base_fee(&self) -> Option<u128> {
-        let timestamp = self.next_block().timestamp;
-        let excess = next_excess_blob_gas(self.spec(), &self.head().header, timestamp)?;
-        self.spec().blob_params(timestamp).map(|blobs| blobs.calc_blob_fee(excess))
+        next_blob_base_fee(self.spec(), &self.head().header, self.next_block().timestamp)
     }
 
     /// The blob base fee of a block, from Cancun on.
@@ -101,7 +99,10 @@ impl Chain {
                 history.blob_gas_used_ratios.push(fees.blob_gas_used_ratio);
                 if number == last {
                     let [base_fee, blob_base_fee] = fees.next;
-                    history.base_fees.push(base_fee);
+                    // One that was set for the block after the head.
+                    let is_head = pending.is_none() && last == head;
+                    let set = chain.shared.settings().next_base_fee.filter(|_| is_head);
+                    history.base_fees.push(set.map_or(base_fee, u128::from));
                     history.blob_base_fees.push(blob_base_fee);
                 }
                 if !percentiles.is_empty() {

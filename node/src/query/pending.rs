@@ -13,6 +13,7 @@ use crate::brief::brief;
 use crate::building::executed_block;
 use crate::chain::{Chain, Shared};
 use crate::error::{Failure, QueryError};
+use crate::fee::BaseFees;
 use crate::sequencer::{Selected, select, wall_clock};
 use executor::{Executed, NextBlock};
 
@@ -82,8 +83,7 @@ pub(crate) fn build_pending(shared: &Shared, snapshot: &Snapshot) -> Result<Pend
         return Ok(pending);
     }
     let built_on = header.clone();
-    let base_fee = header.base_fee_per_gas.unwrap_or_default();
-    let best = shared.pool().best(base_fee, shared.config().order);
+    let best = shared.pool().best(BaseFees::of(spec, &header), shared.config().order);
     let merkle = snapshot.merkle()?;
     let Selected { executed, .. } = select(shared, (snapshot, merkle.as_ref()), header, best)?;
     let Executed { mut header, body, changes } = executed;

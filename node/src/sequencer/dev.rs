@@ -112,7 +112,8 @@ impl Sequencer {
         Ok(self.shared.change_settings(|settings| settings.clock.set_next(timestamp, head))?)
     }
 
-    /// Seals a block per transaction, or no more.
+    /// Seals a block per transaction, or no more. What waits until then goes into as few blocks as
+    /// hold it, as it would have been sealed.
     pub(crate) fn set_automine(&mut self, automine: bool) -> Result<(), DevError> {
         self.shared.change_settings(|settings| {
             settings.sealing = match (settings.sealing, automine) {
@@ -127,8 +128,11 @@ impl Sequencer {
             };
         });
         self.schedule();
-        if automine {
-            self.seal_waiting()?;
+        while automine && self.has_best() {
+            // What could not be taken, as without a fork's other chain, goes on waiting.
+            if self.seal_best()?.transactions.is_empty() {
+                break;
+            }
         }
         Ok(())
     }

@@ -34,6 +34,7 @@ use crate::commit::{Answer, Committer, Job};
 use crate::config::Sealing;
 use crate::error::{Failure, SubmitError};
 use crate::event::Event;
+use crate::fee::{BaseFees, next_blob_base_fee};
 use crate::pool::{PoolError, PoolRules, PoolTransaction, rules};
 use crate::settings::pool_rules;
 
@@ -264,11 +265,13 @@ impl Sequencer {
         pool_rules(chain, &settings, &self.head.header, timestamp)
     }
 
-    /// The base fee of the next block, in wei.
-    fn base_fee(&self) -> u64 {
+    /// The fees of the next block.
+    fn fees(&self) -> BaseFees {
         let settings = self.shared.settings();
-        let timestamp = settings.clock.peek(self.head.header.timestamp, wall_clock());
-        settings.base_fee(self.shared.engine().spec(), &self.head.header, timestamp)
+        let (spec, head) = (self.shared.engine().spec(), &self.head.header);
+        let timestamp = settings.clock.peek(head.timestamp, wall_clock());
+        let blob = next_blob_base_fee(spec, head, timestamp);
+        BaseFees { gas: settings.base_fee(spec, head, timestamp), blob }
     }
 
     fn account(&self, address: Address) -> Result<AccountInfo, Failure> {

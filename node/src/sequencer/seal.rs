@@ -17,6 +17,7 @@ use crate::building::executed_block;
 use crate::chain::Shared;
 use crate::error::{Failure, SubmitError};
 use crate::event::Event;
+use crate::fee::BaseFees;
 use crate::fork::Opened;
 use crate::pool::{Best, PoolTransaction};
 use crate::settings::block_rules;
@@ -70,16 +71,21 @@ impl Sequencer {
         Ok(())
     }
 
-    /// Whether the next block can take `transaction`, as far as nonce and base fee go.
+    /// Whether the next block can take `transaction`, as far as nonce and fees go.
     pub(super) fn can_seal(&self, transaction: &PoolTransaction) -> bool {
-        transaction.tip(self.base_fee()).is_some() && self.shared.pool().is_ready(transaction)
+        transaction.tip(self.fees()).is_some() && self.shared.pool().is_ready(transaction)
+    }
+
+    /// Whether a transaction waits that the next block can take, as far as nonce and fees go.
+    pub(super) fn has_best(&self) -> bool {
+        self.shared.pool().best(self.fees(), self.shared.config().order).next().is_some()
     }
 
     /// Seals a block for each transaction that waits and can run.
     pub(super) fn seal_waiting(&mut self) -> Result<(), Failure> {
         loop {
-            let base_fee = self.base_fee();
-            let next = self.shared.pool().best(base_fee, self.shared.config().order).next();
+            let fees = self.fees();
+            let next = self.shared.pool().best(fees, self.shared.config().order).next();
             let Some(next) = next else { return Ok(()) };
             self.seal_one(&next)?;
         }
@@ -116,8 +122,8 @@ impl Sequencer {
                 (&BundleState::default(), started),
             ));
         }
-        let base_fee = header.base_fee_per_gas.unwrap_or_default();
-        let best = self.shared.pool().best(base_fee, self.shared.config().order);
+        let fees = BaseFees::of(self.shared.engine().spec(), &header);
+        let best = self.shared.pool().best(fees, self.shared.config().order);
         let Selected { executed, refused, unfetched, due, .. } =
             execute(&self.shared, &self.writer, header, best)?;
         for (transaction, error) in unfetched {

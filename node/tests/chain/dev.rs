@@ -1,8 +1,9 @@
 //! What dev users may do.
 
-use alloy_eips::BlockId;
+use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{Address, Bytes, TxKind, U256};
 use node::call::{Call, Overrides};
+use node::pool::PoolStatus;
 use node::{Event, NodeConfig};
 
 use super::{Devnet, ETHER, STRANGER, manual};
@@ -122,6 +123,8 @@ async fn settings_hold_for_the_next_blocks() {
     let coinbase = Address::repeat_byte(9);
     net.chain.set_coinbase(coinbase).await.unwrap();
     net.chain.set_next_base_fee(5).await.unwrap();
+    let history = net.chain.fee_history(1, BlockNumberOrTag::Latest, vec![]).await.unwrap();
+    assert_eq!((history.oldest, history.base_fees.last()), (0, Some(&5)));
     net.chain.set_block_gas_limit(1_000_000).await.unwrap();
     net.chain.set_next_prev_randao([3; 32].into()).await.unwrap();
     net.chain.seal(1, None).await.unwrap();
@@ -135,6 +138,22 @@ async fn settings_hold_for_the_next_blocks() {
     assert!(net.chain.automine());
     net.send(net.transfer(0, 0)).await.unwrap();
     assert_eq!(net.head(), 3);
+}
+
+#[tokio::test]
+async fn what_waits_is_sealed_together_when_automine_comes_back() {
+    let net = Devnet::start(NodeConfig { max_transactions: 3, ..manual() });
+    for (from, nonce) in [(0, 0), (0, 1), (1, 0), (2, 0), (3, 7)] {
+        net.send(net.transfer(from, nonce)).await.unwrap();
+    }
+    net.chain.set_automine(true).await.unwrap();
+    let counts = async |number: u64| {
+        net.chain.block(number.into()).await.unwrap().unwrap().transactions.len()
+    };
+    assert_eq!((net.head(), counts(1).await, counts(2).await), (2, 3, 1));
+    assert_eq!(net.chain.pool_status(), PoolStatus { pending: 0, queued: 1 });
+    net.chain.set_automine(true).await.unwrap();
+    assert_eq!(net.head(), 2);
 }
 
 #[tokio::test]
