@@ -1,8 +1,9 @@
 //! A connection that can be told things, over WebSocket or IPC: its requests, what waits to be sent
 //! to it, and its subscriptions.
 //!
-//! Each subscription has a place in the node's broadcast and goes into the connection's bounded
-//! queue. Who reads too slowly loses the subscription instead of filling memory.
+//! Each subscription has a place in the node's broadcast and goes into the connection's queue, which
+//! is bounded by messages and by bytes. Who reads too slowly loses the subscription instead of
+//! filling memory.
 
 use crate::local::{Limits, Local};
 use crate::methods::MethodTable;
@@ -15,11 +16,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
+use tokio::time::timeout;
 
 /// Answers and notifications that wait for a slow reader.
 const WAITING_MAX: usize = 1_024;
-/// How long a full queue may stay full.
+/// Bytes that wait for one, unless a single message has more.
+pub(crate) const WAITING_BYTES_MAX: usize = 16 << 20;
+/// How long a notification waits for room in the queue, and for its turn.
 const SLOW_MAX: Duration = Duration::from_secs(10);
 
 /// What notifies a subscriber, until there is nothing more to tell.
@@ -30,8 +35,24 @@ pub(crate) type Feed = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub(crate) struct Connection {
     table: MethodTable,
     limits: Limits,
-    queue: Sender<String>,
+    queue: Queue,
     subscriptions: Mutex<HashMap<String, Subscription>>,
+}
+
+/// Where what is to be sent to one connection waits.
+#[derive(Clone, Debug)]
+struct Queue {
+    messages: Sender<Waiting>,
+    room: Arc<Semaphore>,
+    /// Whose notification is written next: only one at a time lies beside the queue.
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// A message that is to be sent, and its room in the queue.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) text: String,
+    _room: OwnedSemaphorePermit,
 }
 
 #[derive(Debug)]
@@ -45,7 +66,7 @@ struct Subscription {
 /// Notifies one subscriber.
 #[derive(Debug)]
 pub(crate) struct Notifier {
-    queue: Sender<String>,
+    queue: Queue,
     /// The method of its notifications.
     method: &'static str,
     id: String,
@@ -53,8 +74,10 @@ pub(crate) struct Notifier {
 
 impl Connection {
     /// A connection without subscriptions, and what is to be sent to it.
-    pub(crate) fn open(table: MethodTable, limits: Limits) -> (Arc<Self>, Receiver<String>) {
-        let (queue, waiting) = channel(WAITING_MAX);
+    pub(crate) fn open(table: MethodTable, limits: Limits) -> (Arc<Self>, Receiver<Waiting>) {
+        let (messages, waiting) = channel(WAITING_MAX);
+        let room = Arc::new(Semaphore::new(WAITING_BYTES_MAX));
+        let queue = Queue { messages, room, turn: Arc::default() };
         (Arc::new(Self { table, limits, queue, subscriptions: Mutex::default() }), waiting)
     }
 
@@ -63,7 +86,7 @@ impl Connection {
     pub(crate) async fn answer(self: Arc<Self>, text: impl AsRef<[u8]>) {
         let local = Local::new(self.table.clone(), Some(Arc::clone(&self)), self.limits);
         let answer = tokio::select! {
-            () = self.queue.closed() => return,
+            () = self.queue.messages.closed() => return,
             answer = local.answer(text.as_ref(), Vec::new()) => answer,
         };
         self.send(answer).await;
@@ -77,7 +100,7 @@ impl Connection {
         match String::from_utf8(answer) {
             Ok(answer) if answer.is_empty() => {}
             // An error says that the other side is gone.
-            Ok(answer) => drop(self.queue.send(answer).await),
+            Ok(answer) => drop(self.queue.put(answer).await),
             Err(error) => tracing::error!(%error, "an answer is no text"),
         }
     }
@@ -131,6 +154,15 @@ impl Connection {
     }
 }
 
+impl Queue {
+    /// Puts a message in once there is room; false if the other side is gone.
+    async fn put(&self, text: String) -> bool {
+        let bytes = text.len().min(WAITING_BYTES_MAX) as u32;
+        let Ok(room) = Arc::clone(&self.room).acquire_many_owned(bytes).await else { return false };
+        self.messages.send(Waiting { text, _room: room }).await.is_ok()
+    }
+}
+
 impl Drop for Connection {
     fn drop(&mut self) {
         for task in self.subscriptions.get_mut().values().filter_map(|found| found.task.as_ref()) {
@@ -155,12 +187,18 @@ impl Notifier {
         }
         let params = Params { subscription: &self.id, result: value };
         let notification = Notification { jsonrpc: "2.0", method: self.method, params };
-        let Ok(text) = serde_json::to_string(&notification) else { return false };
-        let sent = self.queue.send_timeout(text, SLOW_MAX).await;
-        if let Err(error) = &sent {
-            tracing::debug!(%error, "subscription ends");
+        let sent = timeout(SLOW_MAX, async {
+            let _turn = self.queue.turn.lock().await;
+            match serde_json::to_string(&notification) {
+                Ok(text) => self.queue.put(text).await,
+                Err(_) => false,
+            }
+        });
+        let sent = sent.await.unwrap_or(false);
+        if !sent {
+            tracing::debug!(id = self.id, "a subscription ends: nobody reads it, or too slowly");
         }
-        sent.is_ok()
+        sent
     }
 }
 
@@ -177,9 +215,35 @@ pub(crate) fn new_id() -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::methods::Table;
+
+    #[tokio::test]
+    async fn notifications_wait_for_room_in_bytes() {
+        let limits = crate::ServerConfig::default().limits();
+        let table = Table::new(7).finish().unwrap();
+        let (connection, mut waiting) = Connection::open(table, limits);
+        let (_, notifier) = connection.subscribe("eth_subscription", "eth_unsubscribe").unwrap();
+        let large = "a".repeat(WAITING_BYTES_MAX / 2 - 1_000);
+        assert!(notifier.notify(&large).await && notifier.notify(&large).await);
+        let soon = Duration::from_millis(50);
+        assert!(timeout(soon, notifier.notify(&large)).await.is_err());
+        assert!(notifier.notify(&"small").await);
+        assert!(waiting.recv().await.unwrap().text.contains(&large));
+        assert!(notifier.notify(&large).await);
+        // More than there is ever room for goes alone.
+        while waiting.len() > 0 {
+            waiting.recv().await.unwrap();
+        }
+        assert!(notifier.notify(&"a".repeat(2 * WAITING_BYTES_MAX)).await);
+        assert!(timeout(soon, notifier.notify(&"small")).await.is_err());
+        drop(waiting);
+        assert!(!notifier.notify(&"small").await);
+    }
+
     #[test]
     fn ids_differ_and_are_hex_strings() {
-        let (a, b) = (super::new_id(), super::new_id());
+        let (a, b) = (new_id(), new_id());
         assert_ne!(a, b);
         assert!(a.starts_with("0x") && a.len() == 34, "{a}");
     }

@@ -17,8 +17,8 @@ where
     let (connection, mut waiting) = Connection::open(table, limits);
     tokio::spawn(async move {
         while let Some(mut answer) = waiting.recv().await {
-            answer.push('\n');
-            if writer.write_all(answer.as_bytes()).await.is_err() {
+            answer.text.push('\n');
+            if writer.write_all(answer.text.as_bytes()).await.is_err() {
                 return;
             }
         }

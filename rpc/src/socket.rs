@@ -1,6 +1,6 @@
 //! JSON-RPC by WebSocket: each message is a request or a batch, and so is each answer.
 
-use crate::connection::Connection;
+use crate::connection::{Connection, WAITING_BYTES_MAX};
 use crate::error::RpcError;
 use crate::http::Posts;
 use crate::local::{Limits, error_of};
@@ -24,6 +24,8 @@ use tungstenite::error::CapacityError;
 const PAUSE: Duration = Duration::from_secs(30);
 /// A socket that says nothing for so long is closed.
 const SILENT_MAX: Duration = Duration::from_secs(300);
+/// Bytes beside a message that lie unsent: with more than that, pings get no answer of their own.
+const UNSENT_MAX: usize = 1 << 20;
 /// Requests of one socket that are answered at a time; the next ones wait in the kernel.
 const REQUESTS_MAX: usize = 1_024;
 
@@ -49,7 +51,11 @@ pub(crate) async fn open(
         return sockets.posts.too_many();
     };
     let bytes_max = sockets.limits.request_bytes;
-    let upgrade = upgrade.max_message_size(bytes_max).max_frame_size(bytes_max);
+    let message_max = sockets.limits.answer_bytes.max(WAITING_BYTES_MAX);
+    let upgrade = upgrade
+        .max_message_size(bytes_max)
+        .max_frame_size(bytes_max)
+        .max_write_buffer_size(message_max.saturating_add(UNSENT_MAX));
     upgrade.on_upgrade(|socket| serve(socket, sockets, permit))
 }
 
@@ -62,8 +68,9 @@ async fn serve(mut socket: WebSocket, sockets: Sockets, _permit: OwnedSemaphoreP
     let last = loop {
         let message = tokio::select! {
             () = &mut stopped => break close(close_code::AWAY, "the node stops"),
-            Some(answer) = waiting.recv() => {
-                if !send(&mut socket, Message::Text(answer.into())).await {
+            Some(mut answer) = waiting.recv() => {
+                let text = std::mem::take(&mut answer.text);
+                if !send(&mut socket, Message::Text(text.into())).await {
                     return;
                 }
                 continue;

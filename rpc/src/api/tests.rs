@@ -44,7 +44,7 @@ fn calls(chain: &Chain) -> Arc<Local> {
 
 /// What a subscriber is told.
 struct Subscriber {
-    waiting: tokio::sync::mpsc::Receiver<String>,
+    waiting: tokio::sync::mpsc::Receiver<crate::connection::Waiting>,
     _connection: Arc<Connection>,
 }
 
@@ -55,7 +55,7 @@ impl Subscriber {
         let (connection, mut waiting) = Connection::open(methods.table().clone(), limits);
         let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
         Arc::clone(&connection).answer(request.to_string()).await;
-        let answer: Value = serde_json::from_str(&waiting.recv().await.unwrap()).unwrap();
+        let answer: Value = serde_json::from_str(&waiting.recv().await.unwrap().text).unwrap();
         match answer.get("error") {
             Some(error) => Err(error.clone()),
             None => Ok(Self { waiting, _connection: connection }),
@@ -63,7 +63,7 @@ impl Subscriber {
     }
 
     async fn next(&mut self) -> Value {
-        let told: Value = serde_json::from_str(&self.waiting.recv().await.unwrap()).unwrap();
+        let told: Value = serde_json::from_str(&self.waiting.recv().await.unwrap().text).unwrap();
         told["params"]["result"].clone()
     }
 }
