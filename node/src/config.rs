@@ -1,6 +1,7 @@
 //! All settings of a node, with their defaults. How they are read (flags, environment, file) is
 //! the binary's business.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,6 +12,12 @@ use serde::{Deserialize, Serialize};
 /// The mnemonic that every Ethereum development tool uses.
 pub const TEST_MNEMONIC: &str = "test test test test test test test test test test test junk";
 
+/// The longest time that can be set, in seconds.
+pub const SECONDS_MAX: u64 = 1_000_000_000;
+/// The most dev accounts.
+const ACCOUNTS_MAX: u64 = 1_000_000;
+/// The most calls, or traces, at the same time.
+const CALLS_MAX: u64 = 1_000_000;
 /// Calls that run at the same time, for each processor.
 const CALLS_PER_PROCESSOR: usize = 4;
 /// Most logs in one answer of a testnet node.
@@ -316,24 +323,40 @@ impl NodeConfig {
     /// Checks what no single setting shows.
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.sealing()?;
-        demand_none_zero(&[
-            ("slots_in_an_epoch", self.slots_in_an_epoch == 0),
-            ("max_transactions", self.max_transactions == 0),
-            ("calls_max", self.calls_max == Some(0)),
-            ("call_time_max", self.call_time_max == 0),
-            ("traces_max", self.traces_max == Some(0)),
-            ("gas_limit", self.gas_limit == Some(0)),
-            ("pool_transactions_max", self.pool_transactions_max == 0),
-            ("pool_sender_max", self.pool_sender_max == 0),
-            ("pool_size_max", self.pool_bytes_max == 0),
+        let count = |count: usize| Some(count as u64);
+        let (calls, traces) = (self.calls_max.and_then(count), self.traces_max.and_then(count));
+        let any = 1..=u64::MAX;
+        demand_within(&[
+            ("accounts", Some(self.accounts.into()), 0..=ACCOUNTS_MAX),
+            ("slots_in_an_epoch", Some(self.slots_in_an_epoch), any.clone()),
+            ("max_transactions", count(self.max_transactions), any.clone()),
+            ("calls_max", calls, 1..=CALLS_MAX),
+            ("call_time_max", Some(self.call_time_max), 1..=SECONDS_MAX),
+            ("traces_max", traces, 1..=CALLS_MAX),
+            ("trace_time_max", Some(self.trace_time_max), 0..=SECONDS_MAX),
+            ("gas_limit", self.gas_limit, any.clone()),
+            ("pool_transactions_max", count(self.pool_transactions_max), any.clone()),
+            ("pool_sender_max", count(self.pool_sender_max), any.clone()),
+            ("pool_size_max", count(self.pool_bytes_max), any),
+            ("pool_lifetime", self.pool_lifetime, 0..=SECONDS_MAX),
         ])
     }
 }
 
-/// Refuses the first setting, by its key, of which it is said that it is zero.
-pub fn demand_none_zero(settings: &[(&'static str, bool)]) -> Result<(), ConfigError> {
-    let zero = settings.iter().find(|(_, is_zero)| *is_zero);
-    zero.map_or(Ok(()), |(key, _)| Err(ConfigError::Zero { key }))
+/// Refuses the first setting that is given and does not lie within its range.
+pub fn demand_within(
+    settings: &[(&'static str, Option<u64>, RangeInclusive<u64>)],
+) -> Result<(), ConfigError> {
+    let outside = |(key, value, range): &(&'static str, Option<u64>, RangeInclusive<u64>)| {
+        let value = value.filter(|value| !range.contains(value))?;
+        let key = *key;
+        Some(if value == 0 {
+            ConfigError::Zero { key }
+        } else {
+            ConfigError::TooLarge { key, value, max: *range.end() }
+        })
+    };
+    settings.iter().find_map(outside).map_or(Ok(()), Err)
 }
 
 /// A setting that cannot be used.
@@ -365,6 +388,16 @@ pub enum ConfigError {
         /// Name of the setting.
         key: &'static str,
     },
+    /// A setting is larger than it may be.
+    #[error("{key}: {value} is more than {max}")]
+    TooLarge {
+        /// Name of the setting.
+        key: &'static str,
+        /// What was given.
+        value: u64,
+        /// The most.
+        max: u64,
+    },
 }
 
 #[cfg(test)]
@@ -380,6 +413,29 @@ mod tests {
         let config =
             NodeConfig { block_time, mixed_mining: mixed, no_mining, ..NodeConfig::default() };
         assert_eq!(config.sealing(), want);
+    }
+
+    #[test]
+    fn settings_lie_within_their_ranges() {
+        let refusal = |change: fn(&mut NodeConfig)| {
+            let mut config = NodeConfig::default();
+            change(&mut config);
+            config.validate().map_err(|error| error.to_string())
+        };
+        assert_eq!(refusal(|_| ()), Ok(()));
+        assert_eq!(refusal(|config| config.accounts = 0), Ok(()));
+        assert_eq!(refusal(|config| config.calls_max = Some(1_000_000)), Ok(()));
+        let refused = |change, text: &str| assert_eq!(refusal(change), Err(text.to_owned()));
+        refused(|config| config.calls_max = Some(0), "calls_max: must not be 0");
+        refused(
+            |config| config.calls_max = Some(1_000_001),
+            "calls_max: 1000001 is more than 1000000",
+        );
+        refused(
+            |config| config.call_time_max = 1_000_000_001,
+            "call_time_max: 1000000001 is more than 1000000000",
+        );
+        refused(|config| config.accounts = 1_000_001, "accounts: 1000001 is more than 1000000");
     }
 
     #[test]

@@ -21,7 +21,7 @@ use clap::{
 use genesis::{RiscvParams, SpecId, fork_by_name};
 use node::{
     NodeConfig,
-    config::{ConfigError, Durability, Order, Profile, demand_none_zero},
+    config::{ConfigError, Durability, Order, Profile, demand_within},
 };
 use rpc::{Hosts, Origins, ServerConfig};
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,8 @@ use crate::{fork::ForkSettings, pool::PoolSettings};
 
 /// Where `--ipc` without a path listens.
 pub(crate) const IPC_PATH: &str = "/tmp/tandem.ipc";
+/// The most threads for sockets.
+const THREADS_MAX: u64 = 1_024;
 
 const DISPLAY: &str = "Display options";
 const SERVER: &str = "Server options";
@@ -205,7 +207,7 @@ pub(crate) struct Settings {
     pub(crate) max_transactions: usize,
 
     /// Seals a block per transaction and every `--block-time` seconds
-    #[arg(long, requires = "block_time")]
+    #[arg(long)]
     pub(crate) mixed_mining: bool,
 
     /// Draws a new mnemonic of that many words; without a number, of 12
@@ -529,10 +531,11 @@ impl Settings {
                 return Err(SettingsError::Conflict { first, second });
             }
         }
-        Ok(demand_none_zero(&[
-            ("connections_max", self.connections_max == 0),
-            ("request_size_max", self.request_size_max == 0),
-            ("response_size_max", self.response_size_max == 0),
+        Ok(demand_within(&[
+            ("threads", Some(self.threads as u64), 0..=THREADS_MAX),
+            ("connections_max", Some(self.connections_max.into()), 1..=u64::MAX),
+            ("request_size_max", Some(self.request_size_max.into()), 1..=u64::MAX),
+            ("response_size_max", Some(self.response_size_max.into()), 1..=u64::MAX),
         ])?)
     }
 

@@ -8,6 +8,7 @@ use crate::methods::Table;
 use crate::request::Quantity;
 use alloy_primitives::{Address, B256, U256};
 use alloy_rpc_types_eth::Block;
+use node::config::SECONDS_MAX;
 use node::fork::{ForkBlock, ForkConfig, RemoteConfig};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -97,6 +98,10 @@ fn interval_mining(api: &Api, _: Arguments) -> Reply<Option<u64>> {
 /// Seconds; zero stops it.
 async fn set_interval_mining(api: Arc<Api>, mut arguments: Arguments) -> Reply<()> {
     let seconds = arguments.number("seconds")?;
+    if seconds > SECONDS_MAX {
+        let text = format!("an interval of {seconds} seconds is more than {SECONDS_MAX}");
+        return Err(RpcError::invalid_params(text));
+    }
     let interval = (seconds > 0).then(|| Duration::from_secs(seconds));
     Ok(api.chain.set_interval(interval).await?)
 }

@@ -95,5 +95,9 @@ async fn answers_have_the_types_that_clients_read() {
     ] {
         assert_eq!(result(ask(&methods, method, params).await), answer, "{method}");
     }
+    let refused = ask(&methods, "evm_setIntervalMining", json!([u64::MAX])).await;
+    let text = "an interval of 18446744073709551615 seconds is more than 1000000000";
+    assert_eq!(refused["error"], json!({"code": -32602, "message": text}));
+    assert_eq!(result(ask(&methods, "evm_mine", json!([])).await), "0x0");
     chain.stop().await;
 }
