@@ -232,7 +232,7 @@ mod tests {
         assert!(waiting.recv().await.unwrap().text.contains(&large));
         assert!(notifier.notify(&large).await);
         // More than there is ever room for goes alone.
-        while waiting.len() > 0 {
+        while !waiting.is_empty() {
             waiting.recv().await.unwrap();
         }
         assert!(notifier.notify(&"a".repeat(2 * WAITING_BYTES_MAX)).await);

@@ -366,7 +366,6 @@ mod tests {
         fails(&["--hardfork", "x"], "no hardfork is called `x`");
         fails(&["--order", "x"], "[possible values: fees, fifo]");
         fails(&["--port", "1", "build"], "`build` is the first word after `tandem`");
-        fails(&["--mixed-mining"], "--block-time <SECONDS>");
         fails(&["--state", "a", "--load-state", "b"], "cannot be used with");
     }
 

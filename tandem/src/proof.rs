@@ -75,6 +75,9 @@ pub(crate) enum ProofFailure {
     /// The answer is larger than any node gives.
     #[error("the answer is larger than {ANSWER_SIZE_MAX} bytes")]
     Size,
+    /// The answer has no account in it.
+    #[error("the answer proves nothing: it is an empty list")]
+    Nothing,
     /// The answer is no answer of the two methods.
     #[error("no answer of eth_getProof: {0}")]
     Json(#[from] serde_json::Error),
@@ -136,7 +139,11 @@ pub(crate) fn run(action: &Action) -> Result<String, ProofFailure> {
         (None, root) => root.unwrap_or_default(),
     };
     line(&mut report, "state root", root);
-    for answer in answers(&read(&verify.file)?)? {
+    let answers = answers(&read(&verify.file)?)?;
+    if answers.is_empty() {
+        return Err(ProofFailure::Nothing);
+    }
+    for answer in answers {
         check(&mut report, verify.tree_hash.into(), root, &answer)?;
     }
     Ok(report)

@@ -100,6 +100,9 @@ fn the_command_says_what_is_proven() -> Result<()> {
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     let expected = "balance is said to be 8, but 7 is proven";
     ensure!(output.status.code() == Some(1) && errors.contains(expected), "{errors}");
+    let output = verify(&json!([]), &["--root", &root])?;
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(output.status.code() == Some(1) && errors.contains("proves nothing"), "{errors}");
     let refused = client.refused("eth_getProof", json!([account, [], "pending"]))?;
     ensure!(refused.code == -32000 && refused.message.contains("no state root"), "{refused}");
     let refused = client.refused("eth_getProof", json!([account, vec!["0x1"; 1_024], "latest"]))?;
