@@ -46,19 +46,16 @@ impl BlockFees {
     pub(crate) fn of(spec: &ChainSpec, header: &Header, mut paid: Vec<(u128, u64)>) -> Self {
         paid.sort_unstable();
         let blobs = spec.blob_params(header.timestamp);
-        let blob_fee = |excess: Option<u64>| {
-            blobs.zip(excess).map_or(0, |(blobs, excess)| blobs.calc_blob_fee(excess))
-        };
         let blob_gas_max = blobs.map_or(0, |blobs| blobs.max_blob_gas_per_block());
         let timestamp = header.timestamp + 1;
         let next = next_base_fee(spec, header, timestamp).unwrap_or_default();
-        let excess = next_excess_blob_gas(spec, header, timestamp);
+        let next_blob = next_blob_base_fee(spec, header, timestamp).unwrap_or_default();
         Self {
             base_fee: header.base_fee_per_gas.unwrap_or_default().into(),
-            blob_base_fee: blob_fee(header.excess_blob_gas),
+            blob_base_fee: blob_base_fee(spec, header).unwrap_or_default(),
             gas_used_ratio: ratio(header.gas_used, header.gas_limit),
             blob_gas_used_ratio: ratio(header.blob_gas_used.unwrap_or_default(), blob_gas_max),
-            next: [next.into(), blob_fee(excess)],
+            next: [next.into(), next_blob],
             paid,
         }
     }

@@ -484,9 +484,9 @@ pub(crate) enum SettingsError {
         /// What was given.
         origin: String,
     },
-    /// A limit that lets nothing through.
+    /// A number outside its range.
     #[error(transparent)]
-    Zero(#[from] ConfigError),
+    Range(#[from] ConfigError),
     /// No address to listen on.
     #[error("host: no address")]
     NoHost,

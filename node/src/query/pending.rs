@@ -14,7 +14,7 @@ use crate::building::executed_block;
 use crate::chain::{Chain, Shared};
 use crate::error::{Failure, QueryError};
 use crate::fee::BaseFees;
-use crate::sequencer::{Selected, select, wall_clock};
+use crate::sequencer::{Selected, nothing_waits, select, wall_clock};
 use executor::{Executed, NextBlock};
 
 /// The pending block and its state.
@@ -78,7 +78,7 @@ pub(crate) fn build_pending(shared: &Shared, snapshot: &Snapshot) -> Result<Pend
     let spec = shared.engine().spec();
     let header = next.within_limits(spec, &parent).header(spec, &parent);
     let root = snapshot.live_root();
-    let is_idle = shared.pool().is_empty() && shared.settings().withdrawals.is_empty();
+    let is_idle = nothing_waits(shared);
     if is_idle && let Some(pending) = shared.idle().find(root, &header) {
         return Ok(pending);
     }

@@ -128,7 +128,7 @@ impl Sequencer {
             };
         });
         self.schedule();
-        while automine && self.has_best() {
+        while automine && self.first_waiting().is_some() {
             // What could not be taken, as without a fork's other chain, goes on waiting.
             if self.seal_best()?.transactions.is_empty() {
                 break;

@@ -19,6 +19,7 @@ use revm::DatabaseRef;
 use storage::{StateDelta, StoreError, Writer};
 
 use super::Sequencer;
+use crate::chain::Shared;
 use crate::fork::ring_slots;
 
 /// The usual contracts that system calls go to, with the hashes of their code: as a dev chain has
@@ -47,9 +48,7 @@ impl Sequencer {
             && !fork.is_enabled_in(SpecId::AMSTERDAM)
             && self.shared.fork().is_none()
             && self.writer.merkle().is_none();
-        let is_empty =
-            self.shared.pool().is_empty() && self.shared.settings().withdrawals.is_empty();
-        if !is_usual || !is_empty {
+        if !is_usual || !nothing_waits(&self.shared) {
             return Ok(None);
         }
         if self.idle_root != Some(self.writer.root()) && !is_idle(&self.writer)? {
@@ -67,6 +66,11 @@ impl Sequencer {
         header.requests_hash = Some(EMPTY_REQUESTS_HASH);
         Ok(Some(delta))
     }
+}
+
+/// Whether there is nothing to put into the next block.
+pub(crate) fn nothing_waits(shared: &Shared) -> bool {
+    shared.pool().is_empty() && shared.settings().withdrawals.is_empty()
 }
 
 /// Whether the usual contracts are there, and nothing waits in the queues.

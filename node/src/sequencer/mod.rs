@@ -26,6 +26,7 @@ use storage::{Commit, ExecutedBlock, Frozen, PendingWriter, Writer};
 
 pub use dev::SealedBlocks;
 pub(crate) use edit::bytecode;
+pub(crate) use idle::nothing_waits;
 pub(crate) use seal::{Selected, roots, select};
 pub(crate) use withdrawals::restore as restore_withdrawals;
 

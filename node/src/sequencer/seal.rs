@@ -76,19 +76,17 @@ impl Sequencer {
         transaction.tip(self.fees()).is_some() && self.shared.pool().is_ready(transaction)
     }
 
-    /// Whether a transaction waits that the next block can take, as far as nonce and fees go.
-    pub(super) fn has_best(&self) -> bool {
-        self.shared.pool().best(self.fees(), self.shared.config().order).next().is_some()
+    /// What the next block would take first of what waits, as far as nonce and fees go.
+    pub(super) fn first_waiting(&self) -> Option<Arc<PoolTransaction>> {
+        self.shared.pool().best(self.fees(), self.shared.config().order).next()
     }
 
     /// Seals a block for each transaction that waits and can run.
     pub(super) fn seal_waiting(&mut self) -> Result<(), Failure> {
-        loop {
-            let fees = self.fees();
-            let next = self.shared.pool().best(fees, self.shared.config().order).next();
-            let Some(next) = next else { return Ok(()) };
+        while let Some(next) = self.first_waiting() {
             self.seal_one(&next)?;
         }
+        Ok(())
     }
 
     fn seal_one(&mut self, only: &Arc<PoolTransaction>) -> Result<Option<Refused>, Failure> {
